@@ -1,0 +1,43 @@
+//! The contract between the pipeline and whatever serves an extension point.
+//!
+//! # Stream filters
+//!
+//! A stream filter sees one request and its response. The pipeline calls the filters of a
+//! chain in configured order on the way in and in reverse order on the way out:
+//!
+//! ```text
+//! request   headers -> body* -> trailers?     filter 1 -> 2 -> 3 -> upstream
+//! response  headers -> body* -> trailers?     filter 1 <- 2 <- 3 <- upstream
+//! complete  once, for every filter that saw the request's headers
+//! ```
+//!
+//! The two directions are independent: a response may come while a request's body is still
+//! on its way. Within one direction hooks never overlap. A hook answers with a [`Step`].
+//!
+//! This crate defines the contract only. It knows no backend, does no I/O and reads no
+//! clock. Start reading at [`StreamFilter`].
+
+mod backend;
+mod body;
+mod calls;
+mod fault;
+mod filter;
+mod phases;
+mod reply;
+mod signal;
+mod step;
+mod stream;
+
+pub use backend::{FilterUse, LoadedPlugin, OnError, StreamFilterFactory, WorkerScope};
+pub use body::BodyBuffer;
+pub use calls::{
+    BodyKind, CallError, CallResult, FieldWrite, HeaderMapKind, HostCalls, LogLevel,
+    PropertyValue,
+};
+pub use fault::{FaultKind, PluginFault};
+pub use filter::StreamFilter;
+pub use phases::Phases;
+pub use reply::LocalReply;
+pub use signal::Signal;
+pub use step::{Step, Verdict};
+pub use stream::{ConnectionFacts, Interrupt, Message, Protocol, Side, Stage, Stream, StreamFacts};

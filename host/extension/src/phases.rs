@@ -1,0 +1,66 @@
+//! Which hooks a filter wants. What it does not want to see is never sent to it.
+
+use std::ops::BitOr;
+
+/// A set of phases.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Phases(u8);
+
+impl Phases {
+    /// Nothing.
+    pub const NONE: Self = Self(0);
+    /// `on_request_headers`
+    pub const REQUEST_HEADERS: Self = Self(1);
+    /// `on_request_body`
+    pub const REQUEST_BODY: Self = Self(1 << 1);
+    /// `on_request_trailers`
+    pub const REQUEST_TRAILERS: Self = Self(1 << 2);
+    /// `on_response_headers`
+    pub const RESPONSE_HEADERS: Self = Self(1 << 3);
+    /// `on_response_body`
+    pub const RESPONSE_BODY: Self = Self(1 << 4);
+    /// `on_response_trailers`
+    pub const RESPONSE_TRAILERS: Self = Self(1 << 5);
+    /// The request's head can still be read after it was forwarded.
+    pub const REQUEST_HEADERS_KEPT: Self = Self(1 << 6);
+    /// The response's head can still be read after it was sent.
+    pub const RESPONSE_HEADERS_KEPT: Self = Self(1 << 7);
+    /// Everything.
+    pub const ALL: Self = Self(u8::MAX);
+
+    /// The phases that a configuration may name, with their names.
+    pub const NAMED: [(&'static str, Self); 6] = [
+        ("request_headers", Self::REQUEST_HEADERS),
+        ("request_body", Self::REQUEST_BODY),
+        ("request_trailers", Self::REQUEST_TRAILERS),
+        ("response_headers", Self::RESPONSE_HEADERS),
+        ("response_body", Self::RESPONSE_BODY),
+        ("response_trailers", Self::RESPONSE_TRAILERS),
+    ];
+
+    /// True where every phase of `other` is in this set.
+    #[must_use]
+    pub fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// True where any phase of `other` is in this set.
+    #[must_use]
+    pub fn intersects(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    /// The phases that are in both sets.
+    #[must_use]
+    pub fn intersection(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+}
+
+impl BitOr for Phases {
+    type Output = Self;
+
+    fn bitor(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}

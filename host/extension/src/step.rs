@@ -1,0 +1,58 @@
+//! What a hook answers.
+
+use std::fmt;
+
+use futures_util::future::LocalBoxFuture;
+
+use crate::{LocalReply, PluginFault};
+
+/// The answer of a hook: now, or later.
+///
+/// A synchronous backend answers [`Step::Ready`], which allocates nothing. A backend that
+/// must wait (a child process, a guest that paused the stream) answers [`Step::Later`]; the
+/// direction of that stream waits with it, and nothing else does. The future owns what it
+/// needs, so that the filter stays free for the hooks of the other direction.
+#[must_use]
+pub enum Step {
+    /// The verdict stands.
+    Ready(Verdict),
+    /// The verdict comes when the future is done.
+    Later(LocalBoxFuture<'static, Verdict>),
+}
+
+/// How a direction of a stream goes on.
+#[derive(Debug)]
+#[must_use]
+pub enum Verdict {
+    /// Go on with the next filter.
+    Continue,
+    /// Keep what came so far and call again with more. A held body grows up to the
+    /// listener's limit; at the end of the message a hold ends as `Continue`.
+    Hold,
+    /// Answer the client now. After the response's head is on its way, this resets.
+    Respond(Box<LocalReply>),
+    /// Break the stream off.
+    Reset,
+    /// The plugin failed: apply `on_error`.
+    Failed(PluginFault),
+}
+
+impl Step {
+    /// Go on at once.
+    pub const CONTINUE: Self = Self::Ready(Verdict::Continue);
+}
+
+impl From<Verdict> for Step {
+    fn from(verdict: Verdict) -> Self {
+        Self::Ready(verdict)
+    }
+}
+
+impl fmt::Debug for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ready(verdict) => f.debug_tuple("Ready").field(verdict).finish(),
+            Self::Later(_) => f.write_str("Later"),
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! One request with its response, as filters and host calls see it.
+
+use std::{
+    cell::{Cell, RefCell},
+    net::SocketAddr,
+    time::SystemTime,
+};
+
+use host_types::{
+    ClusterName, ConnectionId, Headers, ListenerName, PluginName, ReplyReason, StreamId,
+};
+
+use crate::{BodyBuffer, LocalReply, PluginFault, Signal};
+
+/// What is known of a downstream connection. Shared by its streams.
+#[derive(Debug)]
+pub struct ConnectionFacts {
+    /// Its id.
+    pub id: ConnectionId,
+    /// The listener that accepted it.
+    pub listener: ListenerName,
+    /// The client's address.
+    pub peer: SocketAddr,
+    /// Our address that the client connected to.
+    pub local: SocketAddr,
+    /// The protocol spoken.
+    pub protocol: Protocol,
+}
+
+/// The protocol of a connection.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum Protocol {
+    /// HTTP/1.0
+    Http10,
+    /// HTTP/1.1
+    Http11,
+    /// HTTP/2
+    Http2,
+    /// Bytes only.
+    Tcp,
+}
+
+impl Protocol {
+    /// As the `via` field and `request.protocol` write it.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Http10 => "HTTP/1.0",
+            Self::Http11 => "HTTP/1.1",
+            Self::Http2 => "HTTP/2",
+            Self::Tcp => "TCP",
+        }
+    }
+}
+
+/// A direction of a stream.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Side {
+    /// From the client to the upstream.
+    Request,
+    /// From the upstream to the client.
+    Response,
+}
+
+/// How far a message has come.
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Stage {
+    /// Nothing of it is here yet.
+    #[default]
+    Expected,
+    /// Its head is here and may be changed.
+    Open,
+    /// Its head was passed on; it may be readable still, but not changed.
+    Sent,
+}
+
+/// One direction's message. Its parts are borrowed for the length of one host call only.
+#[derive(Debug, Default)]
+pub struct Message {
+    /// The head, while it is open, and after that where a filter asked to keep it.
+    pub headers: RefCell<Option<Headers>>,
+    /// The bytes that the filter on duty sees.
+    pub body: RefCell<BodyBuffer>,
+    /// The trailers, once they came.
+    pub trailers: RefCell<Option<Headers>>,
+    /// How far the head has come.
+    pub stage: Cell<Stage>,
+    /// Body bytes that passed so far, before filters.
+    pub body_bytes: Cell<u64>,
+}
+
+/// What becomes known while a stream lives.
+#[derive(Clone, Debug, Default)]
+pub struct StreamFacts {
+    /// The id that `x-request-id` carries.
+    pub request_id: Option<Box<str>>,
+    /// The virtual host that matched.
+    pub virtual_host: Option<Box<str>>,
+    /// The route that matched.
+    pub route: Option<Box<str>>,
+    /// The cluster that the route names.
+    pub cluster: Option<ClusterName>,
+    /// The endpoint that was chosen.
+    pub upstream: Option<SocketAddr>,
+    /// Why the reply is what it is; the first one said stands.
+    pub reason: Option<ReplyReason>,
+    /// More words on the reason.
+    pub details: Option<Box<str>>,
+    /// The status that the client was sent.
+    pub status: Option<u16>,
+    /// Attributes that plugins set, by path (segments joined by NUL).
+    pub attributes: Vec<(Box<[u8]>, Box<[u8]>)>,
+}
+
+/// Something that ends a stream from beside its own hooks.
+#[derive(Debug)]
+pub enum Interrupt {
+    /// Answer the client.
+    Respond(PluginName, Box<LocalReply>),
+    /// Break off.
+    Reset(PluginName),
+    /// A plugin failed, and its `on_error` is not `open`.
+    Failed(PluginName, PluginFault),
+    /// A held body grew past the limit.
+    BodyTooLarge(Side),
+}
+
+/// One request with its response.
+///
+/// While one hook of a stream waits, other tasks of the worker may read the stream, change it
+/// and interrupt it; so everything is behind cells, and nobody may keep a borrow over a call.
+#[derive(Debug)]
+pub struct Stream {
+    /// Its id.
+    pub id: StreamId,
+    /// The connection that carries it.
+    pub connection: std::rc::Rc<ConnectionFacts>,
+    /// When its head was complete.
+    pub started: SystemTime,
+    /// The request.
+    pub request: Message,
+    /// The response.
+    pub response: Message,
+    /// What is known of it so far.
+    pub facts: RefCell<StreamFacts>,
+    interrupt: RefCell<Option<Interrupt>>,
+    interrupted: Signal,
+}
+
+impl Stream {
+    /// A stream whose request head has just come.
+    #[must_use]
+    pub fn new(
+        id: StreamId,
+        connection: std::rc::Rc<ConnectionFacts>,
+        started: SystemTime,
+        request: Headers,
+    ) -> Self {
+        let message = Message::default();
+        message.stage.set(Stage::Open);
+        message.headers.replace(Some(request));
+        Self {
+            id,
+            connection,
+            started,
+            request: message,
+            response: Message::default(),
+            facts: RefCell::default(),
+            interrupt: RefCell::default(),
+            interrupted: Signal::default(),
+        }
+    }
+
+    /// The message of a direction.
+    #[must_use]
+    pub fn message(&self, side: Side) -> &Message {
+        match side {
+            Side::Request => &self.request,
+            Side::Response => &self.response,
+        }
+    }
+
+    /// Ends the stream from outside its hooks; only the first interrupt counts.
+    pub fn interrupt(&self, interrupt: Interrupt) {
+        let mut slot = self.interrupt.borrow_mut();
+        if slot.is_none() && !self.interrupted.is_raised() {
+            *slot = Some(interrupt);
+            drop(slot);
+            self.interrupted.raise();
+        }
+    }
+
+    /// Waits for an interrupt and takes it. Ends at most once with `Some`.
+    pub async fn interrupted(&self) -> Option<Interrupt> {
+        self.interrupted.wait().await;
+        self.take_interrupt()
+    }
+
+    /// Takes the interrupt, if there is one.
+    #[must_use]
+    pub fn take_interrupt(&self) -> Option<Interrupt> {
+        self.interrupt.borrow_mut().take()
+    }
+
+    /// Notes why the stream ends; the first reason said stands.
+    pub fn note_reason(&self, reason: ReplyReason) {
+        self.facts.borrow_mut().reason.get_or_insert(reason);
+    }
+}
+
+#[cfg(test)]
+mod tests;

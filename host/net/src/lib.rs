@@ -1,0 +1,1 @@
+//! Sockets: listeners, connecting, peeking, byte tunnels.

@@ -1,0 +1,1 @@
+//! One router for HTTP and RPC; pure.

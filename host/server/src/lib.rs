@@ -1,0 +1,1 @@
+//! The mortise proxy: workers, reload, admin and the command line.

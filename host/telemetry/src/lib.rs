@@ -1,0 +1,1 @@
+//! Metrics, access log and logs; every metric name in one place.

@@ -1,0 +1,296 @@
+//! The one face of a message head that filters, the router and host calls see.
+//!
+//! It hides how the fields are stored: today the `HeaderMap` that hyper made, with the
+//! pseudo-header fields beside it. The `host` field of HTTP/1 is the same as `:authority`
+//! (RFC 9113 section 8.3.1) and is never in the map of a request.
+
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, StatusCode,
+    header::HOST,
+    uri::{Authority, PathAndQuery, Scheme},
+};
+
+/// The fields of one head or trailer section.
+#[derive(Clone, Debug)]
+pub struct Headers {
+    start: Start,
+    map: HeaderMap,
+}
+
+/// What a request says before its fields.
+#[derive(Clone, Debug)]
+pub struct RequestHead {
+    /// The method.
+    pub method: Method,
+    /// `http` or `https`.
+    pub scheme: Scheme,
+    /// Host and port that the client asked for; HTTP/1.0 may name none.
+    pub authority: Option<Authority>,
+    /// Path with query, in origin form (or `*`).
+    pub path: PathAndQuery,
+}
+
+#[derive(Clone, Debug)]
+enum Start {
+    Request(Box<RequestHead>),
+    Response(StatusCode),
+    Trailers,
+}
+
+/// A field that cannot be written.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum HeaderError {
+    /// The name is no token (RFC 9110 section 5.1).
+    #[error("a field name is not a token")]
+    Name,
+    /// The value has bytes that no field may carry (RFC 9110 section 5.5).
+    #[error("a field value has a byte that is not allowed")]
+    Value,
+    /// The pseudo-header field is not one of this head, or cannot be removed or doubled.
+    #[error("a pseudo-header field does not belong there")]
+    Pseudo,
+}
+
+const AUTHORITY: &str = ":authority";
+const METHOD: &str = ":method";
+const PATH: &str = ":path";
+const SCHEME: &str = ":scheme";
+const STATUS: &str = ":status";
+
+impl Headers {
+    /// The head of a request. A `host` field in `map` is dropped: `head.authority` rules.
+    #[must_use]
+    pub fn request(head: RequestHead, mut map: HeaderMap) -> Self {
+        map.remove(HOST);
+        Self { start: Start::Request(Box::new(head)), map }
+    }
+
+    /// The head of a response.
+    #[must_use]
+    pub fn response(status: StatusCode, map: HeaderMap) -> Self {
+        Self { start: Start::Response(status), map }
+    }
+
+    /// A trailer section.
+    #[must_use]
+    pub fn trailers(map: HeaderMap) -> Self {
+        Self { start: Start::Trailers, map }
+    }
+
+    /// The request line, if this is the head of a request.
+    #[must_use]
+    pub fn as_request(&self) -> Option<&RequestHead> {
+        match &self.start {
+            Start::Request(head) => Some(head),
+            Start::Response(_) | Start::Trailers => None,
+        }
+    }
+
+    /// The request line to change, if this is the head of a request.
+    pub fn as_request_mut(&mut self) -> Option<&mut RequestHead> {
+        match &mut self.start {
+            Start::Request(head) => Some(head),
+            Start::Response(_) | Start::Trailers => None,
+        }
+    }
+
+    /// The status, if this is the head of a response.
+    #[must_use]
+    pub fn status(&self) -> Option<StatusCode> {
+        match self.start {
+            Start::Response(status) => Some(status),
+            Start::Request(_) | Start::Trailers => None,
+        }
+    }
+
+    /// The fields without the pseudo-header fields.
+    #[must_use]
+    pub fn map(&self) -> &HeaderMap {
+        &self.map
+    }
+
+    /// The fields without the pseudo-header fields, to change.
+    pub fn map_mut(&mut self) -> &mut HeaderMap {
+        &mut self.map
+    }
+
+    /// Takes the fields out, leaving none.
+    pub fn take_map(&mut self) -> HeaderMap {
+        std::mem::take(&mut self.map)
+    }
+
+    /// The first value of `name`, in any case; pseudo-header fields and `host` included.
+    #[must_use]
+    pub fn get(&self, name: &[u8]) -> Option<&[u8]> {
+        if let Some(pseudo) = self.pseudo_name(name) {
+            return self.pseudo(pseudo);
+        }
+        let name = HeaderName::from_bytes(name).ok()?;
+        self.map.get(name).map(HeaderValue::as_bytes)
+    }
+
+    /// All fields, pseudo-header fields first, in wire order but for repeated names, which
+    /// stand together.
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        let pseudo = self
+            .pseudo_names()
+            .iter()
+            .filter_map(|name| self.pseudo(name).map(|value| (name.as_bytes(), value)));
+        let fields = self.map.iter().map(|(name, value)| (name.as_ref(), value.as_bytes()));
+        pseudo.chain(fields)
+    }
+
+    /// How many fields [`Headers::iter`] yields.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        let pseudo = self.pseudo_names().iter().filter(|name| self.pseudo(name).is_some());
+        pseudo.count() + self.map.len()
+    }
+
+    /// True where there is no field at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Bytes of all names and values.
+    #[must_use]
+    pub fn byte_size(&self) -> usize {
+        self.iter().map(|(name, value)| name.len() + value.len()).sum()
+    }
+
+    /// Adds a field after those of the same name; a pseudo-header field is set.
+    ///
+    /// # Errors
+    /// The name or the value cannot stand in a message of this kind.
+    pub fn add(&mut self, name: &[u8], value: &[u8]) -> Result<(), HeaderError> {
+        if let Some(pseudo) = self.pseudo_name(name) {
+            return self.set_pseudo(pseudo, value);
+        }
+        let (name, value) = field(name, value)?;
+        self.map.append(name, value);
+        Ok(())
+    }
+
+    /// Sets a field to one value, whatever it had before.
+    ///
+    /// # Errors
+    /// As [`Headers::add`].
+    pub fn replace(&mut self, name: &[u8], value: &[u8]) -> Result<(), HeaderError> {
+        if let Some(pseudo) = self.pseudo_name(name) {
+            return self.set_pseudo(pseudo, value);
+        }
+        let (name, value) = field(name, value)?;
+        self.map.insert(name, value);
+        Ok(())
+    }
+
+    /// Removes all values of a field. Removing what is not there is no error.
+    ///
+    /// # Errors
+    /// The name is a pseudo-header field, which a message cannot be without.
+    pub fn remove(&mut self, name: &[u8]) -> Result<(), HeaderError> {
+        if self.pseudo_name(name).is_some() {
+            return Err(HeaderError::Pseudo);
+        }
+        if let Ok(name) = HeaderName::from_bytes(name) {
+            self.map.remove(name);
+        }
+        Ok(())
+    }
+
+    /// Replaces all fields. Pseudo-header fields that `pairs` does not name keep their value.
+    ///
+    /// # Errors
+    /// One pair cannot stand in this message; then nothing is changed.
+    pub fn set_all<'a>(
+        &mut self,
+        pairs: impl Iterator<Item = (&'a [u8], &'a [u8])>,
+    ) -> Result<(), HeaderError> {
+        let mut next = Self { start: self.start.clone(), map: HeaderMap::new() };
+        for (name, value) in pairs {
+            next.add(name, value)?;
+        }
+        *self = next;
+        Ok(())
+    }
+
+    /// The canonical name, where `name` is a pseudo-header field or (in a request) `host`.
+    fn pseudo_name(&self, name: &[u8]) -> Option<&'static str> {
+        if name.first() != Some(&b':') {
+            let is_host = name.eq_ignore_ascii_case(b"host") && self.as_request().is_some();
+            return is_host.then_some(AUTHORITY);
+        }
+        let known = [AUTHORITY, METHOD, PATH, SCHEME, STATUS];
+        // An unknown one is treated as pseudo, too, so that it is refused and never sent.
+        let found = known.into_iter().find(|known| name.eq_ignore_ascii_case(known.as_bytes()));
+        Some(found.unwrap_or(":unknown"))
+    }
+
+    fn pseudo_names(&self) -> &'static [&'static str] {
+        match self.start {
+            Start::Request(_) => &[METHOD, SCHEME, AUTHORITY, PATH],
+            Start::Response(_) => &[STATUS],
+            Start::Trailers => &[],
+        }
+    }
+
+    fn pseudo(&self, name: &str) -> Option<&[u8]> {
+        match (&self.start, name) {
+            (Start::Request(head), METHOD) => Some(head.method.as_str().as_bytes()),
+            (Start::Request(head), SCHEME) => Some(head.scheme.as_str().as_bytes()),
+            (Start::Request(head), PATH) => Some(head.path.as_str().as_bytes()),
+            (Start::Request(head), AUTHORITY) => {
+                head.authority.as_ref().map(|authority| authority.as_str().as_bytes())
+            }
+            (Start::Response(status), STATUS) => Some(status.as_str().as_bytes()),
+            _ => None,
+        }
+    }
+
+    fn set_pseudo(&mut self, name: &str, value: &[u8]) -> Result<(), HeaderError> {
+        match (&mut self.start, name) {
+            (Start::Request(head), METHOD) => {
+                head.method = Method::from_bytes(value).map_err(|_| HeaderError::Value)?;
+            }
+            (Start::Request(head), SCHEME) => {
+                head.scheme = Scheme::try_from(value).map_err(|_| HeaderError::Value)?;
+            }
+            (Start::Request(head), PATH) => head.path = parse_path(value)?,
+            (Start::Request(head), AUTHORITY) => {
+                let authority = Authority::try_from(value).map_err(|_| HeaderError::Value)?;
+                head.authority = Some(authority);
+            }
+            (Start::Response(status), STATUS) => {
+                *status = parse_final_status(value)?;
+            }
+            _ => return Err(HeaderError::Pseudo),
+        }
+        Ok(())
+    }
+}
+
+/// A path must be in origin form or `*`: `PathAndQuery` alone would take `x` and make an
+/// ambiguous request line of it.
+fn parse_path(value: &[u8]) -> Result<PathAndQuery, HeaderError> {
+    if value.first() != Some(&b'/') && value != b"*" {
+        return Err(HeaderError::Value);
+    }
+    PathAndQuery::try_from(value).map_err(|_| HeaderError::Value)
+}
+
+/// An interim status would make the client wait for a second head that never comes.
+fn parse_final_status(value: &[u8]) -> Result<StatusCode, HeaderError> {
+    let status = StatusCode::from_bytes(value).map_err(|_| HeaderError::Value)?;
+    if status.is_informational() { Err(HeaderError::Value) } else { Ok(status) }
+}
+
+fn field(name: &[u8], value: &[u8]) -> Result<(HeaderName, HeaderValue), HeaderError> {
+    let name = HeaderName::from_bytes(name).map_err(|_| HeaderError::Name)?;
+    let value = HeaderValue::from_bytes(value).map_err(|_| HeaderError::Value)?;
+    Ok((name, value))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,96 @@
+use http::{
+    HeaderMap, HeaderValue, Method, StatusCode,
+    header::HOST,
+    uri::{Authority, PathAndQuery, Scheme},
+};
+
+use super::{HeaderError, Headers, RequestHead};
+
+fn request() -> Headers {
+    let mut map = HeaderMap::new();
+    map.insert(HOST, HeaderValue::from_static("ignored"));
+    map.append("x-many", HeaderValue::from_static("1"));
+    map.append("x-many", HeaderValue::from_static("2"));
+    let head = RequestHead {
+        method: Method::GET,
+        scheme: Scheme::HTTP,
+        authority: Some(Authority::from_static("a.example")),
+        path: PathAndQuery::from_static("/p?q=1"),
+    };
+    Headers::request(head, map)
+}
+
+fn text(headers: &Headers) -> Vec<String> {
+    let line = |(name, value): (&[u8], &[u8])| {
+        format!("{}={}", String::from_utf8_lossy(name), String::from_utf8_lossy(value))
+    };
+    headers.iter().map(line).collect()
+}
+
+#[test]
+fn pseudo_fields_come_first_and_host_is_the_authority() {
+    let headers = request();
+    let expect = [
+        ":method=GET",
+        ":scheme=http",
+        ":authority=a.example",
+        ":path=/p?q=1",
+        "x-many=1",
+        "x-many=2",
+    ];
+    assert_eq!(text(&headers), expect);
+    assert_eq!(headers.len(), expect.len());
+    assert_eq!(headers.get(b"Host"), Some(&b"a.example"[..]));
+    assert_eq!(headers.get(b"X-MANY"), Some(&b"1"[..]));
+    assert_eq!(headers.get(b"x-none"), None);
+}
+
+#[track_caller]
+fn check_write(name: &str, value: &[u8], expect: Result<(), HeaderError>) {
+    let mut headers = request();
+    assert_eq!(headers.replace(name.as_bytes(), value), expect, "{name}");
+    if expect.is_ok() {
+        assert_eq!(headers.get(name.as_bytes()), Some(value), "{name}");
+    } else {
+        assert_eq!(text(&headers), text(&request()), "{name}");
+    }
+}
+
+#[test]
+fn only_well_formed_fields_can_be_written() {
+    check_write("x-a", b"b", Ok(()));
+    check_write("x-a", b"", Ok(()));
+    check_write("host", b"b.example:81", Ok(()));
+    check_write(":path", b"/other", Ok(()));
+    check_write(":path", b"other", Err(HeaderError::Value));
+    check_write(":path", b"/a b", Err(HeaderError::Value));
+    check_write(":method", b"G T", Err(HeaderError::Value));
+    check_write(":status", b"200", Err(HeaderError::Pseudo));
+    check_write(":made-up", b"1", Err(HeaderError::Pseudo));
+    check_write("x a", b"1", Err(HeaderError::Name));
+    check_write("", b"1", Err(HeaderError::Name));
+    check_write("x-a", b"1\r\nevil: 1", Err(HeaderError::Value));
+    check_write("x-a", b"\0", Err(HeaderError::Value));
+}
+
+#[test]
+fn a_status_is_final() {
+    let mut headers = Headers::response(StatusCode::OK, HeaderMap::new());
+    assert_eq!(headers.replace(b":status", b"404"), Ok(()));
+    assert_eq!(headers.status(), Some(StatusCode::NOT_FOUND));
+    assert_eq!(headers.replace(b":status", b"101"), Err(HeaderError::Value));
+    assert_eq!(headers.replace(b":status", b"99"), Err(HeaderError::Value));
+    assert_eq!(headers.remove(b":status"), Err(HeaderError::Pseudo));
+}
+
+#[test]
+fn setting_all_fields_changes_everything_or_nothing() {
+    let mut headers = request();
+    let bad: [(&[u8], &[u8]); 2] = [(b"x-new", b"1"), (b"x bad", b"1")];
+    assert_eq!(headers.set_all(bad.into_iter()), Err(HeaderError::Name));
+    assert_eq!(text(&headers), text(&request()));
+    let good: [(&[u8], &[u8]); 2] = [(b":path", b"/n"), (b"X-New", b"1")];
+    assert_eq!(headers.set_all(good.into_iter()), Ok(()));
+    let expect = [":method=GET", ":scheme=http", ":authority=a.example", ":path=/n", "x-new=1"];
+    assert_eq!(text(&headers), expect);
+}

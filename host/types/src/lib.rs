@@ -1,0 +1,17 @@
+//! Nouns of the house: what every room names and none of them owns.
+//!
+//! Plain values only: no I/O, no clock, no runtime. Start reading at [`Headers`].
+
+mod address;
+mod headers;
+mod id;
+mod limits;
+mod name;
+mod reply;
+
+pub use address::{Address, AddressError};
+pub use headers::{HeaderError, Headers, RequestHead};
+pub use id::{ConnectionId, StreamId};
+pub use limits::{Limits, PluginLimits};
+pub use name::{ClusterName, ListenerName, PluginName};
+pub use reply::ReplyReason;

@@ -1,0 +1,75 @@
+//! Every limit of the data path, with its default and what happens past it.
+
+use std::time::Duration;
+
+const KIB: usize = 1024;
+const MIB: usize = 1024 * KIB;
+
+/// Limits of one listener. Counts are per listener and worker unless they say otherwise.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Limits {
+    /// Open downstream connections per worker; past it a new one is closed at once.
+    pub connections_max: usize,
+    /// Concurrent streams of one HTTP/2 connection; past it a stream is refused.
+    pub streams_per_connection_max: u32,
+    /// Header fields of one head; past it 431.
+    pub header_count_max: usize,
+    /// Bytes of one head; past it 431 (HTTP/1) or a reset stream (HTTP/2).
+    pub header_bytes_max: usize,
+    /// Body bytes that a filter may hold; past it 413 for a request, 502 for a response.
+    pub held_body_bytes_max: usize,
+    /// Longest wait for a whole request head; past it the connection is closed.
+    pub header_timeout: Duration,
+    /// Longest wait between requests of a connection.
+    pub idle_timeout: Duration,
+    /// Longest time that a body may make no progress in either direction.
+    pub stall_timeout: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections_max: 8192,
+            streams_per_connection_max: 100,
+            header_count_max: 100,
+            header_bytes_max: 16 * KIB,
+            held_body_bytes_max: MIB,
+            header_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(60),
+            stall_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Limits of one plugin instance.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct PluginLimits {
+    /// Linear memory of one instance, in bytes.
+    pub memory_bytes_max: usize,
+    /// Elements of one table of an instance.
+    pub table_elements_max: usize,
+    /// Processor time of one callback.
+    pub call_budget: Duration,
+    /// Processor time of start-up: instantiation, start functions, configuration.
+    pub start_budget: Duration,
+    /// Streams that one instance may have open at a time.
+    pub contexts_max: usize,
+    /// Log lines that one instance may write a second; the rest are counted and dropped.
+    pub log_lines_per_second_max: u32,
+    /// Bytes of one log line; the rest of the line is cut off.
+    pub log_line_bytes_max: usize,
+}
+
+impl Default for PluginLimits {
+    fn default() -> Self {
+        Self {
+            memory_bytes_max: 64 * MIB,
+            table_elements_max: 20_000,
+            call_budget: Duration::from_millis(10),
+            start_budget: Duration::from_secs(1),
+            contexts_max: 65_536,
+            log_lines_per_second_max: 1000,
+            log_line_bytes_max: 8 * KIB,
+        }
+    }
+}

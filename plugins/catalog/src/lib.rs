@@ -1,0 +1,5 @@
+//! Plugins by name: load, verify, warm, swap, fail, restart.
+
+mod plan;
+
+pub use plan::{BackendKind, PluginPlan};

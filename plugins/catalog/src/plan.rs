@@ -1,0 +1,39 @@
+//! What the configuration says of a plugin, checked and complete.
+
+use std::path::PathBuf;
+
+use host_extension::Phases;
+use host_types::{PluginLimits, PluginName};
+
+/// One plugin: where it comes from and how it runs.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct PluginPlan {
+    /// Its name; unique.
+    pub name: PluginName,
+    /// How it runs.
+    pub backend: BackendKind,
+    /// The artifact; absolute, or relative to the working directory.
+    pub source: PathBuf,
+    /// The limits that its policy sets.
+    pub limits: PluginLimits,
+    /// The phases that it is shown; `None` shows all that it exports hooks for.
+    pub phases: Option<Phases>,
+}
+
+/// How a plugin runs.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum BackendKind {
+    /// In a Proxy-Wasm sandbox.
+    Wasm,
+}
+
+impl BackendKind {
+    /// The word in the configuration, in metrics and on the admin page.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Wasm => "wasm",
+        }
+    }
+}

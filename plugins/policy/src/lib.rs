@@ -1,0 +1,1 @@
+//! What a plugin may do: permissions, grants, the guard; pure.

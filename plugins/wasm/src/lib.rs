@@ -1,0 +1,1 @@
+//! The wasm backend: Proxy-Wasm on wasmtime.

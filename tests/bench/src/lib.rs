@@ -1,0 +1,1 @@
+//! CPU per request beside peers in one run.

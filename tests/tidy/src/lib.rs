@@ -1,0 +1,1 @@
+//! Rules of the house as tests: direction of crates, banned names, sizes.
