@@ -88,6 +88,10 @@ pub struct Message {
     pub stage: Cell<Stage>,
     /// Body bytes that passed so far, before filters.
     pub body_bytes: Cell<u64>,
+    /// True while a filter has the body's bytes in hand and may rewrite them.
+    pub body_on_duty: Cell<bool>,
+    /// True while a filter is shown the end of the message, when trailers can be added.
+    pub end_on_duty: Cell<bool>,
 }
 
 /// What becomes known while a stream lives.
@@ -124,6 +128,8 @@ pub enum Interrupt {
     Failed(PluginName, PluginFault),
     /// A held body grew past the limit.
     BodyTooLarge(Side),
+    /// A filter held the stream, or a peer made no progress, for longer than it may.
+    Stalled(Side),
 }
 
 /// One request with its response.
