@@ -1,0 +1,182 @@
+//! What is counted of each thing. The names under which it is shown are in `names`.
+
+use std::sync::{Arc, OnceLock};
+
+use host_types::ReplyReason;
+
+use crate::{
+    Counter, Gauge, Histogram, LabelledCounters, SharedCounter,
+    names::{FAULT_LABELS, PLUGIN_BOUNDS_US, REQUEST_BOUNDS_US},
+};
+
+/// One listener on one worker. Aligned, so that two workers never count in one cache line.
+#[derive(Debug)]
+#[repr(align(128))]
+pub struct ListenerMetrics {
+    /// Connections accepted.
+    pub connections_total: Counter,
+    /// Connections open now.
+    pub connections_active: Gauge,
+    /// Connections closed at once because of a limit.
+    pub connections_refused_total: Counter,
+    /// Streams open now.
+    pub streams_active: Gauge,
+    /// Responses by class of status, 1xx first; see [`ListenerMetrics::response`].
+    pub responses: [Counter; 5],
+    /// Ended streams by [`ReplyReason::index`]; see [`ListenerMetrics::reply`].
+    pub replies: [Counter; 14],
+    /// From the request's head to the end of the response.
+    pub request_duration: Histogram,
+    /// Bytes of request bodies read from clients.
+    pub request_body_bytes_total: Counter,
+    /// Bytes of response bodies written to clients.
+    pub response_body_bytes_total: Counter,
+    /// Connections and streams refused because what came was malformed or ambiguous.
+    pub malformed_total: Counter,
+    /// Bytes read from clients where the listener passes bytes on.
+    pub tcp_bytes_in: Counter,
+    /// Bytes written to clients where the listener passes bytes on.
+    pub tcp_bytes_out: Counter,
+}
+
+impl ListenerMetrics {
+    /// Counts a response by its status.
+    pub fn response(&self, status: u16) {
+        let class = usize::from(status / 100).saturating_sub(1);
+        if let Some(count) = self.responses.get(class) {
+            count.increment();
+        }
+    }
+
+    /// Counts an ended stream by its reason.
+    pub fn reply(&self, reason: &ReplyReason) {
+        if let Some(count) = self.replies.get(reason.index()) {
+            count.increment();
+        }
+    }
+}
+
+impl Default for ListenerMetrics {
+    fn default() -> Self {
+        Self {
+            connections_total: Counter::default(),
+            connections_active: Gauge::default(),
+            connections_refused_total: Counter::default(),
+            streams_active: Gauge::default(),
+            responses: Default::default(),
+            replies: Default::default(),
+            request_duration: Histogram::new(REQUEST_BOUNDS_US),
+            request_body_bytes_total: Counter::default(),
+            response_body_bytes_total: Counter::default(),
+            malformed_total: Counter::default(),
+            tcp_bytes_in: Counter::default(),
+            tcp_bytes_out: Counter::default(),
+        }
+    }
+}
+
+/// One cluster on one worker.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub struct ClusterMetrics {
+    /// Connections made.
+    pub connects_total: Counter,
+    /// Connections that could not be made.
+    pub connect_failures_total: Counter,
+    /// Connections open now.
+    pub connections_active: Gauge,
+    /// Requests sent.
+    pub requests_total: Counter,
+    /// Requests under way now.
+    pub requests_active: Gauge,
+    /// Requests that were sent on a connection that had served another one before.
+    pub reused_total: Counter,
+    /// Requests that wait for a connection now.
+    pub pending_active: Gauge,
+    /// Requests refused because a limit of the pool was reached.
+    pub overflow_total: Counter,
+    /// Exchanges that the upstream broke off.
+    pub resets_total: Counter,
+}
+
+/// One plugin on one backend and one worker.
+#[derive(Debug)]
+#[repr(align(128))]
+pub struct PluginMetrics {
+    /// Streams that the plugin saw.
+    pub streams_total: Counter,
+    /// Time spent in the plugin, per stream.
+    pub stream_duration: Histogram,
+    /// Faults by kind; see [`PluginMetrics::fault`].
+    pub faults: LabelledCounters,
+    /// Streams that went on without the plugin because its `on_error` is `open`.
+    pub fail_open_total: Counter,
+    /// Instances started in place of a faulty one.
+    pub restarts_total: Counter,
+    /// 1 while the breaker of this worker keeps the plugin from being started again.
+    pub breaker_open: Gauge,
+    /// The generation that serves.
+    pub generation: Gauge,
+    /// Log lines dropped because the plugin wrote too many.
+    pub log_lines_dropped_total: Counter,
+    host_calls: OnceLock<Arc<LabelledCounters>>,
+}
+
+impl PluginMetrics {
+    /// Counts a fault by the label of its kind, one of [`FAULT_LABELS`].
+    pub fn fault(&self, label: &str) {
+        self.faults.of(label).increment();
+    }
+
+    /// The counters of host calls. The first caller's table of labels stands; whoever asks
+    /// with the same table gets the same counters, so that instances one after the other
+    /// count on. Count with [`LabelledCounters::at`].
+    #[must_use]
+    pub fn host_calls(&self, labels: &'static [&'static str]) -> Arc<LabelledCounters> {
+        let counters = self.host_calls.get_or_init(|| Arc::new(LabelledCounters::new(labels)));
+        debug_assert_eq!(counters.labels(), labels, "one table of host calls");
+        Arc::clone(counters)
+    }
+
+    /// Shows every host call's count, once somebody asked for the counters.
+    pub(crate) fn for_each_host_call(&self, show: &mut dyn FnMut(&'static str, u64)) {
+        if let Some(counters) = self.host_calls.get() {
+            counters.for_each(show);
+        }
+    }
+}
+
+impl Default for PluginMetrics {
+    fn default() -> Self {
+        Self {
+            streams_total: Counter::default(),
+            stream_duration: Histogram::new(PLUGIN_BOUNDS_US),
+            faults: LabelledCounters::new(FAULT_LABELS),
+            fail_open_total: Counter::default(),
+            restarts_total: Counter::default(),
+            breaker_open: Gauge::default(),
+            generation: Gauge::default(),
+            log_lines_dropped_total: Counter::default(),
+            host_calls: OnceLock::new(),
+        }
+    }
+}
+
+/// What is counted once for the whole process.
+#[derive(Debug, Default)]
+pub struct ControlMetrics {
+    /// Configurations taken into use after the first one.
+    pub config_reloads_total: SharedCounter,
+    /// Configurations refused; the last good one went on.
+    pub config_reload_failures_total: SharedCounter,
+    /// The number of the configuration in use.
+    pub config_generation: Gauge,
+    /// Worker threads.
+    pub workers: Gauge,
+    /// Access log lines written.
+    pub access_log_lines_total: SharedCounter,
+    /// Access log lines dropped because the writer did not keep up.
+    pub access_log_dropped_total: SharedCounter,
+    /// Access log lines lost because they could not be written.
+    pub access_log_failed_total: SharedCounter,
+}
