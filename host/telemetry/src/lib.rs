@@ -13,6 +13,7 @@ mod names;
 pub use cell::{Counter, Gauge, Histogram, LabelledCounters, SharedCounter};
 pub use clock::{Clock, Stopwatch, Tick};
 pub use metrics::{
-    ClusterMetrics, ControlMetrics, ListenerMetrics, Metrics, PluginMetrics, WorkerMetrics,
+    ClusterMetrics, ControlMetrics, HostCallCount, ListenerMetrics, Metrics, PluginMetrics,
+    WorkerMetrics,
 };
-pub use names::{FAULT_LABELS, OVERFLOW_NAME, SERIES_MAX};
+pub use names::{FAULT_LABELS, HOST_CALL_REPORTS_MAX, OVERFLOW_NAME, SERIES_MAX};

@@ -20,7 +20,7 @@ use std::{
 use host_types::{ClusterName, ListenerName, PluginName};
 use parking_lot::Mutex;
 
-pub use shards::{ClusterMetrics, ControlMetrics, ListenerMetrics, PluginMetrics};
+pub use shards::{ClusterMetrics, ControlMetrics, HostCallCount, ListenerMetrics, PluginMetrics};
 
 use crate::names::{OVERFLOW_NAME, SERIES_MAX};
 
@@ -122,3 +122,6 @@ fn shard<K: Ord, V: Default>(
     let is_full = shards.len() >= SERIES_MAX && !shards.contains_key(&key);
     Arc::clone(shards.entry(if is_full { overflow() } else { key }).or_default())
 }
+
+#[cfg(test)]
+mod tests;

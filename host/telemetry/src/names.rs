@@ -17,6 +17,9 @@ pub const SERIES_MAX: usize = 1000;
 /// The name under which everything past [`SERIES_MAX`] is counted together.
 pub const OVERFLOW_NAME: &str = "_overflow";
 
+/// Sets of host-call counts that one plugin's shard sums.
+pub const HOST_CALL_REPORTS_MAX: usize = 64;
+
 /// The kinds of plugin faults, as `FaultKind::label` of `host-extension` gives them.
 pub const FAULT_LABELS: &[&str] = &[
     "load_failed",
@@ -237,7 +240,16 @@ pub(crate) const PLUGIN: &[Family<PluginMetrics>] = &[
     family(
         "mortise_plugin_host_calls",
         "What the plugin asked of the host, by call.",
-        Read::Split("call", PluginMetrics::for_each_host_call),
+        Read::Split("call", |m, show| {
+            m.for_each_host_call(&mut |count| show(count.call, count.made));
+        }),
+    ),
+    family(
+        "mortise_plugin_host_calls_refused",
+        "What the plugin asked of the host and was refused by policy, by call.",
+        Read::Split("call", |m, show| {
+            m.for_each_host_call(&mut |count| show(count.call, count.refused));
+        }),
     ),
     family(
         "mortise_plugin_log_lines_dropped",

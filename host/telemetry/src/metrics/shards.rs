@@ -1,12 +1,13 @@
 //! What is counted of each thing. The names under which it is shown are in `names`.
 
-use std::sync::{Arc, OnceLock};
+use std::fmt;
 
 use host_types::ReplyReason;
+use parking_lot::Mutex;
 
 use crate::{
     Counter, Gauge, Histogram, LabelledCounters, SharedCounter,
-    names::{FAULT_LABELS, PLUGIN_BOUNDS_US, REQUEST_BOUNDS_US},
+    names::{FAULT_LABELS, HOST_CALL_REPORTS_MAX, PLUGIN_BOUNDS_US, REQUEST_BOUNDS_US},
 };
 
 /// One listener on one worker. Aligned, so that two workers never count in one cache line.
@@ -119,7 +120,7 @@ pub struct PluginMetrics {
     pub generation: Gauge,
     /// Log lines dropped because the plugin wrote too many.
     pub log_lines_dropped_total: Counter,
-    host_calls: OnceLock<Arc<LabelledCounters>>,
+    host_calls: Mutex<Vec<HostCallReport>>,
 }
 
 impl PluginMetrics {
@@ -128,21 +129,43 @@ impl PluginMetrics {
         self.faults.of(label).increment();
     }
 
-    /// The counters of host calls. The first caller's table of labels stands; whoever asks
-    /// with the same table gets the same counters, so that instances one after the other
-    /// count on. Count with [`LabelledCounters::at`].
-    #[must_use]
-    pub fn host_calls(&self, labels: &'static [&'static str]) -> Arc<LabelledCounters> {
-        let counters = self.host_calls.get_or_init(|| Arc::new(LabelledCounters::new(labels)));
-        debug_assert_eq!(counters.labels(), labels, "one table of host calls");
-        Arc::clone(counters)
+    /// Says where the host calls of this shard are counted: `report` shows every call once,
+    /// whenever metrics are read, on the thread that reads. Register one set of counts per
+    /// shard and count on in it over reloads; the sets are summed, and past
+    /// [`HOST_CALL_REPORTS_MAX`] of them a further one is not shown.
+    pub fn report_host_calls(
+        &self,
+        report: impl Fn(&mut dyn FnMut(HostCallCount)) + Send + Sync + 'static,
+    ) {
+        let mut reports = self.host_calls.lock();
+        if reports.len() < HOST_CALL_REPORTS_MAX {
+            reports.push(HostCallReport(Box::new(report)));
+        }
     }
 
-    /// Shows every host call's count, once somebody asked for the counters.
-    pub(crate) fn for_each_host_call(&self, show: &mut dyn FnMut(&'static str, u64)) {
-        if let Some(counters) = self.host_calls.get() {
-            counters.for_each(show);
+    pub(crate) fn for_each_host_call(&self, show: &mut dyn FnMut(HostCallCount)) {
+        for report in self.host_calls.lock().iter() {
+            (report.0)(show);
         }
+    }
+}
+
+/// How often one kind of host call was made.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct HostCallCount {
+    /// The label of the call.
+    pub call: &'static str,
+    /// How often it was made, refused calls included.
+    pub made: u64,
+    /// How often it was refused.
+    pub refused: u64,
+}
+
+struct HostCallReport(Box<dyn Fn(&mut dyn FnMut(HostCallCount)) + Send + Sync>);
+
+impl fmt::Debug for HostCallReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HostCallReport")
     }
 }
 
@@ -157,7 +180,7 @@ impl Default for PluginMetrics {
             breaker_open: Gauge::default(),
             generation: Gauge::default(),
             log_lines_dropped_total: Counter::default(),
-            host_calls: OnceLock::new(),
+            host_calls: Mutex::default(),
         }
     }
 }

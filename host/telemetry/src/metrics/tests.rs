@@ -1,0 +1,226 @@
+use std::time::Duration;
+
+use expect_test::{Expect, expect};
+use host_types::ReplyReason;
+
+use super::*;
+
+/// What `metrics` shows of the families whose name starts with `prefix`.
+fn check(metrics: &Metrics, prefix: &str, expect: &Expect) {
+    let text = metrics.encode();
+    let name = |line: &str| {
+        let line = line.trim_start_matches("# HELP ").trim_start_matches("# TYPE ");
+        line.starts_with(prefix)
+    };
+    let shown: Vec<_> = text.lines().filter(|line| name(line)).collect();
+    expect.assert_eq(&(shown.join("\n") + "\n"));
+}
+
+#[test]
+fn two_workers_are_shown_as_one_sum() {
+    let metrics = Metrics::new();
+    for number in [0, 1] {
+        let listener = metrics.worker(number).listener(&"web".into());
+        listener.connections_total.add(2);
+        listener.connections_active.increment();
+        listener.response(200);
+        listener.response(503);
+        listener.response(999);
+        listener.reply(&ReplyReason::Drain);
+        listener.tcp_bytes_in.add(10);
+    }
+    metrics.worker(1).listener(&"other".into()).response(404);
+    check(
+        &metrics,
+        "mortise_listener_connections",
+        &expect![[r#"
+            # HELP mortise_listener_connections Connections accepted.
+            # TYPE mortise_listener_connections counter
+            mortise_listener_connections_total{listener="other"} 0
+            mortise_listener_connections_total{listener="web"} 4
+            # HELP mortise_listener_connections_active Connections open now.
+            # TYPE mortise_listener_connections_active gauge
+            mortise_listener_connections_active{listener="other"} 0
+            mortise_listener_connections_active{listener="web"} 2
+            # HELP mortise_listener_connections_refused Connections closed at once because of a limit.
+            # TYPE mortise_listener_connections_refused counter
+            mortise_listener_connections_refused_total{listener="other"} 0
+            mortise_listener_connections_refused_total{listener="web"} 0
+        "#]],
+    );
+    check(
+        &metrics,
+        "mortise_listener_responses",
+        &expect![[r##"
+        # HELP mortise_listener_responses Responses by class of status.
+        # TYPE mortise_listener_responses counter
+        mortise_listener_responses_total{listener="other",class="1xx"} 0
+        mortise_listener_responses_total{listener="other",class="2xx"} 0
+        mortise_listener_responses_total{listener="other",class="3xx"} 0
+        mortise_listener_responses_total{listener="other",class="4xx"} 1
+        mortise_listener_responses_total{listener="other",class="5xx"} 0
+        mortise_listener_responses_total{listener="web",class="1xx"} 0
+        mortise_listener_responses_total{listener="web",class="2xx"} 2
+        mortise_listener_responses_total{listener="web",class="3xx"} 0
+        mortise_listener_responses_total{listener="web",class="4xx"} 0
+        mortise_listener_responses_total{listener="web",class="5xx"} 2
+    "##]],
+    );
+    let text = metrics.encode();
+    assert!(text.contains(r#"replies_total{listener="web",reason="drain"} 2"#), "{text}");
+    assert!(text.contains(r#"tcp_bytes_total{listener="web",direction="in"} 20"#), "{text}");
+}
+
+#[test]
+fn a_plugin_is_shown_with_its_backend_its_faults_and_its_host_calls() {
+    let metrics = Metrics::new();
+    for number in [0, 1] {
+        let plugin = metrics.worker(number).plugin(&"greet".into(), "wasm");
+        plugin.stream_duration.observe(Duration::from_micros(7));
+        plugin.stream_duration.observe(Duration::from_secs(1));
+        plugin.fault("trapped");
+        plugin.generation.set(i64::from(number) + 3);
+        plugin.breaker_open.set(1);
+        plugin.report_host_calls(|show| {
+            show(HostCallCount { call: "log", made: 5, refused: 0 });
+            show(HostCallCount { call: "header", made: 1, refused: 1 });
+        });
+    }
+    check(
+        &metrics,
+        "mortise_plugin_",
+        &expect![[r##"
+            # HELP mortise_plugin_streams Streams that the plugin saw.
+            # TYPE mortise_plugin_streams counter
+            mortise_plugin_streams_total{plugin="greet",backend="wasm"} 0
+            # HELP mortise_plugin_stream_duration_seconds Time spent in the plugin, per stream.
+            # TYPE mortise_plugin_stream_duration_seconds histogram
+            mortise_plugin_stream_duration_seconds_sum{plugin="greet",backend="wasm"} 2.000014
+            mortise_plugin_stream_duration_seconds_count{plugin="greet",backend="wasm"} 4
+            mortise_plugin_stream_duration_seconds_bucket{le="0.000001",plugin="greet",backend="wasm"} 0
+            mortise_plugin_stream_duration_seconds_bucket{le="0.000002",plugin="greet",backend="wasm"} 0
+            mortise_plugin_stream_duration_seconds_bucket{le="0.000005",plugin="greet",backend="wasm"} 0
+            mortise_plugin_stream_duration_seconds_bucket{le="0.00001",plugin="greet",backend="wasm"} 2
+            mortise_plugin_stream_duration_seconds_bucket{le="0.00002",plugin="greet",backend="wasm"} 2
+            mortise_plugin_stream_duration_seconds_bucket{le="0.00005",plugin="greet",backend="wasm"} 2
+            mortise_plugin_stream_duration_seconds_bucket{le="0.0001",plugin="greet",backend="wasm"} 2
+            mortise_plugin_stream_duration_seconds_bucket{le="0.0002",plugin="greet",backend="wasm"} 2
+            mortise_plugin_stream_duration_seconds_bucket{le="0.0005",plugin="greet",backend="wasm"} 2
+            mortise_plugin_stream_duration_seconds_bucket{le="0.001",plugin="greet",backend="wasm"} 2
+            mortise_plugin_stream_duration_seconds_bucket{le="0.002",plugin="greet",backend="wasm"} 2
+            mortise_plugin_stream_duration_seconds_bucket{le="0.005",plugin="greet",backend="wasm"} 2
+            mortise_plugin_stream_duration_seconds_bucket{le="0.01",plugin="greet",backend="wasm"} 2
+            mortise_plugin_stream_duration_seconds_bucket{le="0.02",plugin="greet",backend="wasm"} 2
+            mortise_plugin_stream_duration_seconds_bucket{le="0.05",plugin="greet",backend="wasm"} 2
+            mortise_plugin_stream_duration_seconds_bucket{le="0.1",plugin="greet",backend="wasm"} 2
+            mortise_plugin_stream_duration_seconds_bucket{le="+Inf",plugin="greet",backend="wasm"} 4
+            # HELP mortise_plugin_faults Faults of the plugin by kind.
+            # TYPE mortise_plugin_faults counter
+            mortise_plugin_faults_total{plugin="greet",backend="wasm",kind="load_failed"} 0
+            mortise_plugin_faults_total{plugin="greet",backend="wasm",kind="trapped"} 2
+            mortise_plugin_faults_total{plugin="greet",backend="wasm",kind="timed_out"} 0
+            mortise_plugin_faults_total{plugin="greet",backend="wasm",kind="out_of_memory"} 0
+            mortise_plugin_faults_total{plugin="greet",backend="wasm",kind="crashed"} 0
+            mortise_plugin_faults_total{plugin="greet",backend="wasm",kind="protocol"} 0
+            mortise_plugin_faults_total{plugin="greet",backend="wasm",kind="denied"} 0
+            mortise_plugin_faults_total{plugin="greet",backend="wasm",kind="instance_lost"} 0
+            # HELP mortise_plugin_fail_open Streams that went on without the plugin after it failed.
+            # TYPE mortise_plugin_fail_open counter
+            mortise_plugin_fail_open_total{plugin="greet",backend="wasm"} 0
+            # HELP mortise_plugin_restarts Instances started in place of a faulty one.
+            # TYPE mortise_plugin_restarts counter
+            mortise_plugin_restarts_total{plugin="greet",backend="wasm"} 0
+            # HELP mortise_plugin_breaker_open Workers on which the plugin failed too often to be started again.
+            # TYPE mortise_plugin_breaker_open gauge
+            mortise_plugin_breaker_open{plugin="greet",backend="wasm"} 2
+            # HELP mortise_plugin_generation The newest generation of the plugin that serves.
+            # TYPE mortise_plugin_generation gauge
+            mortise_plugin_generation{plugin="greet",backend="wasm"} 4
+            # HELP mortise_plugin_host_calls What the plugin asked of the host, by call.
+            # TYPE mortise_plugin_host_calls counter
+            mortise_plugin_host_calls_total{plugin="greet",backend="wasm",call="log"} 10
+            mortise_plugin_host_calls_total{plugin="greet",backend="wasm",call="header"} 2
+            # HELP mortise_plugin_host_calls_refused What the plugin asked of the host and was refused by policy, by call.
+            # TYPE mortise_plugin_host_calls_refused counter
+            mortise_plugin_host_calls_refused_total{plugin="greet",backend="wasm",call="log"} 0
+            mortise_plugin_host_calls_refused_total{plugin="greet",backend="wasm",call="header"} 2
+            # HELP mortise_plugin_log_lines_dropped Log lines dropped because the plugin wrote too many.
+            # TYPE mortise_plugin_log_lines_dropped counter
+            mortise_plugin_log_lines_dropped_total{plugin="greet",backend="wasm"} 0
+        "##]],
+    );
+}
+
+#[test]
+fn the_process_is_shown_with_its_start_and_version() {
+    let metrics = Metrics::started_at(UNIX_EPOCH + Duration::from_millis(1500));
+    let control = metrics.control();
+    control.config_reloads_total.increment();
+    control.config_generation.set(2);
+    check(
+        &metrics,
+        "mortise_",
+        &expect![[r##"
+        # HELP mortise_build The version that runs.
+        # TYPE mortise_build info
+        mortise_build_info{version="0.1.0"} 1
+        # HELP mortise_start_time_seconds When the process started, in seconds since 1970.
+        # TYPE mortise_start_time_seconds gauge
+        mortise_start_time_seconds 1.5
+        # HELP mortise_config_reloads Configurations taken into use after the first one.
+        # TYPE mortise_config_reloads counter
+        mortise_config_reloads_total 1
+        # HELP mortise_config_reload_failures Configurations refused; the last good one went on.
+        # TYPE mortise_config_reload_failures counter
+        mortise_config_reload_failures_total 0
+        # HELP mortise_config_generation The number of the configuration in use.
+        # TYPE mortise_config_generation gauge
+        mortise_config_generation 2
+        # HELP mortise_workers Worker threads.
+        # TYPE mortise_workers gauge
+        mortise_workers 0
+        # HELP mortise_access_log_lines Access log lines written.
+        # TYPE mortise_access_log_lines counter
+        mortise_access_log_lines_total 0
+        # HELP mortise_access_log_dropped Access log lines dropped because the writer did not keep up.
+        # TYPE mortise_access_log_dropped counter
+        mortise_access_log_dropped_total 0
+        # HELP mortise_access_log_failed Access log lines lost because they could not be written.
+        # TYPE mortise_access_log_failed counter
+        mortise_access_log_failed_total 0
+    "##]],
+    );
+    assert!(metrics.encode().ends_with("# EOF\n"));
+}
+
+#[test]
+fn the_same_name_gives_the_same_shard() {
+    let metrics = Metrics::new();
+    metrics.worker(3).cluster(&"app".into()).requests_total.increment();
+    metrics.worker(3).cluster(&"app".into()).requests_total.increment();
+    metrics.control_thread().cluster(&"app".into()).requests_total.increment();
+    assert_eq!(metrics.worker(3).cluster(&"app".into()).requests_total.value(), 2);
+    assert!(metrics.encode().contains(r#"cluster_requests_total{cluster="app"} 3"#));
+}
+
+#[test]
+fn names_past_the_cap_are_counted_together() {
+    let metrics = Metrics::new();
+    let worker = metrics.worker(0);
+    for number in 0..SERIES_MAX + 5 {
+        worker.cluster(&format!("c{number}").as_str().into()).requests_total.increment();
+    }
+    let text = metrics.encode();
+    assert!(text.contains(r#"cluster_requests_total{cluster="_overflow"} 5"#));
+    assert!(text.contains(r#"cluster_requests_total{cluster="c0"} 1"#));
+    worker.cluster(&"c0".into()).requests_total.increment();
+    assert_eq!(worker.cluster(&"c0".into()).requests_total.value(), 2);
+}
+
+#[test]
+fn a_name_cannot_break_out_of_its_label() {
+    let metrics = Metrics::new();
+    let _shard = metrics.worker(0).listener(&"a\"} 1\n# b\\".into());
+    let text = metrics.encode();
+    assert!(text.contains(r#"listener="a\"} 1\n# b\\""#), "{text}");
+}
