@@ -1,0 +1,183 @@
+//! Which requests a route takes. Start reading at [`RouteCondition::matches`].
+
+use host_types::{Headers, RequestHead};
+use http::{HeaderName, Method};
+
+use crate::Pattern;
+
+/// What must hold of a request; all of it must.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RouteCondition {
+    /// The path.
+    pub path: PathMatch,
+    /// The methods; none listed takes all.
+    pub methods: Vec<Method>,
+    /// Header fields.
+    pub headers: Vec<HeaderMatch>,
+    /// Query parameters.
+    pub query: Vec<QueryMatch>,
+}
+
+/// What must hold of the path. The query is no part of it; case counts.
+#[derive(Clone, Debug, PartialEq)]
+pub enum PathMatch {
+    /// It starts with whole segments: `/api` takes `/api` and `/api/x`, never `/apix`; with a
+    /// slash at its end, `/api/` takes `/api/` and `/api/x`, not `/api`. `/` takes all.
+    Prefix(Box<str>),
+    /// It is this.
+    Exact(Box<str>),
+    /// The whole of it matches.
+    Regex(Pattern),
+}
+
+/// What must hold of a header field.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HeaderMatch {
+    name: FieldName,
+    test: ValueTest,
+    invert: bool,
+}
+
+/// What must hold of a query parameter. Names and values are compared as they were sent, with
+/// their percent signs; of a repeated one, any value may fit.
+#[derive(Clone, Debug, PartialEq)]
+pub struct QueryMatch {
+    /// The parameter.
+    pub name: Box<str>,
+    /// What must hold of its value; a parameter without `=` has the empty one.
+    pub test: ValueTest,
+}
+
+/// What must hold of a value; of several, any may fit.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ValueTest {
+    /// It is this.
+    Exact(Box<[u8]>),
+    /// It starts so.
+    Prefix(Box<[u8]>),
+    /// It ends so.
+    Suffix(Box<[u8]>),
+    /// It has this inside.
+    Contains(Box<[u8]>),
+    /// The whole of it matches.
+    Regex(Pattern),
+    /// There is one.
+    Present,
+    /// There is none.
+    Absent,
+}
+
+/// The name is none that a header field can have.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("`{0}` is no name of a header field")]
+pub struct MatchNameError(pub Box<str>);
+
+#[derive(Clone, Debug, PartialEq)]
+enum FieldName {
+    /// Looked up by text: `:authority` (or `host`), `:method`, `:path`, `:scheme`.
+    Pseudo(Box<str>),
+    Field(HeaderName),
+}
+
+impl RouteCondition {
+    /// A condition on the path alone.
+    #[must_use]
+    pub fn path(path: PathMatch) -> Self {
+        Self { path, methods: Vec::new(), headers: Vec::new(), query: Vec::new() }
+    }
+
+    /// True where all of it holds of a request.
+    pub(crate) fn matches(&self, request: &RequestHead, head: &Headers) -> bool {
+        self.path.matches(request.path.path())
+            && (self.methods.is_empty() || self.methods.contains(&request.method))
+            && self.headers.iter().all(|header| header.matches(head))
+            && self.query.iter().all(|query| query.matches(request.path.query()))
+    }
+}
+
+impl PathMatch {
+    /// True where it takes the path.
+    #[must_use]
+    pub fn matches(&self, path: &str) -> bool {
+        match self {
+            Self::Prefix(prefix) => match path.strip_prefix(&**prefix) {
+                None => false,
+                Some(rest) => rest.is_empty() || prefix.ends_with('/') || rest.starts_with('/'),
+            },
+            Self::Exact(exact) => path == &**exact,
+            Self::Regex(pattern) => pattern.matches(path.as_bytes()),
+        }
+    }
+
+    /// What of the path stands behind the part that this names: nothing but for a prefix.
+    pub(crate) fn rest<'a>(&self, path: &'a str) -> &'a str {
+        match self {
+            Self::Prefix(prefix) => path.strip_prefix(&**prefix).unwrap_or_default(),
+            Self::Exact(_) | Self::Regex(_) => "",
+        }
+    }
+}
+
+impl HeaderMatch {
+    /// A condition on the field `name` (in any case; pseudo-header fields and `host` count);
+    /// with `invert` it holds where `test` does not.
+    ///
+    /// # Errors
+    /// The name is none that a request's field can have.
+    pub fn new(name: &str, test: ValueTest, invert: bool) -> Result<Self, MatchNameError> {
+        let lower = name.to_ascii_lowercase();
+        let name = match lower.as_str() {
+            ":authority" | ":method" | ":path" | ":scheme" | "host" => {
+                FieldName::Pseudo(lower.into())
+            }
+            _ => {
+                let parsed = HeaderName::from_bytes(lower.as_bytes());
+                FieldName::Field(parsed.map_err(|_not_a_token| MatchNameError(name.into()))?)
+            }
+        };
+        Ok(Self { name, test, invert })
+    }
+
+    fn matches(&self, head: &Headers) -> bool {
+        let holds = match &self.name {
+            FieldName::Pseudo(name) => self.test.holds(head.get(name.as_bytes()).into_iter()),
+            FieldName::Field(name) => {
+                let values = head.map().get_all(name);
+                self.test.holds(values.iter().map(http::HeaderValue::as_bytes))
+            }
+        };
+        holds != self.invert
+    }
+}
+
+impl QueryMatch {
+    fn matches(&self, query: Option<&str>) -> bool {
+        let pairs = query.unwrap_or_default().split('&');
+        let mut values = pairs.filter_map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            (name == &*self.name).then_some(value.as_bytes())
+        });
+        self.test.holds(&mut values)
+    }
+}
+
+impl ValueTest {
+    fn holds<'a>(&self, mut values: impl Iterator<Item = &'a [u8]>) -> bool {
+        match self {
+            Self::Exact(exact) => values.any(|value| value == &**exact),
+            Self::Prefix(prefix) => values.any(|value| value.starts_with(prefix)),
+            Self::Suffix(suffix) => values.any(|value| value.ends_with(suffix)),
+            Self::Contains(part) => values.any(|value| contains(value, part)),
+            Self::Regex(pattern) => values.any(|value| pattern.matches(value)),
+            Self::Present => values.next().is_some(),
+            Self::Absent => values.next().is_none(),
+        }
+    }
+}
+
+fn contains(value: &[u8], part: &[u8]) -> bool {
+    part.is_empty() || value.windows(part.len()).any(|window| window == part)
+}
+
+#[cfg(test)]
+mod tests;
