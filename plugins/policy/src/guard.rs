@@ -1,6 +1,6 @@
 //! The guard: all that a backend ever holds of the host.
 
-use std::{fmt, rc::Rc, sync::Arc, time::SystemTime};
+use std::{fmt, rc::Rc, time::SystemTime};
 
 use host_extension::{
     BodyKind, CallResult, FieldWrite, HeaderMapKind, HostCalls, LocalReply, LogLevel,
@@ -8,24 +8,23 @@ use host_extension::{
 };
 use host_types::{Headers, PluginName};
 
-use crate::{CallCounts, HostCall};
+use crate::{CallCounter, HostCall};
 
 /// The host calls of one worker as one plugin may use them.
 ///
 /// Every call passes `Guard::check` before it reaches the host. Calls that name a plugin are
 /// made in the name of the guarded one, whatever the backend says, so that no plugin speaks
 /// for another.
-pub struct Guard {
+pub struct Guard<C> {
     plugin: PluginName,
     calls: Rc<dyn HostCalls>,
-    counts: Arc<CallCounts>,
+    counts: C,
 }
 
-impl Guard {
-    /// Guards `calls` for `plugin`; what it asks for is counted in `counts`, which only
-    /// guards of one thread may share.
+impl<C: CallCounter> Guard<C> {
+    /// Guards `calls` for `plugin`; what it asks for is counted in `counts`.
     #[must_use]
-    pub fn new(plugin: PluginName, calls: Rc<dyn HostCalls>, counts: Arc<CallCounts>) -> Self {
+    pub fn new(plugin: PluginName, calls: Rc<dyn HostCalls>, counts: C) -> Self {
         Self { plugin, calls, counts }
     }
 
@@ -43,7 +42,7 @@ impl Guard {
     }
 }
 
-impl HostCalls for Guard {
+impl<C: CallCounter> HostCalls for Guard<C> {
     fn header(
         &self,
         stream: &Stream,
@@ -125,7 +124,7 @@ impl HostCalls for Guard {
     }
 }
 
-impl fmt::Debug for Guard {
+impl<C> fmt::Debug for Guard<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Guard").field("plugin", &self.plugin).finish_non_exhaustive()
     }

@@ -1,4 +1,4 @@
-use super::CallCounts;
+use super::{CallCounter, CallCounts};
 use crate::HostCall;
 
 #[test]
