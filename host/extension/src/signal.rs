@@ -3,7 +3,7 @@
 use std::{
     cell::{Cell, RefCell},
     future::poll_fn,
-    task::{Poll, Waker},
+    task::{Context, Poll, Waker},
 };
 
 /// Raised once, seen by whoever waits, then or later. Not for use across threads.
@@ -35,17 +35,19 @@ impl Signal {
 
     /// Waits until it is raised.
     pub async fn wait(&self) {
-        poll_fn(|context| {
-            if self.raised.get() {
-                return Poll::Ready(());
-            }
-            let mut wakers = self.wakers.borrow_mut();
-            if !wakers.iter().any(|waker| waker.will_wake(context.waker())) {
-                wakers.push(context.waker().clone());
-            }
-            Poll::Pending
-        })
-        .await;
+        poll_fn(|context| self.poll_raised(context)).await;
+    }
+
+    /// Ready once it is raised; wakes the task otherwise when it will be.
+    pub fn poll_raised(&self, context: &Context<'_>) -> Poll<()> {
+        if self.raised.get() {
+            return Poll::Ready(());
+        }
+        let mut wakers = self.wakers.borrow_mut();
+        if !wakers.iter().any(|waker| waker.will_wake(context.waker())) {
+            wakers.push(context.waker().clone());
+        }
+        Poll::Pending
     }
 }
 

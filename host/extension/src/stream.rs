@@ -2,15 +2,15 @@
 
 use std::{
     cell::{Cell, RefCell},
+    future::poll_fn,
     net::SocketAddr,
+    task::{Context, Poll},
     time::SystemTime,
 };
 
-use host_types::{
-    ClusterName, ConnectionId, Headers, ListenerName, PluginName, ReplyReason, StreamId,
-};
+use host_types::{ClusterName, ConnectionId, Headers, ListenerName, ReplyReason, StreamId};
 
-use crate::{BodyBuffer, LocalReply, PluginFault, Signal};
+use crate::{BodyBuffer, LocalReply, Signal};
 
 /// What is known of a downstream connection. Shared by its streams.
 #[derive(Debug)]
@@ -117,19 +117,13 @@ pub struct StreamFacts {
     pub attributes: Vec<(Box<[u8]>, Box<[u8]>)>,
 }
 
-/// Something that ends a stream from beside its own hooks.
+/// Something that ends a stream: the answer of a hook, or an event from beside its hooks.
 #[derive(Debug)]
 pub enum Interrupt {
-    /// Answer the client.
-    Respond(PluginName, Box<LocalReply>),
+    /// Answer the client, where the response's head was not sent yet; else break off.
+    Reply(ReplyReason, Box<LocalReply>),
     /// Break off.
-    Reset(PluginName),
-    /// A plugin failed, and its `on_error` is not `open`.
-    Failed(PluginName, PluginFault),
-    /// A held body grew past the limit.
-    BodyTooLarge(Side),
-    /// A filter held the stream, or a peer made no progress, for longer than it may.
-    Stalled(Side),
+    Reset(ReplyReason),
 }
 
 /// One request with its response.
@@ -197,10 +191,18 @@ impl Stream {
         }
     }
 
-    /// Waits for an interrupt and takes it. Ends at most once with `Some`.
-    pub async fn interrupted(&self) -> Option<Interrupt> {
-        self.interrupted.wait().await;
-        self.take_interrupt()
+    /// Waits for an interrupt and takes it. Who comes after the one that took it waits for
+    /// ever, since the stream is ending already.
+    pub async fn interrupted(&self) -> Interrupt {
+        poll_fn(|context| self.poll_interrupted(context)).await
+    }
+
+    /// Polls for an interrupt and takes it.
+    pub fn poll_interrupted(&self, context: &Context<'_>) -> Poll<Interrupt> {
+        if self.interrupted.poll_raised(context).is_pending() {
+            return Poll::Pending;
+        }
+        self.take_interrupt().map_or(Poll::Pending, Poll::Ready)
     }
 
     /// Takes the interrupt, if there is one.

@@ -22,7 +22,8 @@ pub struct Limits {
     pub header_timeout: Duration,
     /// Longest wait between requests of a connection.
     pub idle_timeout: Duration,
-    /// Longest time that a body may make no progress in either direction.
+    /// Longest time that a stream may make no progress in either direction while one of its
+    /// bodies is on its way; also the longest time that a filter may hold a stream.
     pub stall_timeout: Duration,
 }
 
@@ -36,7 +37,7 @@ impl Default for Limits {
             held_body_bytes_max: MIB,
             header_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(60),
-            stall_timeout: Duration::from_secs(30),
+            stall_timeout: Duration::from_secs(60),
         }
     }
 }

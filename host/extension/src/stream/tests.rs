@@ -28,10 +28,10 @@ fn a_new_stream_has_an_open_request_and_no_response() {
 #[test]
 fn only_the_first_interrupt_and_the_first_reason_count() {
     let stream = stream();
-    stream.interrupt(Interrupt::Reset("first".into()));
-    stream.interrupt(Interrupt::Reset("second".into()));
-    assert!(matches!(stream.take_interrupt(), Some(Interrupt::Reset(name)) if name.as_str() == "first"));
-    stream.interrupt(Interrupt::Reset("third".into()));
+    stream.interrupt(Interrupt::Reset(ReplyReason::Denied));
+    stream.interrupt(Interrupt::Reset(ReplyReason::Drain));
+    assert!(matches!(stream.take_interrupt(), Some(Interrupt::Reset(ReplyReason::Denied))));
+    stream.interrupt(Interrupt::Reset(ReplyReason::Drain));
     assert!(stream.take_interrupt().is_none());
 
     stream.note_reason(ReplyReason::Timeout);
