@@ -181,10 +181,11 @@ impl Stream {
         }
     }
 
-    /// Ends the stream from outside its hooks; only the first interrupt counts.
+    /// Ends the stream from outside its hooks. While one interrupt waits to be taken, later
+    /// ones change nothing.
     pub fn interrupt(&self, interrupt: Interrupt) {
         let mut slot = self.interrupt.borrow_mut();
-        if slot.is_none() && !self.interrupted.is_raised() {
+        if slot.is_none() {
             *slot = Some(interrupt);
             drop(slot);
             self.interrupted.raise();
@@ -192,7 +193,7 @@ impl Stream {
     }
 
     /// Waits for an interrupt and takes it. Who comes after the one that took it waits for
-    /// ever, since the stream is ending already.
+    /// the next, which may never come, since the stream is ending already.
     pub async fn interrupted(&self) -> Interrupt {
         poll_fn(|context| self.poll_interrupted(context)).await
     }
@@ -208,6 +209,7 @@ impl Stream {
     /// Takes the interrupt, if there is one.
     #[must_use]
     pub fn take_interrupt(&self) -> Option<Interrupt> {
+        self.interrupted.reset();
         self.interrupt.borrow_mut().take()
     }
 

@@ -26,13 +26,14 @@ fn a_new_stream_has_an_open_request_and_no_response() {
 }
 
 #[test]
-fn only_the_first_interrupt_and_the_first_reason_count() {
+fn an_interrupt_stands_until_it_is_taken_and_the_first_reason_for_good() {
     let stream = stream();
     stream.interrupt(Interrupt::Reset(ReplyReason::Denied));
     stream.interrupt(Interrupt::Reset(ReplyReason::Drain));
     assert!(matches!(stream.take_interrupt(), Some(Interrupt::Reset(ReplyReason::Denied))));
-    stream.interrupt(Interrupt::Reset(ReplyReason::Drain));
     assert!(stream.take_interrupt().is_none());
+    stream.interrupt(Interrupt::Reset(ReplyReason::Drain));
+    assert!(matches!(stream.take_interrupt(), Some(Interrupt::Reset(ReplyReason::Drain))));
 
     stream.note_reason(ReplyReason::Timeout);
     stream.note_reason(ReplyReason::Upstream);
