@@ -94,15 +94,10 @@ fn compile_bytes(text: &str) -> Result<bytes::Regex, PatternError> {
 }
 
 fn refused(error: &regex::Error) -> PatternError {
-    match error {
-        regex::Error::Syntax(message) => {
-            // The library draws a picture over several lines; its last one says what is wrong.
-            let last = message.lines().last().unwrap_or(message);
-            let reason = last.strip_prefix("error: ").unwrap_or(last);
-            PatternError::Syntax(reason.into())
-        }
-        _ => PatternError::TooLarge,
-    }
+    let regex::Error::Syntax(message) = error else { return PatternError::TooLarge };
+    // The library draws a picture over several lines; its last one says what is wrong.
+    let last = message.lines().last().unwrap_or(message);
+    PatternError::Syntax(last.strip_prefix("error: ").unwrap_or(last).into())
 }
 
 #[cfg(test)]
