@@ -20,7 +20,9 @@ use std::{
 use host_types::{ClusterName, ListenerName, PluginName};
 use parking_lot::Mutex;
 
-pub use shards::{ClusterMetrics, ControlMetrics, HostCallCount, ListenerMetrics, PluginMetrics};
+pub use shards::{
+    ClusterMetrics, ControlMetrics, HostCallCount, LineCounts, ListenerMetrics, PluginMetrics,
+};
 
 use crate::names::{OVERFLOW_NAME, SERIES_MAX};
 

@@ -7,8 +7,8 @@
 use host_types::ReplyReason;
 
 use crate::{
-    ClusterMetrics, ControlMetrics, Counter, Gauge, Histogram, ListenerMetrics, PluginMetrics,
-    SharedCounter,
+    ClusterMetrics, ControlMetrics, Counter, Gauge, Histogram, LineCounts, ListenerMetrics,
+    PluginMetrics, SharedCounter,
 };
 
 /// Names of a kind (listeners, clusters, plugins) that one worker counts apart.
@@ -68,7 +68,7 @@ pub(crate) enum Read<T> {
     /// A counter that all threads share.
     Shared(fn(&T) -> &SharedCounter),
     /// Counters told apart by a label.
-    Split(&'static str, fn(&T, &mut dyn FnMut(&'static str, u64))),
+    Split(&'static str, fn(&T, &mut ShowSplit<'_>)),
     /// A gauge of which the shards' sum is shown.
     Sum(fn(&T) -> &Gauge),
     /// A gauge of which the shards' greatest is shown.
@@ -76,6 +76,9 @@ pub(crate) enum Read<T> {
     /// A histogram.
     Histogram(fn(&T) -> &Histogram),
 }
+
+/// Is shown every value of the label with its count.
+pub(crate) type ShowSplit<'a> = dyn FnMut(&'static str, u64) + 'a;
 
 const fn family<T>(name: &'static str, help: &'static str, read: Read<T>) -> Family<T> {
     Family { name, help, read }
@@ -278,17 +281,18 @@ pub(crate) const CONTROL: &[Family<ControlMetrics>] = &[
     family("mortise_workers", "Worker threads.", Read::Sum(|m| &m.workers)),
     family(
         "mortise_access_log_lines",
-        "Access log lines written.",
-        Read::Shared(|m| &m.access_log_lines_total),
+        "Access log lines by what became of them.",
+        Read::Split("result", |m, show| show_lines(&m.access_log, show)),
     ),
     family(
-        "mortise_access_log_dropped",
-        "Access log lines dropped because the writer did not keep up.",
-        Read::Shared(|m| &m.access_log_dropped_total),
-    ),
-    family(
-        "mortise_access_log_failed",
-        "Access log lines lost because they could not be written.",
-        Read::Shared(|m| &m.access_log_failed_total),
+        "mortise_log_lines",
+        "Log lines by what became of them.",
+        Read::Split("result", |m, show| show_lines(&m.log, show)),
     ),
 ];
+
+fn show_lines(counts: &LineCounts, show: &mut ShowSplit<'_>) {
+    show("written", counts.written_total.value());
+    show("dropped", counts.dropped_total.value());
+    show("failed", counts.failed_total.value());
+}

@@ -1,6 +1,6 @@
 //! What is counted of each thing. The names under which it is shown are in `names`.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use host_types::ReplyReason;
 use parking_lot::Mutex;
@@ -135,7 +135,7 @@ impl PluginMetrics {
     /// [`HOST_CALL_REPORTS_MAX`] of them a further one is not shown.
     pub fn report_host_calls(
         &self,
-        report: impl Fn(&mut dyn FnMut(HostCallCount)) + Send + Sync + 'static,
+        report: impl Fn(&mut (dyn FnMut(HostCallCount) + '_)) + Send + Sync + 'static,
     ) {
         let mut reports = self.host_calls.lock();
         if reports.len() < HOST_CALL_REPORTS_MAX {
@@ -143,7 +143,7 @@ impl PluginMetrics {
         }
     }
 
-    pub(crate) fn for_each_host_call(&self, show: &mut dyn FnMut(HostCallCount)) {
+    pub(crate) fn for_each_host_call(&self, show: &mut ShowHostCall<'_>) {
         for report in self.host_calls.lock().iter() {
             (report.0)(show);
         }
@@ -161,7 +161,12 @@ pub struct HostCallCount {
     pub refused: u64,
 }
 
-struct HostCallReport(Box<dyn Fn(&mut dyn FnMut(HostCallCount)) + Send + Sync>);
+/// Is shown the counts one after the other.
+type ShowHostCall<'a> = dyn FnMut(HostCallCount) + 'a;
+
+type ReportHostCalls = dyn Fn(&mut ShowHostCall<'_>) + Send + Sync;
+
+struct HostCallReport(Box<ReportHostCalls>);
 
 impl fmt::Debug for HostCallReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -196,10 +201,19 @@ pub struct ControlMetrics {
     pub config_generation: Gauge,
     /// Worker threads.
     pub workers: Gauge,
-    /// Access log lines written.
-    pub access_log_lines_total: SharedCounter,
-    /// Access log lines dropped because the writer did not keep up.
-    pub access_log_dropped_total: SharedCounter,
-    /// Access log lines lost because they could not be written.
-    pub access_log_failed_total: SharedCounter,
+    /// Lines of the access log.
+    pub access_log: Arc<LineCounts>,
+    /// Lines of the log.
+    pub log: Arc<LineCounts>,
+}
+
+/// What became of the lines of one log.
+#[derive(Debug, Default)]
+pub struct LineCounts {
+    /// Written.
+    pub written_total: SharedCounter,
+    /// Dropped because the writer did not keep up.
+    pub dropped_total: SharedCounter,
+    /// Lost because they could not be written.
+    pub failed_total: SharedCounter,
 }

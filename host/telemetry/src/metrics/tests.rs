@@ -76,8 +76,6 @@ fn a_plugin_is_shown_with_its_backend_its_faults_and_its_host_calls() {
     let metrics = Metrics::new();
     for number in [0, 1] {
         let plugin = metrics.worker(number).plugin(&"greet".into(), "wasm");
-        plugin.stream_duration.observe(Duration::from_micros(7));
-        plugin.stream_duration.observe(Duration::from_secs(1));
         plugin.fault("trapped");
         plugin.generation.set(i64::from(number) + 3);
         plugin.breaker_open.set(1);
@@ -88,66 +86,75 @@ fn a_plugin_is_shown_with_its_backend_its_faults_and_its_host_calls() {
     }
     check(
         &metrics,
-        "mortise_plugin_",
+        "mortise_plugin_host_calls",
         &expect![[r##"
-            # HELP mortise_plugin_streams Streams that the plugin saw.
-            # TYPE mortise_plugin_streams counter
-            mortise_plugin_streams_total{plugin="greet",backend="wasm"} 0
-            # HELP mortise_plugin_stream_duration_seconds Time spent in the plugin, per stream.
-            # TYPE mortise_plugin_stream_duration_seconds histogram
-            mortise_plugin_stream_duration_seconds_sum{plugin="greet",backend="wasm"} 2.000014
-            mortise_plugin_stream_duration_seconds_count{plugin="greet",backend="wasm"} 4
-            mortise_plugin_stream_duration_seconds_bucket{le="0.000001",plugin="greet",backend="wasm"} 0
-            mortise_plugin_stream_duration_seconds_bucket{le="0.000002",plugin="greet",backend="wasm"} 0
-            mortise_plugin_stream_duration_seconds_bucket{le="0.000005",plugin="greet",backend="wasm"} 0
-            mortise_plugin_stream_duration_seconds_bucket{le="0.00001",plugin="greet",backend="wasm"} 2
-            mortise_plugin_stream_duration_seconds_bucket{le="0.00002",plugin="greet",backend="wasm"} 2
-            mortise_plugin_stream_duration_seconds_bucket{le="0.00005",plugin="greet",backend="wasm"} 2
-            mortise_plugin_stream_duration_seconds_bucket{le="0.0001",plugin="greet",backend="wasm"} 2
-            mortise_plugin_stream_duration_seconds_bucket{le="0.0002",plugin="greet",backend="wasm"} 2
-            mortise_plugin_stream_duration_seconds_bucket{le="0.0005",plugin="greet",backend="wasm"} 2
-            mortise_plugin_stream_duration_seconds_bucket{le="0.001",plugin="greet",backend="wasm"} 2
-            mortise_plugin_stream_duration_seconds_bucket{le="0.002",plugin="greet",backend="wasm"} 2
-            mortise_plugin_stream_duration_seconds_bucket{le="0.005",plugin="greet",backend="wasm"} 2
-            mortise_plugin_stream_duration_seconds_bucket{le="0.01",plugin="greet",backend="wasm"} 2
-            mortise_plugin_stream_duration_seconds_bucket{le="0.02",plugin="greet",backend="wasm"} 2
-            mortise_plugin_stream_duration_seconds_bucket{le="0.05",plugin="greet",backend="wasm"} 2
-            mortise_plugin_stream_duration_seconds_bucket{le="0.1",plugin="greet",backend="wasm"} 2
-            mortise_plugin_stream_duration_seconds_bucket{le="+Inf",plugin="greet",backend="wasm"} 4
-            # HELP mortise_plugin_faults Faults of the plugin by kind.
-            # TYPE mortise_plugin_faults counter
-            mortise_plugin_faults_total{plugin="greet",backend="wasm",kind="load_failed"} 0
-            mortise_plugin_faults_total{plugin="greet",backend="wasm",kind="trapped"} 2
-            mortise_plugin_faults_total{plugin="greet",backend="wasm",kind="timed_out"} 0
-            mortise_plugin_faults_total{plugin="greet",backend="wasm",kind="out_of_memory"} 0
-            mortise_plugin_faults_total{plugin="greet",backend="wasm",kind="crashed"} 0
-            mortise_plugin_faults_total{plugin="greet",backend="wasm",kind="protocol"} 0
-            mortise_plugin_faults_total{plugin="greet",backend="wasm",kind="denied"} 0
-            mortise_plugin_faults_total{plugin="greet",backend="wasm",kind="instance_lost"} 0
-            # HELP mortise_plugin_fail_open Streams that went on without the plugin after it failed.
-            # TYPE mortise_plugin_fail_open counter
-            mortise_plugin_fail_open_total{plugin="greet",backend="wasm"} 0
-            # HELP mortise_plugin_restarts Instances started in place of a faulty one.
-            # TYPE mortise_plugin_restarts counter
-            mortise_plugin_restarts_total{plugin="greet",backend="wasm"} 0
-            # HELP mortise_plugin_breaker_open Workers on which the plugin failed too often to be started again.
-            # TYPE mortise_plugin_breaker_open gauge
-            mortise_plugin_breaker_open{plugin="greet",backend="wasm"} 2
-            # HELP mortise_plugin_generation The newest generation of the plugin that serves.
-            # TYPE mortise_plugin_generation gauge
-            mortise_plugin_generation{plugin="greet",backend="wasm"} 4
-            # HELP mortise_plugin_host_calls What the plugin asked of the host, by call.
-            # TYPE mortise_plugin_host_calls counter
-            mortise_plugin_host_calls_total{plugin="greet",backend="wasm",call="log"} 10
-            mortise_plugin_host_calls_total{plugin="greet",backend="wasm",call="header"} 2
-            # HELP mortise_plugin_host_calls_refused What the plugin asked of the host and was refused by policy, by call.
-            # TYPE mortise_plugin_host_calls_refused counter
-            mortise_plugin_host_calls_refused_total{plugin="greet",backend="wasm",call="log"} 0
-            mortise_plugin_host_calls_refused_total{plugin="greet",backend="wasm",call="header"} 2
-            # HELP mortise_plugin_log_lines_dropped Log lines dropped because the plugin wrote too many.
-            # TYPE mortise_plugin_log_lines_dropped counter
-            mortise_plugin_log_lines_dropped_total{plugin="greet",backend="wasm"} 0
-        "##]],
+        # HELP mortise_plugin_host_calls What the plugin asked of the host, by call.
+        # TYPE mortise_plugin_host_calls counter
+        mortise_plugin_host_calls_total{plugin="greet",backend="wasm",call="log"} 10
+        mortise_plugin_host_calls_total{plugin="greet",backend="wasm",call="header"} 2
+        # HELP mortise_plugin_host_calls_refused What the plugin asked of the host and was refused by policy, by call.
+        # TYPE mortise_plugin_host_calls_refused counter
+        mortise_plugin_host_calls_refused_total{plugin="greet",backend="wasm",call="log"} 0
+        mortise_plugin_host_calls_refused_total{plugin="greet",backend="wasm",call="header"} 2
+    "##]],
+    );
+    check(
+        &metrics,
+        "mortise_plugin_breaker_open",
+        &expect![[r##"
+        # HELP mortise_plugin_breaker_open Workers on which the plugin failed too often to be started again.
+        # TYPE mortise_plugin_breaker_open gauge
+        mortise_plugin_breaker_open{plugin="greet",backend="wasm"} 2
+    "##]],
+    );
+    check(
+        &metrics,
+        "mortise_plugin_generation",
+        &expect![[r##"
+        # HELP mortise_plugin_generation The newest generation of the plugin that serves.
+        # TYPE mortise_plugin_generation gauge
+        mortise_plugin_generation{plugin="greet",backend="wasm"} 4
+    "##]],
+    );
+    let text = metrics.encode();
+    let trapped = r#"faults_total{plugin="greet",backend="wasm",kind="trapped"} 2"#;
+    assert!(text.contains(trapped), "{text}");
+}
+
+#[test]
+fn the_time_in_plugins_is_shown_in_buckets_of_microseconds() {
+    let metrics = Metrics::new();
+    for number in [0, 1] {
+        let plugin = metrics.worker(number).plugin(&"greet".into(), "wasm");
+        plugin.stream_duration.observe(Duration::from_micros(7));
+        plugin.stream_duration.observe(Duration::from_secs(1));
+    }
+    check(
+        &metrics,
+        "mortise_plugin_stream_duration_seconds",
+        &expect![[r##"
+        # HELP mortise_plugin_stream_duration_seconds Time spent in the plugin, per stream.
+        # TYPE mortise_plugin_stream_duration_seconds histogram
+        mortise_plugin_stream_duration_seconds_sum{plugin="greet",backend="wasm"} 2.000014
+        mortise_plugin_stream_duration_seconds_count{plugin="greet",backend="wasm"} 4
+        mortise_plugin_stream_duration_seconds_bucket{le="0.000001",plugin="greet",backend="wasm"} 0
+        mortise_plugin_stream_duration_seconds_bucket{le="0.000002",plugin="greet",backend="wasm"} 0
+        mortise_plugin_stream_duration_seconds_bucket{le="0.000005",plugin="greet",backend="wasm"} 0
+        mortise_plugin_stream_duration_seconds_bucket{le="0.00001",plugin="greet",backend="wasm"} 2
+        mortise_plugin_stream_duration_seconds_bucket{le="0.00002",plugin="greet",backend="wasm"} 2
+        mortise_plugin_stream_duration_seconds_bucket{le="0.00005",plugin="greet",backend="wasm"} 2
+        mortise_plugin_stream_duration_seconds_bucket{le="0.0001",plugin="greet",backend="wasm"} 2
+        mortise_plugin_stream_duration_seconds_bucket{le="0.0002",plugin="greet",backend="wasm"} 2
+        mortise_plugin_stream_duration_seconds_bucket{le="0.0005",plugin="greet",backend="wasm"} 2
+        mortise_plugin_stream_duration_seconds_bucket{le="0.001",plugin="greet",backend="wasm"} 2
+        mortise_plugin_stream_duration_seconds_bucket{le="0.002",plugin="greet",backend="wasm"} 2
+        mortise_plugin_stream_duration_seconds_bucket{le="0.005",plugin="greet",backend="wasm"} 2
+        mortise_plugin_stream_duration_seconds_bucket{le="0.01",plugin="greet",backend="wasm"} 2
+        mortise_plugin_stream_duration_seconds_bucket{le="0.02",plugin="greet",backend="wasm"} 2
+        mortise_plugin_stream_duration_seconds_bucket{le="0.05",plugin="greet",backend="wasm"} 2
+        mortise_plugin_stream_duration_seconds_bucket{le="0.1",plugin="greet",backend="wasm"} 2
+        mortise_plugin_stream_duration_seconds_bucket{le="+Inf",plugin="greet",backend="wasm"} 4
+    "##]],
     );
 }
 
@@ -161,34 +168,35 @@ fn the_process_is_shown_with_its_start_and_version() {
         &metrics,
         "mortise_",
         &expect![[r##"
-        # HELP mortise_build The version that runs.
-        # TYPE mortise_build info
-        mortise_build_info{version="0.1.0"} 1
-        # HELP mortise_start_time_seconds When the process started, in seconds since 1970.
-        # TYPE mortise_start_time_seconds gauge
-        mortise_start_time_seconds 1.5
-        # HELP mortise_config_reloads Configurations taken into use after the first one.
-        # TYPE mortise_config_reloads counter
-        mortise_config_reloads_total 1
-        # HELP mortise_config_reload_failures Configurations refused; the last good one went on.
-        # TYPE mortise_config_reload_failures counter
-        mortise_config_reload_failures_total 0
-        # HELP mortise_config_generation The number of the configuration in use.
-        # TYPE mortise_config_generation gauge
-        mortise_config_generation 2
-        # HELP mortise_workers Worker threads.
-        # TYPE mortise_workers gauge
-        mortise_workers 0
-        # HELP mortise_access_log_lines Access log lines written.
-        # TYPE mortise_access_log_lines counter
-        mortise_access_log_lines_total 0
-        # HELP mortise_access_log_dropped Access log lines dropped because the writer did not keep up.
-        # TYPE mortise_access_log_dropped counter
-        mortise_access_log_dropped_total 0
-        # HELP mortise_access_log_failed Access log lines lost because they could not be written.
-        # TYPE mortise_access_log_failed counter
-        mortise_access_log_failed_total 0
-    "##]],
+            # HELP mortise_build The version that runs.
+            # TYPE mortise_build info
+            mortise_build_info{version="0.1.0"} 1
+            # HELP mortise_start_time_seconds When the process started, in seconds since 1970.
+            # TYPE mortise_start_time_seconds gauge
+            mortise_start_time_seconds 1.5
+            # HELP mortise_config_reloads Configurations taken into use after the first one.
+            # TYPE mortise_config_reloads counter
+            mortise_config_reloads_total 1
+            # HELP mortise_config_reload_failures Configurations refused; the last good one went on.
+            # TYPE mortise_config_reload_failures counter
+            mortise_config_reload_failures_total 0
+            # HELP mortise_config_generation The number of the configuration in use.
+            # TYPE mortise_config_generation gauge
+            mortise_config_generation 2
+            # HELP mortise_workers Worker threads.
+            # TYPE mortise_workers gauge
+            mortise_workers 0
+            # HELP mortise_access_log_lines Access log lines by what became of them.
+            # TYPE mortise_access_log_lines counter
+            mortise_access_log_lines_total{result="written"} 0
+            mortise_access_log_lines_total{result="dropped"} 0
+            mortise_access_log_lines_total{result="failed"} 0
+            # HELP mortise_log_lines Log lines by what became of them.
+            # TYPE mortise_log_lines counter
+            mortise_log_lines_total{result="written"} 0
+            mortise_log_lines_total{result="dropped"} 0
+            mortise_log_lines_total{result="failed"} 0
+        "##]],
     );
     assert!(metrics.encode().ends_with("# EOF\n"));
 }
