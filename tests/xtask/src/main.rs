@@ -1,2 +1,79 @@
-//! The project's own commands.
-fn main() {}
+//! The project's own commands: `cargo xtask setup | plugins | demo | test | ci | bench`.
+//!
+//! Every step is a plain command that is printed before it runs, so that it can be repeated
+//! by hand. Nothing here is part of the proxy. Start reading at [`Task`], then `ci.rs`.
+
+#![expect(clippy::print_stdout, reason = "talking to the terminal is what this program does")]
+
+mod check;
+mod ci;
+mod demo;
+mod http;
+mod plugins;
+mod proxy;
+mod run;
+mod setup;
+mod upstream;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::run::Report;
+
+/// Commands of the project.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", disable_help_subcommand = true)]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Adds what the examples are compiled with: the Wasm target, AssemblyScript, Zig.
+    Setup,
+    /// Compiles the example plugins into target/plugins.
+    Plugins,
+    /// Runs the proxy with three plugins in front of a small upstream, until Ctrl-C.
+    Demo {
+        /// Perform the requests, verify the answers and exit.
+        #[arg(long)]
+        check: bool,
+    },
+    /// Builds all that the tests need and runs them.
+    Test {
+        /// Passed on to `cargo test --workspace`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+    /// Everything that must hold: format, lints, tests, documentation, demo.
+    Ci,
+    /// Measures CPU time per request beside peers.
+    Bench {
+        /// Passed on to the benchmark.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+}
+
+fn main() -> ExitCode {
+    let mut report = Report::default();
+    let outcome = match Arguments::parse().task {
+        Task::Setup => setup::all(&mut report),
+        Task::Plugins => plugins::prepare(&mut report),
+        Task::Demo { check } => demo::demo(&mut report, check),
+        Task::Test { args } => ci::test(&mut report, &args),
+        Task::Ci => ci::ci(&mut report),
+        Task::Bench { args } => ci::bench(&mut report, &args),
+    };
+    report.print();
+    match outcome {
+        Ok(()) if report.passed() => ExitCode::SUCCESS,
+        Ok(()) => ExitCode::FAILURE,
+        Err(error) => {
+            println!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! What must hold, step by step.
+
+use anyhow::Result;
+
+use crate::{
+    demo, plugins,
+    run::{Report, cargo, command},
+    setup::{self, output},
+};
+
+/// The workspaces of the Rust guests.
+const GUESTS: [&str; 2] = ["plugin-examples", "tests/fixtures/guests"];
+
+/// The command of the README: everything that the tests need, then the tests.
+pub(crate) fn test(report: &mut Report, args: &[String]) -> Result<()> {
+    plugins::prepare(report)?;
+    report.step("build mortise", &mut cargo(&["build", "--locked", "-p", "host-server"]))?;
+    report.step("test", cargo(&["test", "--locked", "--workspace"]).args(args))
+}
+
+/// Everything. A failing step does not hide what the next ones say.
+pub(crate) fn ci(report: &mut Report) -> Result<()> {
+    setup::all(report)?;
+    let mut failures = Vec::new();
+    let mut note = |result: Result<()>| failures.extend(result.err());
+    note(report.step("format", &mut cargo(&["fmt", "--all", "--check"])));
+    for guests in GUESTS {
+        let manifest = format!("{guests}/Cargo.toml");
+        let mut format = cargo(&["fmt", "--all", "--check", "--manifest-path", &manifest]);
+        note(report.step(&format!("format {guests}"), &mut format));
+    }
+    let lints = ["clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"];
+    note(report.step("lint", &mut cargo(&lints)));
+    for guests in GUESTS {
+        let mut lint = plugins::guest_cargo("clippy", guests, &["--", "-D", "warnings"]);
+        note(report.step(&format!("lint {guests}"), &mut lint));
+    }
+    note(test(report, &[]));
+    let mut doc = cargo(&["doc", "--locked", "--workspace", "--no-deps"]);
+    note(report.step("document", doc.env("RUSTDOCFLAGS", "-D warnings")));
+    note(demo::check(report));
+    note(deny(report));
+    if let Some(first) = failures.into_iter().next() {
+        return Err(first);
+    }
+    Ok(())
+}
+
+/// Licences, advisories and bans, where the tool is installed.
+fn deny(report: &mut Report) -> Result<()> {
+    if output(command("cargo-deny").arg("--version")).is_err() {
+        report.skip("cargo deny", "cargo-deny is not installed");
+        return Ok(());
+    }
+    report.step("cargo deny", &mut cargo(&["deny", "--locked", "check"]))
+}
+
+/// The benchmark.
+pub(crate) fn bench(report: &mut Report, args: &[String]) -> Result<()> {
+    let mut bench = cargo(&["run", "--locked", "--release", "-p", "tests-bench", "--"]);
+    report.step("bench", bench.args(args))
+}

@@ -1,0 +1,97 @@
+//! A running `mortise`: started, waited for, and always ended.
+
+use std::{
+    fs::File,
+    net::SocketAddr,
+    os::unix::process::CommandExt,
+    path::Path,
+    process::{Child, ExitStatus},
+    thread,
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail};
+
+use crate::{
+    http,
+    run::{command, now, root, shown},
+};
+
+const START_MAX: Duration = Duration::from_secs(60);
+const STOP_MAX: Duration = Duration::from_secs(15);
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// A child process; dropping it ends it.
+#[derive(Debug)]
+pub(crate) struct Proxy {
+    child: Child,
+}
+
+impl Proxy {
+    /// Starts the proxy and waits until its admin page says that it is ready. With a log file
+    /// its output goes there, otherwise to the terminal.
+    pub(crate) fn start(config: &Path, admin: SocketAddr, log: Option<&Path>) -> Result<Self> {
+        let mut run = command(root().join("target/debug/mortise"));
+        run.args(["run", "-c"]).arg(config);
+        println!("$ {}", shown(&run));
+        if let Some(log) = log {
+            let file = File::create(log).with_context(|| format!("{}", log.display()))?;
+            run.stdout(file.try_clone()?).stderr(file);
+        }
+        // A group of its own: Ctrl-C reaches this program alone, which then ends the child.
+        let child = run.process_group(0).spawn().context("mortise did not start")?;
+        let mut proxy = Self { child };
+        proxy.wait_until_ready(admin)?;
+        Ok(proxy)
+    }
+
+    fn wait_until_ready(&mut self, admin: SocketAddr) -> Result<()> {
+        let started = now();
+        while started.elapsed() < START_MAX {
+            if let Some(status) = self.ended()? {
+                bail!("mortise ended before it was ready: {status}");
+            }
+            if http::ask(admin, "GET", "/readyz", b"").is_ok_and(|answer| answer.target() == "200")
+            {
+                return Ok(());
+            }
+            thread::park_timeout(LOOK_AGAIN);
+        }
+        bail!("mortise was not ready after {} seconds", START_MAX.as_secs())
+    }
+
+    /// How the child ended, where it did.
+    pub(crate) fn ended(&mut self) -> Result<Option<ExitStatus>> {
+        self.child.try_wait().context("cannot look after mortise")
+    }
+
+    /// Asks the child to stop, and insists after a while.
+    fn stop(&mut self) -> Result<()> {
+        if self.ended()?.is_some() {
+            return Ok(());
+        }
+        let id = i32::try_from(self.child.id()).ok().and_then(rustix::process::Pid::from_raw);
+        if let Some(id) = id {
+            rustix::process::kill_process(id, rustix::process::Signal::TERM)?;
+        }
+        let asked = now();
+        while asked.elapsed() < STOP_MAX {
+            if self.ended()?.is_some() {
+                return Ok(());
+            }
+            thread::park_timeout(LOOK_AGAIN);
+        }
+        println!("mortise did not stop within {} seconds: killing it", STOP_MAX.as_secs());
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        if let Err(error) = self.stop() {
+            println!("mortise could not be stopped: {error:#}");
+        }
+    }
+}
