@@ -91,6 +91,8 @@ impl Sink {
         };
         thread::Builder::new().name(name.to_owned()).spawn(move || {
             writer.run(&messages);
+            // Closed first, so that what is sent after the end is counted as dropped.
+            drop(messages);
             drop(running);
         })?;
         Ok((sink.clone(), SinkGuard { sink, ended }))
