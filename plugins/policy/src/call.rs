@@ -45,21 +45,6 @@ impl HostCall {
         Self::Now,
     ];
 
-    /// All labels, in the order of [`HostCall::index`].
-    pub const LABELS: [&'static str; Self::ALL.len()] = [
-        "header",
-        "headers",
-        "write_header",
-        "body",
-        "write_body",
-        "property",
-        "set_property",
-        "respond",
-        "reset",
-        "log",
-        "now",
-    ];
-
     /// A short stable word for metrics and logs.
     #[must_use]
     pub const fn label(self) -> &'static str {

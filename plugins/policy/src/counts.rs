@@ -1,17 +1,8 @@
 //! How often a plugin asked for what.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering::Relaxed},
-};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::HostCall;
-
-/// Takes note of host calls. Called on every one of them, on the thread that makes it.
-pub trait CallCounter {
-    /// A call was made; the guard granted it or not.
-    fn count(&self, call: HostCall, granted: bool);
-}
 
 const CALLS: usize = HostCall::ALL.len();
 
@@ -37,20 +28,12 @@ impl CallCounts {
     pub fn refused(&self, call: HostCall) -> u64 {
         read(&self.refused, call)
     }
-}
 
-impl CallCounter for CallCounts {
-    fn count(&self, call: HostCall, granted: bool) {
+    pub(crate) fn count(&self, call: HostCall, granted: bool) {
         increment(&self.made, call);
         if !granted {
             increment(&self.refused, call);
         }
-    }
-}
-
-impl<C: CallCounter + ?Sized> CallCounter for Arc<C> {
-    fn count(&self, call: HostCall, granted: bool) {
-        (**self).count(call, granted);
     }
 }
 

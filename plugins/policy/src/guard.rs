@@ -1,6 +1,6 @@
 //! The guard: all that a backend ever holds of the host.
 
-use std::{fmt, rc::Rc, time::SystemTime};
+use std::{fmt, rc::Rc, sync::Arc, time::SystemTime};
 
 use host_extension::{
     BodyKind, CallResult, FieldWrite, HeaderMapKind, HostCalls, LocalReply, LogLevel,
@@ -8,23 +8,24 @@ use host_extension::{
 };
 use host_types::{Headers, PluginName};
 
-use crate::{CallCounter, HostCall};
+use crate::{CallCounts, HostCall};
 
 /// The host calls of one worker as one plugin may use them.
 ///
 /// Every call passes `Guard::check` before it reaches the host. Calls that name a plugin are
 /// made in the name of the guarded one, whatever the backend says, so that no plugin speaks
 /// for another.
-pub struct Guard<C> {
+pub struct Guard {
     plugin: PluginName,
     calls: Rc<dyn HostCalls>,
-    counts: C,
+    counts: Arc<CallCounts>,
 }
 
-impl<C: CallCounter> Guard<C> {
-    /// Guards `calls` for `plugin`; what it asks for is counted in `counts`.
+impl Guard {
+    /// Guards `calls` for `plugin`; what it asks for is counted in `counts`, which only
+    /// guards of one thread may share.
     #[must_use]
-    pub fn new(plugin: PluginName, calls: Rc<dyn HostCalls>, counts: C) -> Self {
+    pub fn new(plugin: PluginName, calls: Rc<dyn HostCalls>, counts: Arc<CallCounts>) -> Self {
         Self { plugin, calls, counts }
     }
 
@@ -42,7 +43,7 @@ impl<C: CallCounter> Guard<C> {
     }
 }
 
-impl<C: CallCounter> HostCalls for Guard<C> {
+impl HostCalls for Guard {
     fn header(
         &self,
         stream: &Stream,
@@ -124,7 +125,7 @@ impl<C: CallCounter> HostCalls for Guard<C> {
     }
 }
 
-impl<C> fmt::Debug for Guard<C> {
+impl fmt::Debug for Guard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Guard").field("plugin", &self.plugin).finish_non_exhaustive()
     }

@@ -12,5 +12,5 @@ mod counts;
 mod guard;
 
 pub use call::HostCall;
-pub use counts::{CallCounter, CallCounts};
+pub use counts::CallCounts;
 pub use guard::Guard;

@@ -1,4 +1,4 @@
-use super::{CallCounter, CallCounts};
+use super::CallCounts;
 use crate::HostCall;
 
 #[test]
