@@ -1,5 +1,43 @@
 //! Plugins by name: load, verify, warm, swap, fail, restart.
+//!
+//! Two halves. On the control thread a [`Catalog`] turns the plugins of a configuration into
+//! a [`CatalogSnapshot`]: each artifact is read, verified and tried, and where the new one is
+//! no good the last good one serves on. On each worker a [`WorkerCatalog`] takes the snapshot
+//! and keeps an instance for every use of a plugin; where an instance fails it starts the next
+//! one, at once or after a while, or gives up for a while.
+//!
+//! What happens to the *stream* when a plugin fails is not decided here: a factory of this
+//! crate reports, and the pipeline applies `on_error`.
+//!
+//! | what fails | `closed`, `open` | `reload` |
+//! |---|---|---|
+//! | reading, verifying, compiling | no instance until the next load; the last good generation serves on | as `closed`, and [`Catalog::retry`] tries again with backoff |
+//! | the trial of a use: start or configuration | the same, for this use only | the same, for this use only |
+//! | a start on a worker, after the trial was passed | a fresh instance, with backoff | the same |
+//! | an instance while it serves | a fresh instance: at once, then with backoff | the same |
+//!
+//! This crate opens no socket and makes no decision about a stream. It names the backends;
+//! only the server does that, too. Start reading at [`Catalog::load`], then at
+//! [`WorkerCatalog::stream_filter`].
 
+mod attempt;
+mod backend;
+mod backoff;
+mod catalog;
 mod plan;
+mod recovery;
+mod slot;
+mod snapshot;
+mod source;
+mod trial;
+mod worker;
 
+pub use backend::{Backends, PluginBackend, PluginSpec};
+pub use catalog::{Catalog, Moment};
 pub use plan::{BackendKind, PluginPlan};
+pub use snapshot::{CatalogSnapshot, LoadFailure, PluginState, PluginStatus};
+pub use source::Digest;
+pub use worker::{MonotonicClock, WorkerCatalog};
+
+#[cfg(test)]
+mod fake;

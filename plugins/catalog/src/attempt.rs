@@ -1,0 +1,166 @@
+//! One attempt to bring one plugin up to its plan.
+//!
+//! The rule: a new generation is taken where it serves no use worse than the one that serves
+//! now, and at least one use at all. Start reading at [`Attempt::run`].
+
+use std::sync::Arc;
+
+use host_extension::{LoadedPlugin, PluginFault};
+
+use crate::{
+    Backends, LoadFailure, Moment, PluginPlan,
+    snapshot::{Entry, Generation, Health},
+    source::{Artifact, Digest},
+    trial::{Trials, try_start},
+};
+
+/// What an attempt needs.
+pub(crate) struct Attempt<'a> {
+    pub(crate) backends: &'a Backends,
+    pub(crate) plan: &'a PluginPlan,
+    /// The configurations of its uses, each once.
+    pub(crate) configs: &'a [Arc<[u8]>],
+    pub(crate) previous: Option<&'a Entry>,
+    pub(crate) now: Moment,
+}
+
+/// How an attempt ended.
+pub(crate) struct Outcome {
+    pub(crate) serving: Option<Arc<Generation>>,
+    pub(crate) trials: Trials,
+    pub(crate) failures: Vec<LoadFailure>,
+    /// The number of the newest generation so far.
+    pub(crate) newest: u64,
+}
+
+/// What became of the artifact.
+enum Loaded {
+    /// It is what serves already.
+    Same(Arc<Generation>),
+    /// It is new.
+    New(Digest, Arc<dyn LoadedPlugin>),
+}
+
+impl Attempt<'_> {
+    pub(crate) fn run(&self) -> Outcome {
+        match self.load() {
+            Ok(Loaded::Same(generation)) => {
+                let trials = self.trials_of_last(&generation);
+                let failures = self.refusals(&trials, None);
+                self.outcome(Some(generation), trials, failures)
+            }
+            Ok(Loaded::New(digest, loaded)) => self.consider(digest, loaded),
+            Err(fault) => self.keep_last(|serving| vec![self.failure(None, fault, serving)]),
+        }
+    }
+
+    /// Reads and verifies.
+    fn load(&self) -> Result<Loaded, PluginFault> {
+        let artifact = Artifact::read(&self.plan.source)?;
+        if let Some(last) = self.last()
+            && last.digest == artifact.digest
+            && last.plan == *self.plan
+        {
+            return Ok(Loaded::Same(Arc::clone(last)));
+        }
+        let loaded = self.backends.load(self.plan, &artifact.bytes)?;
+        Ok(Loaded::New(artifact.digest, loaded))
+    }
+
+    /// Tries the uses on what was loaded, and takes it or leaves it.
+    fn consider(&self, digest: Digest, loaded: Arc<dyn LoadedPlugin>) -> Outcome {
+        let trials = self.try_all(loaded.as_ref(), None);
+        if !trials.is_empty() && trials.values().all(Result::is_err) || self.is_worse(&trials) {
+            return self.keep_last(|serving| self.refusals(&trials, serving));
+        }
+        let generation = Generation {
+            number: self.newest().saturating_add(1),
+            plan: self.plan.clone(),
+            digest,
+            loaded,
+            loaded_at: self.now.wall,
+            health: Health::default(),
+        };
+        let failures = self.refusals(&trials, None);
+        self.outcome(Some(Arc::new(generation)), trials, failures)
+    }
+
+    /// True where a use did not start that the last generation serves.
+    fn is_worse(&self, trials: &Trials) -> bool {
+        let Some(last) = self.last() else { return false };
+        if trials.values().all(Result::is_ok) {
+            return false;
+        }
+        let last_trials = self.trials_of_last(last);
+        trials.iter().any(|(config, trial)| {
+            trial.is_err() && last_trials.get(config).is_some_and(Result::is_ok)
+        })
+    }
+
+    /// The last good generation serves on, if there is one.
+    fn keep_last(&self, failures: impl FnOnce(Option<u64>) -> Vec<LoadFailure>) -> Outcome {
+        let Some(last) = self.last() else {
+            return self.outcome(None, Trials::new(), failures(None));
+        };
+        let trials = self.trials_of_last(last);
+        let mut failures = failures(Some(last.number));
+        failures.extend(self.refusals(&trials, None));
+        self.outcome(Some(Arc::clone(last)), trials, failures)
+    }
+
+    /// The trials of the uses on the last generation. A use that it started before is not
+    /// tried again.
+    fn trials_of_last(&self, last: &Generation) -> Trials {
+        self.try_all(last.loaded.as_ref(), self.previous.map(|previous| &previous.trials))
+    }
+
+    fn try_all(&self, loaded: &dyn LoadedPlugin, known: Option<&Trials>) -> Trials {
+        let trial = |config: &Arc<[u8]>| match known.and_then(|known| known.get(config)) {
+            Some(Ok(phases)) => Ok(*phases),
+            Some(Err(_)) | None => try_start(&self.plan.name, loaded, config),
+        };
+        self.configs.iter().map(|config| (Arc::clone(config), trial(config))).collect()
+    }
+
+    /// The failed ones of `trials`, in the order of the configuration.
+    fn refusals(&self, trials: &Trials, serving: Option<u64>) -> Vec<LoadFailure> {
+        let failed = |config: &Arc<[u8]>| {
+            let fault = trials.get(config)?.as_ref().err()?;
+            Some(self.failure(Some(Arc::clone(config)), fault.clone(), serving))
+        };
+        self.configs.iter().filter_map(failed).collect()
+    }
+
+    fn failure(
+        &self,
+        config: Option<Arc<[u8]>>,
+        fault: PluginFault,
+        serving: Option<u64>,
+    ) -> LoadFailure {
+        LoadFailure {
+            plugin: self.plan.name.clone(),
+            source_path: self.plan.source.clone(),
+            config,
+            fault,
+            serving,
+        }
+    }
+
+    fn outcome(
+        &self,
+        serving: Option<Arc<Generation>>,
+        trials: Trials,
+        failures: Vec<LoadFailure>,
+    ) -> Outcome {
+        let served = serving.as_ref().map_or(0, |generation| generation.number);
+        Outcome { serving, trials, failures, newest: self.newest().max(served) }
+    }
+
+    fn last(&self) -> Option<&Arc<Generation>> {
+        self.previous.and_then(|previous| previous.serving.as_ref())
+    }
+
+    fn newest(&self) -> u64 {
+        self.previous.map_or(0, |previous| previous.newest)
+    }
+}

@@ -1,0 +1,60 @@
+//! What the catalog asks of a backend, and which backend stands behind which word.
+
+use std::{collections::HashMap, fmt, sync::Arc};
+
+use host_extension::{FaultKind, LoadedPlugin, Phases, PluginFault};
+use host_types::{PluginLimits, PluginName};
+
+use crate::{BackendKind, PluginPlan};
+
+/// One artifact with what its plan says of it.
+#[derive(Clone, Copy, Debug)]
+pub struct PluginSpec<'a> {
+    /// The plugin's name.
+    pub name: &'a PluginName,
+    /// The artifact.
+    pub bytes: &'a [u8],
+    /// The limits of each of its instances.
+    pub limits: &'a PluginLimits,
+    /// The phases that it is shown; `None` shows all that it has hooks for.
+    pub phases: Option<Phases>,
+}
+
+/// A way of running plugins.
+pub trait PluginBackend: fmt::Debug + Send + Sync {
+    /// Verifies and compiles an artifact. Called on a control thread, which it may block.
+    ///
+    /// # Errors
+    /// The artifact is not one of this backend, or breaks its rules.
+    fn load(&self, spec: PluginSpec<'_>) -> Result<Arc<dyn LoadedPlugin>, PluginFault>;
+}
+
+/// The backends of this process.
+#[derive(Clone, Debug, Default)]
+pub struct Backends(HashMap<BackendKind, Arc<dyn PluginBackend>>);
+
+impl Backends {
+    /// Adds a backend, or replaces the one of its kind.
+    #[must_use]
+    pub fn with(mut self, kind: BackendKind, backend: Arc<dyn PluginBackend>) -> Self {
+        self.0.insert(kind, backend);
+        self
+    }
+
+    pub(crate) fn load(
+        &self,
+        plan: &PluginPlan,
+        bytes: &[u8],
+    ) -> Result<Arc<dyn LoadedPlugin>, PluginFault> {
+        let Some(backend) = self.0.get(&plan.backend) else {
+            let message = format!("the backend `{}` is not available here", plan.backend.label());
+            return Err(PluginFault::new(FaultKind::LoadFailed, message));
+        };
+        backend.load(PluginSpec {
+            name: &plan.name,
+            bytes,
+            limits: &plan.limits,
+            phases: plan.phases,
+        })
+    }
+}

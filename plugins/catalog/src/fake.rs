@@ -1,0 +1,325 @@
+//! A backend for tests. An artifact is text: `broken` does not verify; `v1 refuses a b` loads
+//! as version `v1` and does not start with the configurations `a` and `b`.
+
+use std::{
+    cell::Cell,
+    net::SocketAddr,
+    path::Path,
+    rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::{Duration, SystemTime},
+};
+
+use host_extension::{
+    BodyKind, CallResult, ConnectionFacts, FaultKind, FieldWrite, FilterUse, HeaderMapKind,
+    HostCalls, LoadedPlugin, LocalReply, LogLevel, OnError, Phases, PluginFault, PropertyValue,
+    Protocol, Stream, StreamFilter, StreamFilterFactory, WorkerScope,
+};
+use host_telemetry::Metrics;
+use host_types::{ConnectionId, Headers, ListenerName, PluginName, StreamId};
+use http::{HeaderMap, StatusCode};
+use parking_lot::Mutex;
+
+use crate::{
+    BackendKind, Backends, Catalog, Moment, MonotonicClock, PluginBackend, PluginPlan, PluginSpec,
+    WorkerCatalog,
+};
+
+/// What happened, and what shall happen.
+#[derive(Debug, Default)]
+pub(crate) struct Script {
+    pub(crate) loads: AtomicUsize,
+    pub(crate) trials: AtomicUsize,
+    pub(crate) starts: AtomicUsize,
+    /// So many starts on workers fail.
+    pub(crate) failing_starts: AtomicUsize,
+    /// The next filter cannot be made because of this.
+    pub(crate) create_fault: Mutex<Option<PluginFault>>,
+    /// Instances that are alive.
+    pub(crate) alive: Arc<()>,
+}
+
+#[derive(Debug)]
+pub(crate) struct FakeBackend(pub(crate) Arc<Script>);
+
+#[derive(Debug)]
+struct FakePlugin {
+    name: PluginName,
+    version: String,
+    refuses: Vec<String>,
+    script: Arc<Script>,
+}
+
+#[derive(Debug)]
+struct FakeFactory {
+    version: String,
+    instance: usize,
+    script: Arc<Script>,
+    _alive: Arc<()>,
+}
+
+struct FakeFilter {
+    version: String,
+    instance: usize,
+}
+
+impl PluginBackend for FakeBackend {
+    fn load(&self, spec: PluginSpec<'_>) -> Result<Arc<dyn LoadedPlugin>, PluginFault> {
+        self.0.loads.fetch_add(1, Relaxed);
+        let text = String::from_utf8_lossy(spec.bytes);
+        let mut words = text.split_whitespace().map(str::to_owned);
+        let version = words.next().unwrap_or_default();
+        if version == "broken" {
+            return Err(PluginFault::new(FaultKind::LoadFailed, "not an artifact"));
+        }
+        Ok(Arc::new(FakePlugin {
+            name: spec.name.clone(),
+            version,
+            refuses: words.skip(1).collect(),
+            script: Arc::clone(&self.0),
+        }))
+    }
+}
+
+impl LoadedPlugin for FakePlugin {
+    fn stream_filter(
+        &self,
+        scope: &WorkerScope,
+        config: &Arc<[u8]>,
+    ) -> Result<Rc<dyn StreamFilterFactory>, PluginFault> {
+        scope.calls.log("an impostor", LogLevel::Info, "starting");
+        let script = &self.script;
+        let config = String::from_utf8_lossy(config);
+        if self.refuses.iter().any(|refused| *refused == config) {
+            let message = format!("{} refuses the configuration `{config}`", self.name);
+            return Err(PluginFault::new(FaultKind::LoadFailed, message));
+        }
+        if scope.worker.is_none() {
+            script.trials.fetch_add(1, Relaxed);
+        } else {
+            let failing = script.failing_starts.load(Relaxed);
+            if failing > 0 {
+                script.failing_starts.store(failing - 1, Relaxed);
+                return Err(PluginFault::new(FaultKind::TimedOut, "the start took too long"));
+            }
+            script.starts.fetch_add(1, Relaxed);
+        }
+        Ok(Rc::new(FakeFactory {
+            version: self.version.clone(),
+            instance: script.starts.load(Relaxed),
+            script: Arc::clone(script),
+            _alive: Arc::clone(&script.alive),
+        }))
+    }
+}
+
+impl StreamFilterFactory for FakeFactory {
+    fn phases(&self) -> Phases {
+        Phases::REQUEST_HEADERS
+    }
+
+    fn create(&self, _stream: &Rc<Stream>) -> Result<Box<dyn StreamFilter>, PluginFault> {
+        match self.script.create_fault.lock().take() {
+            Some(fault) => Err(fault),
+            None => {
+                Ok(Box::new(FakeFilter { version: self.version.clone(), instance: self.instance }))
+            }
+        }
+    }
+}
+
+impl StreamFilter for FakeFilter {}
+
+impl std::fmt::Debug for FakeFilter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}#{}", self.version, self.instance)
+    }
+}
+
+/// A host that does nothing.
+struct NoHost;
+
+const NOTHING: CallResult<()> = Ok(());
+
+impl HostCalls for NoHost {
+    fn header(
+        &self,
+        _stream: &Stream,
+        _map: HeaderMapKind,
+        _name: &[u8],
+        _show: &mut dyn FnMut(&[u8]),
+    ) -> CallResult<()> {
+        NOTHING
+    }
+
+    fn headers(
+        &self,
+        _stream: &Stream,
+        _map: HeaderMapKind,
+        _show: &mut dyn FnMut(&Headers),
+    ) -> CallResult<()> {
+        NOTHING
+    }
+
+    fn write_header(
+        &self,
+        _stream: &Stream,
+        _map: HeaderMapKind,
+        _write: FieldWrite<'_>,
+    ) -> CallResult<()> {
+        NOTHING
+    }
+
+    fn body(
+        &self,
+        _stream: &Stream,
+        _body: BodyKind,
+        _show: &mut dyn FnMut(&[u8]),
+    ) -> CallResult<()> {
+        NOTHING
+    }
+
+    fn write_body(
+        &self,
+        _stream: &Stream,
+        _body: BodyKind,
+        _start: usize,
+        _length: usize,
+        _with: &[u8],
+    ) -> CallResult<()> {
+        NOTHING
+    }
+
+    fn property(&self, _stream: Option<&Stream>, _path: &[&[u8]]) -> CallResult<PropertyValue> {
+        Ok(PropertyValue::Boolean(true))
+    }
+
+    fn set_property(&self, _stream: &Stream, _path: &[&[u8]], _value: &[u8]) -> CallResult<()> {
+        NOTHING
+    }
+
+    fn respond(&self, _stream: &Rc<Stream>, _plugin: &str, _reply: LocalReply) -> CallResult<()> {
+        NOTHING
+    }
+
+    fn reset(&self, _stream: &Rc<Stream>, _plugin: &str) -> CallResult<()> {
+        NOTHING
+    }
+
+    fn log(&self, _plugin: &str, _level: LogLevel, _line: &str) {}
+
+    fn now(&self) -> SystemTime {
+        SystemTime::UNIX_EPOCH
+    }
+}
+
+/// A catalog and one worker over fake backend, with artifacts in a directory of their own and
+/// a clock that the test moves.
+pub(crate) struct House {
+    pub(crate) script: Arc<Script>,
+    pub(crate) metrics: Metrics,
+    pub(crate) catalog: Catalog,
+    pub(crate) worker: WorkerCatalog,
+    pub(crate) time: Rc<Cell<Duration>>,
+    directory: tempfile::TempDir,
+}
+
+impl House {
+    pub(crate) fn new() -> Self {
+        let script = Arc::<Script>::default();
+        let metrics = Metrics::new();
+        let backend = Arc::new(FakeBackend(Arc::clone(&script)));
+        let backends = Backends::default().with(BackendKind::Wasm, backend);
+        let catalog = Catalog::new(backends, metrics.control_thread(), 7);
+        let time = Rc::new(Cell::new(Duration::from_secs(1000)));
+        let reading = Rc::clone(&time);
+        let clock: MonotonicClock = Rc::new(move || reading.get());
+        let worker = WorkerCatalog::new(3, metrics.worker(3), Rc::new(NoHost), clock, 7);
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        Self { script, metrics, catalog, worker, time, directory }
+    }
+
+    pub(crate) fn write(&self, plugin: &str, artifact: &str) {
+        std::fs::write(self.directory.path().join(plugin), artifact).expect("the artifact");
+    }
+
+    pub(crate) fn remove(&self, plugin: &str) {
+        std::fs::remove_file(self.directory.path().join(plugin)).expect("the artifact is there");
+    }
+
+    pub(crate) fn plan(&self, plugin: &str) -> PluginPlan {
+        plan(plugin, &self.directory.path().join(plugin))
+    }
+
+    /// Loads the plugins that `uses` name, and lets the worker know.
+    pub(crate) fn reload(&self, uses: &[FilterUse]) {
+        let mut names: Vec<_> = uses.iter().map(|one| one.plugin.as_str()).collect();
+        names.dedup();
+        let plans: Vec<_> = names.into_iter().map(|name| self.plan(name)).collect();
+        self.worker.apply(self.catalog.load(&plans, uses, self.now()));
+    }
+
+    pub(crate) fn now(&self) -> Moment {
+        Moment { wall: SystemTime::UNIX_EPOCH + self.time.get(), monotonic: self.time.get() }
+    }
+
+    pub(crate) fn pass(&self, time: Duration) {
+        self.time.set(self.time.get() + time);
+    }
+
+    /// What serves a stream of a use now: version and instance, or the fault.
+    pub(crate) fn serve(&self, one: &FilterUse) -> Result<String, PluginFault> {
+        serve(self.worker.stream_filter(one).as_ref())
+    }
+
+    /// Lets the instance of a use trap.
+    pub(crate) fn trap(&self, one: &FilterUse) {
+        self.worker.stream_filter(one).on_fault(&trapped());
+    }
+
+    pub(crate) fn alive(&self) -> usize {
+        Arc::strong_count(&self.script.alive) - 1
+    }
+}
+
+pub(crate) fn serve(factory: &dyn StreamFilterFactory) -> Result<String, PluginFault> {
+    factory.create(&stream()).map(|filter| format!("{filter:?}"))
+}
+
+pub(crate) fn trapped() -> PluginFault {
+    PluginFault::new(FaultKind::Trapped, "unreachable")
+}
+
+pub(crate) fn plan(plugin: &str, source: &Path) -> PluginPlan {
+    PluginPlan {
+        name: PluginName::from(plugin),
+        backend: BackendKind::Wasm,
+        source: source.to_path_buf(),
+        limits: host_types::PluginLimits::default(),
+        phases: None,
+    }
+}
+
+pub(crate) fn filter_use(plugin: &str, config: &str, on_error: OnError) -> FilterUse {
+    FilterUse { plugin: PluginName::from(plugin), config: config.as_bytes().into(), on_error }
+}
+
+fn stream() -> Rc<Stream> {
+    let here = SocketAddr::from(([127, 0, 0, 1], 80));
+    let connection = ConnectionFacts {
+        id: ConnectionId::new(0, 1),
+        listener: ListenerName::from("web"),
+        peer: here,
+        local: here,
+        protocol: Protocol::Http11,
+    };
+    Rc::new(Stream::new(
+        StreamId::new(0, 1),
+        Rc::new(connection),
+        SystemTime::UNIX_EPOCH,
+        Headers::response(StatusCode::OK, HeaderMap::new()),
+    ))
+}

@@ -1,0 +1,231 @@
+//! Slots: one use of one generation on one worker, with the instance that serves it.
+//!
+//! A slot is the factory that the pipeline holds. It passes on to the factory of the instance
+//! that lives; where that one fails it lets it go and starts the next, when
+//! [`Recovery`](crate::recovery::Recovery) admits it. While it may not, a stream gets the last
+//! fault at once. Start reading at [`Slot::create`].
+
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+    sync::Arc,
+};
+
+use host_extension::{
+    FaultKind, FilterUse, Phases, PluginFault, Stream, StreamFilter, StreamFilterFactory,
+    WorkerScope,
+};
+use host_telemetry::PluginMetrics;
+
+use crate::{
+    recovery::{Breaker, FAULTS_MAX, OPEN_FOR, Recovery, WINDOW},
+    snapshot::Generation,
+    worker::MonotonicClock,
+};
+
+/// One use of a plugin on one worker.
+pub(crate) struct Slot {
+    filter_use: FilterUse,
+    generation: Arc<Generation>,
+    /// The phases that the instance of the trial wanted; those to come are no different.
+    phases: Phases,
+    worker: Worker,
+    live: RefCell<Option<Rc<dyn StreamFilterFactory>>>,
+    recovery: RefCell<Recovery>,
+    last_fault: RefCell<Option<PluginFault>>,
+    was_started: Cell<bool>,
+}
+
+/// What a slot has of its worker.
+#[derive(Clone)]
+pub(crate) struct Worker {
+    pub(crate) scope: WorkerScope,
+    pub(crate) metrics: Arc<PluginMetrics>,
+    pub(crate) clock: MonotonicClock,
+}
+
+impl Slot {
+    pub(crate) fn new(
+        filter_use: FilterUse,
+        generation: Arc<Generation>,
+        phases: Phases,
+        worker: Worker,
+        random: fastrand::Rng,
+    ) -> Self {
+        Self {
+            filter_use,
+            generation,
+            phases,
+            worker,
+            live: RefCell::default(),
+            recovery: RefCell::new(Recovery::new(random)),
+            last_fault: RefCell::default(),
+            was_started: Cell::new(false),
+        }
+    }
+
+    pub(crate) fn serves(&self, generation: &Arc<Generation>) -> bool {
+        Arc::ptr_eq(&self.generation, generation)
+    }
+
+    /// Starts the first instance, so that no stream has to wait for it. Where it does not
+    /// start, the slot knows.
+    pub(crate) fn warm(&self) {
+        drop(self.start());
+    }
+
+    /// Starts an instance if it is time to.
+    fn start(&self) -> Result<Rc<dyn StreamFilterFactory>, PluginFault> {
+        let now = (self.worker.clock)();
+        if !self.update(|recovery| recovery.admits_start(now)) {
+            return Err(self.remembered());
+        }
+        let config = &self.filter_use.config;
+        match self.generation.loaded.stream_filter(&self.worker.scope, config) {
+            Ok(factory) => {
+                let now = (self.worker.clock)();
+                self.update(|recovery| recovery.started(now));
+                self.live.replace(Some(Rc::clone(&factory)));
+                if self.was_started.replace(true) {
+                    self.worker.metrics.restarts_total.increment();
+                }
+                Ok(factory)
+            }
+            Err(fault) => {
+                self.worker.metrics.fault(fault.kind.label());
+                self.broke(&fault);
+                Err(fault)
+            }
+        }
+    }
+
+    /// Lets the instance go and notes why.
+    fn broke(&self, fault: &PluginFault) {
+        // Streams that it still serves keep it alive; the cell is free before it is dropped.
+        drop(self.live.take());
+        self.last_fault.replace(Some(fault.clone()));
+        self.generation.health.fault(fault);
+        let now = (self.worker.clock)();
+        let before = self.recovery.borrow().breaker();
+        self.update(|recovery| recovery.fault(now));
+        let after = self.recovery.borrow().breaker();
+        self.tell(fault, before, after);
+    }
+
+    fn tell(&self, fault: &PluginFault, before: Breaker, after: Breaker) {
+        let plugin = &self.filter_use.plugin;
+        let worker = self.worker.scope.worker;
+        let generation = self.generation.number;
+        if before == Breaker::Closed && after == Breaker::Open {
+            tracing::warn!(
+                %plugin, worker, generation,
+                "plugin failed {FAULTS_MAX} times in {} s, last: {fault}; from now on it is \
+                 started once in {} s only: replace its artifact or take it out of the chain, \
+                 and reload",
+                WINDOW.as_secs(),
+                OPEN_FOR.as_secs(),
+            );
+        } else if after == Breaker::Open {
+            tracing::debug!(%plugin, worker, generation, "plugin failed again: {fault}");
+        } else {
+            tracing::warn!(%plugin, worker, generation, "plugin failed: {fault}");
+        }
+    }
+
+    /// Changes the recovery, and shows outside whether the breaker opened or was left.
+    fn update<T>(&self, change: impl FnOnce(&mut Recovery) -> T) -> T {
+        let mut recovery = self.recovery.borrow_mut();
+        let was_open = recovery.breaker() == Breaker::Open;
+        let answer = change(&mut recovery);
+        let is_open = recovery.breaker() == Breaker::Open;
+        drop(recovery);
+        if is_open && !was_open {
+            self.worker.metrics.breaker_open.increment();
+            self.generation.health.breaker_opened();
+        } else if was_open && !is_open {
+            self.breaker_left();
+        }
+        answer
+    }
+
+    fn breaker_left(&self) {
+        self.worker.metrics.breaker_open.decrement();
+        self.generation.health.breaker_left();
+    }
+
+    fn remembered(&self) -> PluginFault {
+        let fault = self.last_fault.borrow().clone();
+        fault.unwrap_or_else(|| {
+            PluginFault::new(FaultKind::InstanceLost, "the plugin has no instance now")
+        })
+    }
+
+    /// Takes note of a filter that could not be made. True where the instance is gone.
+    fn create_failed(&self, fault: &PluginFault) -> bool {
+        self.worker.metrics.fault(fault.kind.label());
+        // What is refused by policy or limit is refused by an instance that is well.
+        let is_gone = fault.kind != FaultKind::Denied;
+        if is_gone {
+            self.broke(fault);
+        }
+        is_gone
+    }
+}
+
+impl StreamFilterFactory for Slot {
+    fn phases(&self) -> Phases {
+        self.phases
+    }
+
+    fn create(&self, stream: &Rc<Stream>) -> Result<Box<dyn StreamFilter>, PluginFault> {
+        let live = self.live.borrow().clone();
+        if let Some(live) = live {
+            match live.create(stream) {
+                Ok(filter) => return Ok(filter),
+                // It failed where nobody asked it for an answer, so this stream is the
+                // first to hear of it, and not to blame.
+                Err(fault) if fault.kind == FaultKind::InstanceLost => {
+                    self.create_failed(&fault);
+                }
+                Err(fault) => {
+                    self.create_failed(&fault);
+                    return Err(fault);
+                }
+            }
+        }
+        let fresh = self.start()?;
+        fresh.create(stream).inspect_err(|fault| {
+            self.create_failed(fault);
+        })
+    }
+
+    fn on_fault(&self, fault: &PluginFault) {
+        self.worker.metrics.fault(fault.kind.label());
+        // The stream lost an instance whose fault was noted when it happened; by now there
+        // may be another one, which is well.
+        if fault.kind != FaultKind::InstanceLost && self.live.borrow().is_some() {
+            self.broke(fault);
+        }
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        if self.recovery.get_mut().breaker() == Breaker::Open {
+            self.breaker_left();
+        }
+    }
+}
+
+impl std::fmt::Debug for Slot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Slot")
+            .field("plugin", &self.filter_use.plugin)
+            .field("generation", &self.generation.number)
+            .field("recovery", &self.recovery)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,192 @@
+use std::{rc::Rc, sync::atomic::Ordering::Relaxed, time::Duration};
+
+use host_extension::{FaultKind, FilterUse, OnError, PluginFault, StreamFilterFactory};
+use host_types::PluginName;
+
+use crate::{
+    fake::{House, filter_use, serve, trapped},
+    recovery::{FAULTS_MAX, OPEN_FOR, QUIET},
+};
+
+struct Room {
+    house: House,
+    one: FilterUse,
+    slot: Rc<dyn StreamFilterFactory>,
+}
+
+fn room() -> Room {
+    let house = House::new();
+    house.write("greet", "v1");
+    let one = filter_use("greet", "a", OnError::Closed);
+    house.reload(std::slice::from_ref(&one));
+    let slot = house.worker.stream_filter(&one);
+    Room { house, one, slot }
+}
+
+impl Room {
+    #[track_caller]
+    fn check_serves(&self, instance: &str) {
+        assert_eq!(serve(self.slot.as_ref()).as_deref(), Ok(instance));
+    }
+
+    #[track_caller]
+    fn check_fault(&self, kind: FaultKind) {
+        assert_eq!(serve(self.slot.as_ref()).map_err(|fault| fault.kind), Err(kind));
+    }
+
+    fn trap(&self) {
+        self.slot.on_fault(&trapped());
+    }
+
+    /// Lets every instance trap until the breaker opens.
+    fn open(&self) {
+        for _ in 0..FAULTS_MAX {
+            while serve(self.slot.as_ref()).is_err() {
+                self.house.pass(Duration::from_millis(10));
+            }
+            self.trap();
+        }
+    }
+
+    fn metrics(&self) -> std::sync::Arc<host_telemetry::PluginMetrics> {
+        self.house.metrics.worker(3).plugin(&PluginName::from("greet"), "wasm")
+    }
+
+    fn breakers_open(&self) -> (i64, usize) {
+        (self.metrics().breaker_open.value(), self.house.catalog.status()[0].breakers_open)
+    }
+}
+
+#[test]
+fn an_instance_is_warm_before_the_first_stream_and_serves_them_all() {
+    let room = room();
+    assert_eq!(room.house.script.starts.load(Relaxed), 1);
+    room.check_serves("v1#1");
+    room.check_serves("v1#1");
+    assert_eq!(room.house.alive(), 1);
+    assert_eq!(room.metrics().restarts_total.value(), 0);
+}
+
+#[test]
+fn a_faulty_instance_never_serves_again_and_the_first_time_a_fresh_one_does_at_once() {
+    let room = room();
+    room.trap();
+    assert_eq!(room.house.alive(), 0);
+    room.check_serves("v1#2");
+    assert_eq!(room.metrics().restarts_total.value(), 1);
+    assert_eq!(room.metrics().faults.of("trapped").value(), 1);
+    let status = &room.house.catalog.status()[0];
+    assert_eq!(status.last_fault, Some(trapped()));
+    assert_eq!(status.last_error(), Some(&trapped()));
+}
+
+#[test]
+fn later_instances_come_after_a_while_and_until_then_the_fault_is_remembered() {
+    let room = room();
+    room.trap();
+    room.check_serves("v1#2");
+    room.trap();
+    room.check_fault(FaultKind::Trapped);
+    assert_eq!(room.metrics().faults.of("trapped").value(), 2, "no fault of its own");
+    room.house.pass(Duration::from_millis(100));
+    room.check_serves("v1#3");
+}
+
+#[test]
+fn losing_an_instance_is_no_fault_of_the_next_one() {
+    let room = room();
+    room.trap();
+    room.check_serves("v1#2");
+    room.slot.on_fault(&PluginFault::new(FaultKind::InstanceLost, "gone"));
+    room.check_serves("v1#2");
+    assert_eq!(room.metrics().faults.of("instance_lost").value(), 1);
+}
+
+#[test]
+fn an_instance_that_died_unseen_is_replaced_for_the_stream_that_finds_it() {
+    let room = room();
+    let lost = PluginFault::new(FaultKind::InstanceLost, "gone");
+    *room.house.script.create_fault.lock() = Some(lost);
+    room.check_serves("v1#2");
+}
+
+#[test]
+fn a_stream_on_which_the_instance_fails_at_once_gets_the_fault_and_the_next_one_is_served() {
+    let room = room();
+    *room.house.script.create_fault.lock() = Some(trapped());
+    room.check_fault(FaultKind::Trapped);
+    assert_eq!(room.house.alive(), 0);
+    room.check_serves("v1#2");
+}
+
+#[test]
+fn a_refusal_by_policy_or_limit_leaves_the_instance_alone() {
+    let room = room();
+    let denied = PluginFault::new(FaultKind::Denied, "too many streams");
+    *room.house.script.create_fault.lock() = Some(denied);
+    room.check_fault(FaultKind::Denied);
+    room.check_serves("v1#1");
+}
+
+#[test]
+fn the_breaker_opens_then_half_opens_for_one_try() {
+    let room = room();
+    room.open();
+    assert_eq!(room.breakers_open(), (1, 1));
+    room.check_fault(FaultKind::Trapped);
+    let starts = room.house.script.starts.load(Relaxed);
+    room.house.pass(OPEN_FOR - Duration::from_millis(1));
+    room.check_fault(FaultKind::Trapped);
+    assert_eq!(room.house.script.starts.load(Relaxed), starts, "nothing is started meanwhile");
+
+    room.house.pass(Duration::from_millis(1));
+    room.check_serves(&format!("v1#{}", starts + 1));
+    assert_eq!(room.breakers_open(), (0, 0));
+    room.trap();
+    assert_eq!(room.breakers_open(), (1, 1));
+    room.check_fault(FaultKind::Trapped);
+}
+
+#[test]
+fn a_half_opened_breaker_closes_when_the_instance_stays_well() {
+    let room = room();
+    room.open();
+    room.house.pass(OPEN_FOR);
+    assert!(serve(room.slot.as_ref()).is_ok());
+    room.house.pass(QUIET);
+    room.trap();
+    assert!(serve(room.slot.as_ref()).is_ok(), "as after a first fault");
+    assert_eq!(room.breakers_open(), (0, 0));
+}
+
+#[test]
+fn a_slot_that_goes_takes_its_open_breaker_out_of_the_metrics() {
+    let mut room = room();
+    room.open();
+    assert_eq!(room.breakers_open().0, 1);
+    room.house.write("greet", "v2");
+    room.house.reload(std::slice::from_ref(&room.one));
+    room.slot = room.house.worker.stream_filter(&room.one);
+    assert_eq!(room.breakers_open(), (0, 0));
+    assert!(serve(room.slot.as_ref()).is_ok(), "a new generation begins with a clean slate");
+}
+
+#[test]
+fn a_start_that_fails_on_a_worker_is_tried_again_whatever_the_policy_for_streams() {
+    for on_error in [OnError::Closed, OnError::Open, OnError::Reload] {
+        let house = House::new();
+        house.write("greet", "v1");
+        let one = filter_use("greet", "a", on_error);
+        house.script.failing_starts.store(2, Relaxed);
+        house.reload(std::slice::from_ref(&one));
+        let slot = house.worker.stream_filter(&one);
+        // The first one failed while warming; the first fault is answered at once, in vain.
+        let fault = serve(slot.as_ref()).expect_err("the second one fails, too");
+        assert_eq!(fault.kind, FaultKind::TimedOut);
+        house.pass(Duration::from_millis(100));
+        assert_eq!(serve(slot.as_ref()).as_deref(), Ok("v1#1"), "{on_error:?}");
+        let metrics = house.metrics.worker(3).plugin(&one.plugin, "wasm");
+        assert_eq!(metrics.faults.of("timed_out").value(), 2);
+        assert_eq!(metrics.restarts_total.value(), 0, "there was none to replace");
+    }
+}

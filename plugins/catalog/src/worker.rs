@@ -1,0 +1,178 @@
+//! The worker side: an instance for every use of a plugin.
+//!
+//! A worker applies each new snapshot, then asks for the factory of each use again and builds
+//! its chains from them. Streams that run keep the factories of their chain, and with them
+//! their generation, to their end.
+
+use std::{
+    cell::RefCell,
+    collections::{HashMap, HashSet},
+    fmt,
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
+
+use host_extension::{
+    FilterUse, HostCalls, Phases, PluginFault, Stream, StreamFilter, StreamFilterFactory,
+    WorkerScope,
+};
+use host_telemetry::{HostCallCount, PluginMetrics, WorkerMetrics};
+use host_types::PluginName;
+use plugins_policy::{CallCounts, Guard, HostCall};
+
+use crate::{
+    CatalogSnapshot,
+    slot::{Slot, Worker},
+    snapshot::Generation,
+};
+
+/// Tells the time since any fixed point; never goes back.
+pub type MonotonicClock = Rc<dyn Fn() -> Duration>;
+
+/// The plugins of one worker.
+pub struct WorkerCatalog {
+    number: u16,
+    metrics: WorkerMetrics,
+    calls: Rc<dyn HostCalls>,
+    clock: MonotonicClock,
+    random: RefCell<fastrand::Rng>,
+    snapshot: RefCell<CatalogSnapshot>,
+    slots: RefCell<HashMap<FilterUse, Rc<Slot>>>,
+    /// By shard, of which there are few, since metrics bound them.
+    counts: RefCell<Vec<Metered>>,
+}
+
+/// A shard with the counts that it reports.
+type Metered = (Arc<PluginMetrics>, Arc<CallCounts>);
+
+impl WorkerCatalog {
+    /// A catalog that knows no plugin yet. `calls` are the worker's own, unguarded ones;
+    /// `seed` feeds the jitter between restarts and should differ from worker to worker.
+    #[must_use]
+    pub fn new(
+        worker: u16,
+        metrics: WorkerMetrics,
+        calls: Rc<dyn HostCalls>,
+        clock: MonotonicClock,
+        seed: u64,
+    ) -> Self {
+        Self {
+            number: worker,
+            metrics,
+            calls,
+            clock,
+            random: RefCell::new(fastrand::Rng::with_seed(seed)),
+            snapshot: RefCell::default(),
+            slots: RefCell::default(),
+            counts: RefCell::default(),
+        }
+    }
+
+    /// Takes a snapshot. Slots whose use is gone, or is served by another generation now, are
+    /// let go; their running streams keep them. Ask for the factories of all uses again.
+    pub fn apply(&self, snapshot: CatalogSnapshot) {
+        let uses: HashSet<_> = snapshot.uses().iter().collect();
+        let is_current = |filter_use: &FilterUse, slot: &Slot| {
+            uses.contains(filter_use)
+                && snapshot
+                    .resolve(filter_use)
+                    .is_ok_and(|(generation, _phases)| slot.serves(generation))
+        };
+        let mut slots = self.slots.take();
+        slots.retain(|filter_use, slot| is_current(filter_use, slot));
+        self.slots.replace(slots);
+        for entry in snapshot.entries() {
+            let metrics = self.metrics.plugin(&entry.plan.name, entry.plan.backend.label());
+            let number = entry.serving.as_ref().map_or(0, |generation| generation.number);
+            metrics.generation.set(i64::try_from(number).unwrap_or(i64::MAX));
+        }
+        self.snapshot.replace(snapshot);
+    }
+
+    /// The factory of a use. The same one while its generation is the same; a new one has an
+    /// instance started when this returns, which may take as long as its start budget.
+    ///
+    /// There is a factory for every use: that of a plugin that could not be loaded answers
+    /// every stream with the reason.
+    #[must_use]
+    pub fn stream_filter(&self, filter_use: &FilterUse) -> Rc<dyn StreamFilterFactory> {
+        let snapshot = self.snapshot.borrow().clone();
+        let (generation, phases) = match snapshot.resolve(filter_use) {
+            Ok(served) => served,
+            Err(fault) => return Rc::new(Refused(fault)),
+        };
+        let known = self.slots.borrow().get(filter_use).cloned();
+        if let Some(slot) = known {
+            return slot;
+        }
+        let slot = Rc::new(self.slot(filter_use, generation, phases));
+        slot.warm();
+        self.slots.borrow_mut().insert(filter_use.clone(), Rc::clone(&slot));
+        slot
+    }
+
+    fn slot(&self, filter_use: &FilterUse, generation: &Arc<Generation>, phases: Phases) -> Slot {
+        let plugin = &filter_use.plugin;
+        let metrics = self.metrics.plugin(plugin, generation.plan.backend.label());
+        let worker = Worker {
+            scope: self.scope(plugin, self.counts(&metrics)),
+            metrics,
+            clock: Rc::clone(&self.clock),
+        };
+        let own = self.random.borrow_mut().fork();
+        Slot::new(filter_use.clone(), Arc::clone(generation), phases, worker, own)
+    }
+
+    /// The worker as a plugin may see it.
+    fn scope(&self, plugin: &PluginName, counts: Arc<CallCounts>) -> WorkerScope {
+        let guard = Guard::new(plugin.clone(), Rc::clone(&self.calls), counts);
+        WorkerScope { worker: Some(self.number), calls: Rc::new(guard) }
+    }
+
+    /// Where the host calls of a shard are counted: one set for as long as the worker lives.
+    fn counts(&self, metrics: &Arc<PluginMetrics>) -> Arc<CallCounts> {
+        let mut counts = self.counts.borrow_mut();
+        let known = counts.iter().find(|(shard, _counts)| Arc::ptr_eq(shard, metrics));
+        if let Some((_shard, known)) = known {
+            return Arc::clone(known);
+        }
+        let fresh = Arc::<CallCounts>::default();
+        let read = Arc::clone(&fresh);
+        metrics.report_host_calls(move |show| {
+            for call in HostCall::ALL {
+                let (made, refused) = (read.made(call), read.refused(call));
+                show(HostCallCount { call: call.label(), made, refused });
+            }
+        });
+        counts.push((Arc::clone(metrics), Arc::clone(&fresh)));
+        fresh
+    }
+}
+
+impl fmt::Debug for WorkerCatalog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WorkerCatalog")
+            .field("worker", &self.number)
+            .field("slots", &self.slots)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The factory of a use that nothing serves.
+#[derive(Debug)]
+struct Refused(PluginFault);
+
+impl StreamFilterFactory for Refused {
+    /// All of them, so that `on_error` is applied from the first hook on.
+    fn phases(&self) -> Phases {
+        Phases::ALL
+    }
+
+    fn create(&self, _stream: &Rc<Stream>) -> Result<Box<dyn StreamFilter>, PluginFault> {
+        Err(self.0.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests;
