@@ -1,7 +1,31 @@
 //! Clusters, balancing, discovery and connection pools of one worker.
+//!
+//! A worker hands over a request that is ready to go; this crate chooses an endpoint, takes
+//! a connection that is already open or makes one, and comes back with the response's head.
+//! It never looks into a body, never reads configuration and never answers in the
+//! upstream's place: what went wrong is an [`UpstreamError`].
+//!
+//! Start reading at [`Cluster::send`]; [`Discovery`] is the part on the control runtime.
 
+mod balance;
+mod body;
+mod cluster;
+mod clusters;
+mod discovery;
+mod error;
 mod plan;
+mod pool;
+mod prepare;
 
+pub use body::{Body, BodyError, BodyStream};
+pub use cluster::{Cluster, Response};
+pub use clusters::Clusters;
+pub use discovery::{
+    ClusterStatus, Discovery, EndpointStatus, Resolve, ResolveError, Resolved, SourceKind,
+    SystemResolver,
+};
+pub use error::UpstreamError;
 pub use plan::{
     Balance, ClusterPlan, DnsName, Endpoint, EndpointSource, PoolLimits, UpstreamProtocol,
 };
+pub use pool::{Lease, TcpLease};

@@ -1,0 +1,225 @@
+//! The connections of one cluster in one worker, and who waits for one.
+//!
+//! A [`Slot`] is the right to have one connection open; there are `connections_max` of
+//! them. A request that finds neither an open connection nor a slot waits in line, first
+//! come, first served. What becomes free goes straight to the head of the line, as a
+//! [`Turn`]; it is never put down in between, so nobody can push in. A turn that nobody
+//! takes (its waiter was dropped) goes on to the next by being dropped: every part of it
+//! gives itself back.
+//!
+//! Start reading at [`Pool::acquire`].
+
+pub(crate) mod connect;
+mod lease;
+mod line;
+mod multiplexed;
+mod single;
+mod slot;
+
+use std::{
+    cell::{Cell, RefCell},
+    net::SocketAddr,
+    rc::Rc,
+    sync::Arc,
+};
+
+use host_telemetry::ClusterMetrics;
+use tokio::sync::oneshot;
+
+pub use lease::{Lease, TcpLease};
+pub(crate) use lease::{LeaseKind, RequestGuard};
+pub(crate) use multiplexed::StreamLease;
+pub(crate) use single::Checkout;
+pub(crate) use slot::Slot;
+
+use self::{line::Line, multiplexed::Multiplexed, single::Idle};
+use crate::{ClusterPlan, UpstreamError, UpstreamProtocol};
+
+/// The connections of one cluster.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    plan: Arc<ClusterPlan>,
+    metrics: Arc<ClusterMetrics>,
+    /// Nothing is kept any more: the cluster changed, was removed, or the worker stops.
+    draining: Cell<bool>,
+    /// Slots in use.
+    open: Cell<usize>,
+    /// Slots in use whose connection is not there yet.
+    opening: Cell<usize>,
+    line: RefCell<Line>,
+    idle: RefCell<Idle>,
+    multiplexed: RefCell<Multiplexed>,
+    /// The number of the next connection.
+    next_id: Cell<u64>,
+    /// The task that closes idle connections runs.
+    reaping: Cell<bool>,
+}
+
+/// What a request gets to go on with.
+#[derive(Debug)]
+pub(crate) enum Turn {
+    /// An HTTP/1 connection that is open and idle.
+    Single(Checkout),
+    /// One stream of an HTTP/2 connection that is open.
+    Stream(StreamLease),
+    /// The right to open a connection.
+    Open(Slot),
+}
+
+/// What a request can go on with.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Want {
+    /// Any connection, or the right to open one.
+    Any,
+    /// The right to open one: bytes of a TCP proxy cannot share a connection, and a request
+    /// that was unlucky with old ones gets a new one.
+    New,
+}
+
+impl Pool {
+    pub(crate) fn new(plan: Arc<ClusterPlan>, metrics: Arc<ClusterMetrics>) -> Rc<Self> {
+        Rc::new(Self {
+            plan,
+            metrics,
+            draining: Cell::new(false),
+            open: Cell::new(0),
+            opening: Cell::new(0),
+            line: RefCell::default(),
+            idle: RefCell::default(),
+            multiplexed: RefCell::default(),
+            next_id: Cell::new(0),
+            reaping: Cell::new(false),
+        })
+    }
+
+    pub(crate) fn plan(&self) -> &Arc<ClusterPlan> {
+        &self.plan
+    }
+
+    pub(crate) fn metrics(&self) -> &Arc<ClusterMetrics> {
+        &self.metrics
+    }
+
+    /// A connection to `address` or the right to open one; in line where there is neither,
+    /// and then a connection that became free may be one to another endpoint. Dropping the
+    /// future leaves nothing behind.
+    pub(crate) async fn acquire(
+        self: &Rc<Self>,
+        address: SocketAddr,
+        want: Want,
+    ) -> Result<Turn, UpstreamError> {
+        if let Some(turn) = self.try_acquire(address, want) {
+            return Ok(turn);
+        }
+        let cluster = || self.plan.name.clone();
+        let place = line::join(self, want).ok_or_else(|| {
+            self.metrics.overflow_total.increment();
+            UpstreamError::PoolFull { cluster: cluster() }
+        })?;
+        match tokio::time::timeout(self.plan.pool.pending_timeout, place.turn()).await {
+            Ok(Some(turn)) => Ok(turn),
+            Ok(None) | Err(_) => Err(UpstreamError::PendingTimedOut { cluster: cluster() }),
+        }
+    }
+
+    fn try_acquire(self: &Rc<Self>, address: SocketAddr, want: Want) -> Option<Turn> {
+        if want == Want::Any {
+            let found = match self.plan.protocol {
+                UpstreamProtocol::Http1 => single::take(self, address).map(Turn::Single),
+                UpstreamProtocol::Http2 => multiplexed::take(self, address).map(Turn::Stream),
+            };
+            if found.is_some() {
+                return found;
+            }
+        }
+        // A burst must not open a connection for each of its streams: the first one opens,
+        // the others wait for it.
+        let shares = want == Want::Any && self.plan.protocol == UpstreamProtocol::Http2;
+        if shares && self.multiplexed.borrow().is_connecting(address) {
+            return None;
+        }
+        if !self.line.borrow().is_empty() && !shares {
+            return None;
+        }
+        if self.is_full() {
+            self.evict();
+        }
+        Slot::take(self).map(Turn::Open)
+    }
+
+    /// Gives what is free to those who wait.
+    fn serve(self: &Rc<Self>) {
+        loop {
+            let head = self.line.borrow().head();
+            let Some(turn) = head.and_then(|want| self.free(want)) else { return };
+            self.hand_over(turn);
+        }
+    }
+
+    /// Something for the head of the line, if it is there.
+    fn free(self: &Rc<Self>, want: Want) -> Option<Turn> {
+        let shares = want == Want::Any && self.plan.protocol == UpstreamProtocol::Http2;
+        if shares {
+            if let Some(lease) = multiplexed::take_any(self) {
+                return Some(Turn::Stream(lease));
+            }
+            if self.opening.get() > 0 {
+                return None;
+            }
+        }
+        if self.is_full() {
+            self.evict();
+        }
+        Slot::take(self).map(Turn::Open)
+    }
+
+    /// Gives `turn` to the head of the line. Dropped where nobody takes it, and so given
+    /// back.
+    fn hand_over(&self, turn: Turn) {
+        let head: Option<oneshot::Sender<Turn>> = self.line.borrow_mut().pop();
+        if let Some(head) = head {
+            drop(head.send(turn));
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.open.get() >= self.plan.pool.connections_max
+    }
+
+    /// Closes the connection that was idle for longest, so that requests to one endpoint do
+    /// not wait for idle connections to others.
+    fn evict(&self) {
+        let single = self.idle.borrow_mut().pop_oldest();
+        if single.is_some() {
+            // Its slot is free when its task ends, but we need it now.
+            drop(single);
+            return;
+        }
+        let shared = self.multiplexed.borrow_mut().pop_idle();
+        drop(shared);
+    }
+
+    /// Keeps no connection from now on and closes those that are idle; running requests
+    /// finish.
+    pub(crate) fn drain(&self) {
+        self.draining.set(true);
+        self.keep_only(&|_| false);
+    }
+
+    /// Closes idle connections to endpoints that are gone.
+    pub(crate) fn keep_only(&self, keep: &dyn Fn(SocketAddr) -> bool) {
+        let single = self.idle.borrow_mut().remove_others(keep);
+        let shared = self.multiplexed.borrow_mut().remove_others(keep);
+        // Only here, with no borrow held: a connection that is dropped may call back.
+        drop((single, shared));
+    }
+
+    fn number(&self) -> u64 {
+        let id = self.next_id.get();
+        self.next_id.set(id + 1);
+        id
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,61 @@
+//! The right to have one connection open.
+
+use std::{cell::Cell, rc::Rc};
+
+use super::Pool;
+
+/// One of the `connections_max` of a pool. Gives itself back when it is dropped, or before
+/// that by [`Slot::release`].
+#[derive(Debug)]
+pub(crate) struct Slot {
+    pool: Rc<Pool>,
+    state: Cell<State>,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum State {
+    Opening,
+    Open,
+    Released,
+}
+
+impl Slot {
+    pub(super) fn take(pool: &Rc<Pool>) -> Option<Self> {
+        if pool.is_full() {
+            return None;
+        }
+        pool.open.set(pool.open.get() + 1);
+        pool.opening.set(pool.opening.get() + 1);
+        Some(Self { pool: Rc::clone(pool), state: Cell::new(State::Opening) })
+    }
+
+    pub(crate) fn pool(&self) -> &Rc<Pool> {
+        &self.pool
+    }
+
+    /// The connection is there.
+    pub(super) fn opened(&self) {
+        if self.state.replace(State::Open) == State::Opening {
+            self.pool.opening.set(self.pool.opening.get().saturating_sub(1));
+            self.pool.metrics.connects_total.increment();
+            self.pool.metrics.connections_active.increment();
+        }
+    }
+
+    /// Gives the right back although the connection is still closing.
+    pub(super) fn release(&self) {
+        match self.state.replace(State::Released) {
+            State::Released => return,
+            State::Opening => self.pool.opening.set(self.pool.opening.get().saturating_sub(1)),
+            State::Open => self.pool.metrics.connections_active.decrement(),
+        }
+        self.pool.open.set(self.pool.open.get().saturating_sub(1));
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.release();
+        self.pool.serve();
+    }
+}
