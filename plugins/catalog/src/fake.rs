@@ -36,8 +36,8 @@ pub(crate) struct Script {
     pub(crate) starts: AtomicUsize,
     /// So many starts on workers fail.
     pub(crate) failing_starts: AtomicUsize,
-    /// The next filter cannot be made because of this.
-    pub(crate) create_fault: Mutex<Option<PluginFault>>,
+    /// The next filters cannot be made because of these, the last one first.
+    pub(crate) create_faults: Mutex<Vec<PluginFault>>,
     /// Instances that are alive.
     pub(crate) alive: Arc<()>,
 }
@@ -122,7 +122,7 @@ impl StreamFilterFactory for FakeFactory {
     }
 
     fn create(&self, _stream: &Rc<Stream>) -> Result<Box<dyn StreamFilter>, PluginFault> {
-        match self.script.create_fault.lock().take() {
+        match self.script.create_faults.lock().pop() {
             Some(fault) => Err(fault),
             None => {
                 Ok(Box::new(FakeFilter { version: self.version.clone(), instance: self.instance }))

@@ -160,43 +160,39 @@ impl Slot {
         })
     }
 
-    /// Takes note of a filter that could not be made. True where the instance is gone.
-    fn create_failed(&self, fault: &PluginFault) -> bool {
-        self.worker.metrics.fault(fault.kind.label());
-        // What is refused by policy or limit is refused by an instance that is well.
-        let is_gone = fault.kind != FaultKind::Denied;
-        if is_gone {
-            self.broke(fault);
-        }
-        is_gone
+    /// Makes a filter on an instance, and lets the instance go where it fails at that. What is
+    /// refused by policy or limit is refused by an instance that is well.
+    fn create_on(&self, factory: &dyn StreamFilterFactory, stream: &Rc<Stream>) -> Created {
+        factory.create(stream).inspect_err(|fault| {
+            self.worker.metrics.fault(fault.kind.label());
+            if fault.kind != FaultKind::Denied {
+                self.broke(fault);
+            }
+        })
     }
 }
+
+/// A filter, or why there is none.
+type Created = Result<Box<dyn StreamFilter>, PluginFault>;
 
 impl StreamFilterFactory for Slot {
     fn phases(&self) -> Phases {
         self.phases
     }
 
-    fn create(&self, stream: &Rc<Stream>) -> Result<Box<dyn StreamFilter>, PluginFault> {
+    fn create(&self, stream: &Rc<Stream>) -> Created {
         let live = self.live.borrow().clone();
         if let Some(live) = live {
-            match live.create(stream) {
-                Ok(filter) => return Ok(filter),
-                // It failed where nobody asked it for an answer, so this stream is the
-                // first to hear of it, and not to blame.
-                Err(fault) if fault.kind == FaultKind::InstanceLost => {
-                    self.create_failed(&fault);
-                }
-                Err(fault) => {
-                    self.create_failed(&fault);
-                    return Err(fault);
-                }
+            match self.create_on(live.as_ref(), stream) {
+                // This stream is the first to hear of it, but hardly to blame: it has shown
+                // the plugin nothing yet. The instance failed behind another stream's end, or
+                // fails on all of them.
+                Err(fault) if fault.kind != FaultKind::Denied => {}
+                created => return created,
             }
         }
         let fresh = self.start()?;
-        fresh.create(stream).inspect_err(|fault| {
-            self.create_failed(fault);
-        })
+        self.create_on(fresh.as_ref(), stream)
     }
 
     fn on_fault(&self, fault: &PluginFault) {

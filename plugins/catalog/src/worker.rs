@@ -82,12 +82,15 @@ impl WorkerCatalog {
         let mut slots = self.slots.take();
         slots.retain(|filter_use, slot| is_current(filter_use, slot));
         self.slots.replace(slots);
+        let previous = self.snapshot.replace(snapshot.clone());
+        for gone in previous.entries().iter().map(|entry| &entry.plan) {
+            self.metrics.plugin(&gone.name, gone.backend.label()).generation.set(0);
+        }
         for entry in snapshot.entries() {
-            let metrics = self.metrics.plugin(&entry.plan.name, entry.plan.backend.label());
             let number = entry.serving.as_ref().map_or(0, |generation| generation.number);
+            let metrics = self.metrics.plugin(&entry.plan.name, entry.plan.backend.label());
             metrics.generation.set(i64::try_from(number).unwrap_or(i64::MAX));
         }
-        self.snapshot.replace(snapshot);
     }
 
     /// The factory of a use. The same one while its generation is the same; a new one has an

@@ -104,26 +104,31 @@ fn losing_an_instance_is_no_fault_of_the_next_one() {
 
 #[test]
 fn an_instance_that_died_unseen_is_replaced_for_the_stream_that_finds_it() {
-    let room = room();
-    let lost = PluginFault::new(FaultKind::InstanceLost, "gone");
-    *room.house.script.create_fault.lock() = Some(lost);
-    room.check_serves("v1#2");
+    for fault in [trapped(), PluginFault::new(FaultKind::InstanceLost, "gone")] {
+        let room = room();
+        room.house.script.create_faults.lock().push(fault.clone());
+        room.check_serves("v1#2");
+        assert_eq!(room.house.alive(), 1);
+        assert_eq!(room.metrics().faults.of(fault.kind.label()).value(), 1);
+    }
 }
 
 #[test]
-fn a_stream_on_which_the_instance_fails_at_once_gets_the_fault_and_the_next_one_is_served() {
+fn a_plugin_that_fails_on_every_new_stream_costs_a_stream_one_fresh_instance_at_most() {
     let room = room();
-    *room.house.script.create_fault.lock() = Some(trapped());
+    *room.house.script.create_faults.lock() = vec![trapped(); 5];
     room.check_fault(FaultKind::Trapped);
+    assert_eq!(room.house.script.starts.load(Relaxed), 2);
     assert_eq!(room.house.alive(), 0);
-    room.check_serves("v1#2");
+    room.check_fault(FaultKind::Trapped);
+    assert_eq!(room.house.script.starts.load(Relaxed), 2, "backoff rules");
 }
 
 #[test]
 fn a_refusal_by_policy_or_limit_leaves_the_instance_alone() {
     let room = room();
     let denied = PluginFault::new(FaultKind::Denied, "too many streams");
-    *room.house.script.create_fault.lock() = Some(denied);
+    room.house.script.create_faults.lock().push(denied);
     room.check_fault(FaultKind::Denied);
     room.check_serves("v1#1");
 }

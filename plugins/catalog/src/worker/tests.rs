@@ -154,6 +154,11 @@ fn generations_and_host_calls_reach_the_metrics_and_count_on_over_reloads() {
     ] {
         assert!(text.contains(expect), "{expect} in\n{text}");
     }
+
+    house.reload(&[]);
+    let text = house.metrics.encode();
+    let gone = r#"mortise_plugin_generation{plugin="greet",backend="wasm"} 0"#;
+    assert!(text.contains(gone), "{gone} in\n{text}");
 }
 
 #[test]
