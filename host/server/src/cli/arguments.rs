@@ -1,0 +1,62 @@
+//! The arguments, as clap reads them. The comments here are the help texts.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+/// A proxy made of slots: filters as Wasm modules, in HTTP and TCP traffic.
+#[derive(Debug, Parser)]
+#[command(
+    name = "mortise",
+    version,
+    disable_help_subcommand = true,
+    after_help = "Exit codes: 0 fine, 1 the configuration is refused, 2 wrong usage, \
+                  3 something cannot be bound, opened or reached."
+)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Run the proxy.
+    ///
+    /// SIGTERM and SIGINT stop it gracefully, and at once the second time. SIGHUP reloads the
+    /// configuration and reopens the access log.
+    Run {
+        /// The configuration file [default: ./mortise.yaml, then /etc/mortise/mortise.yaml]
+        #[arg(short, long, value_name = "FILE")]
+        config: Option<PathBuf>,
+    },
+    /// Say everything that `run` would refuse in a configuration.
+    Check {
+        /// The configuration file [default: ./mortise.yaml, then /etc/mortise/mortise.yaml]
+        #[arg(short, long, value_name = "FILE")]
+        config: Option<PathBuf>,
+        /// How the findings are written.
+        #[arg(short, long, value_enum, default_value_t)]
+        output: Output,
+    },
+    /// Print the JSON Schema of the configuration, for editors.
+    Schema,
+    /// Print a completion script.
+    Completions {
+        /// The shell that is to read it.
+        #[arg(value_enum)]
+        shell: Shell,
+    },
+    /// Print the manual page.
+    Man,
+}
+
+/// How findings are written.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
+pub enum Output {
+    /// For a person.
+    #[default]
+    Text,
+    /// For a program.
+    Json,
+}

@@ -1,0 +1,109 @@
+use serde_json::json;
+
+use super::*;
+
+const COMMANDS: Commands = Commands {
+    run: |options| {
+        let name = options.config.to_string_lossy().into_owned();
+        match name.as_str() {
+            "bad.yaml" => Err(Failure::Findings(miette::miette!("unknown key in {name}"))),
+            "taken.yaml" => Err(Failure::Unreachable(miette::miette!("address in use"))),
+            _ => Ok(()),
+        }
+    },
+    check: |path| {
+        let is_clean = path != Path::new("bad.yaml");
+        CheckReport {
+            is_clean,
+            text: if is_clean { String::new() } else { "unknown key".to_owned() },
+            json: json!({ "ok": is_clean }),
+        }
+    },
+    schema: || json!({ "type": "object" }),
+};
+
+/// Exit code, standard output and standard error.
+fn execute_in(places: &[&str], line: &str) -> (u8, String, String) {
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let mut console = Console { out: &mut out, err: &mut err, places };
+    let arguments = std::iter::once(PROGRAM).chain(line.split_whitespace()).map(OsString::from);
+    let exit = execute(&COMMANDS, arguments, &mut console) as u8;
+    (exit, String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
+}
+
+#[track_caller]
+fn check(line: &str, exit: u8, out: &str, err: &str) {
+    let result = execute_in(&["/nonexistent/a.yaml", "/nonexistent/b.yaml"], line);
+    assert_eq!(result.0, exit, "{line}: {result:?}");
+    assert!(result.1.contains(out), "{line}: {result:?}");
+    assert!(result.2.contains(err), "{line}: {result:?}");
+    assert_eq!(result.1.is_empty(), out.is_empty(), "{line}: {result:?}");
+    assert_eq!(result.2.is_empty(), err.is_empty(), "{line}: {result:?}");
+}
+
+#[test]
+fn the_definition_holds_together() {
+    Arguments::command().debug_assert();
+}
+
+#[test]
+fn exit_codes_say_what_kind_of_failure_it_was() {
+    check("run -c good.yaml", 0, "", "");
+    check("run --config bad.yaml", 1, "", "unknown key in bad.yaml");
+    check("run --config taken.yaml", 3, "", "address in use");
+    check("check -c good.yaml", 0, "good.yaml: ok\n", "");
+    check("check -c bad.yaml", 1, "unknown key\n", "");
+    check("check -c bad.yaml --output json", 1, "\"ok\": false", "");
+    check("check -c good.yaml -o json", 0, "\"ok\": true", "");
+    check("", 2, "", "Usage: mortise <COMMAND>");
+    check("fly", 2, "", "unrecognized subcommand 'fly'");
+    check("run --confg x", 2, "", "--config");
+    check("check -o xml", 2, "", "[possible values: text, json]");
+}
+
+#[test]
+fn what_prints_goes_to_standard_output() {
+    check("--version", 0, concat!("mortise ", env!("CARGO_PKG_VERSION"), "\n"), "");
+    check("--help", 0, "Exit codes: 0 fine", "");
+    check("run --help", 0, "SIGHUP reloads", "");
+    check("schema", 0, "\"type\": \"object\"", "");
+    check("man", 0, ".TH mortise 1", "");
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        check(&format!("completions {shell}"), 0, "mortise", "");
+    }
+}
+
+#[test]
+fn without_a_name_the_usual_places_are_searched() {
+    let directory = tempfile::tempdir().unwrap();
+    let place = directory.path().join("mortise.yaml");
+    let place = place.to_str().unwrap();
+    check("check", 2, "", "neither /nonexistent/a.yaml nor /nonexistent/b.yaml");
+    std::fs::write(place, "").unwrap();
+    let (exit, out, _err) = execute_in(&["/nonexistent/a.yaml", place], "check");
+    assert_eq!((exit, out), (0, format!("{place}: ok\n")));
+}
+
+struct Closed(io::ErrorKind);
+
+impl Write for Closed {
+    fn write(&mut self, _bytes: &[u8]) -> io::Result<usize> {
+        Err(self.0.into())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_reader_that_leaves_early_is_no_failure_and_a_full_disk_is() {
+    for (kind, expect) in
+        [(io::ErrorKind::BrokenPipe, Exit::Ok), (io::ErrorKind::StorageFull, Exit::Unreachable)]
+    {
+        let mut err = Vec::new();
+        let mut console = Console { out: &mut Closed(kind), err: &mut err, places: &CONFIG_PLACES };
+        let arguments = ["mortise", "schema"].map(OsString::from);
+        assert_eq!(execute(&COMMANDS, arguments, &mut console), expect);
+    }
+}
