@@ -1,1 +1,40 @@
 //! The wasm backend: Proxy-Wasm on wasmtime.
+//!
+//! An adapter between the calling convention of Proxy-Wasm and the traits of
+//! `host-extension`, and nothing else: it opens no socket, decides no policy (it holds only
+//! guarded host calls) and never starts a faulty guest again (that is the catalog's part).
+//! It is the only crate that knows wasmtime.
+//!
+//! The way of a plugin: [`WasmBackend::load`] inspects and compiles a module; a [`Vm`] is one
+//! guest that runs on one worker for one use; a filter is one HTTP context of a VM.
+//!
+//! ```text
+//! WasmBackend -> LoadedWasm (shared by workers) -> Vm (one worker, one use) -> filter
+//! ```
+//!
+//! What the guest may ask of us is in `calls`, one file per family; how its memory is
+//! touched, in `memory`. Start reading at [`WasmBackend`], then `vm`.
+//!
+//! [`Vm`]: vm::Vm
+
+mod backend;
+mod calls;
+mod contexts;
+mod deadline;
+mod engine;
+mod fault;
+mod filter;
+mod hooks;
+mod inspect;
+mod limiter;
+mod log_gate;
+mod memory;
+mod preview1;
+mod state;
+#[cfg(test)]
+mod testing;
+mod ticker;
+mod vm;
+
+pub use backend::{WasmBackend, WasmSpec};
+pub use engine::WasmSettings;

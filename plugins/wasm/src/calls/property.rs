@@ -1,0 +1,91 @@
+//! Properties: what the host knows of a stream, by path.
+
+use abi_wasm::{PairWriter, PairsError, Status};
+use host_extension::PropertyValue;
+use wasmtime::Linker;
+
+use super::{Answer, Call, answer, define};
+use crate::state::VmData;
+
+/// Most bytes of a path.
+const PATH_BYTES_MAX: u32 = 1024;
+
+pub(super) fn link(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
+    define!(linker, Running, "proxy_get_property", |call, path, len, ptr_out, len_out| {
+        get(call, path, len, ptr_out, len_out)
+    });
+    define!(linker, Running, "proxy_set_property", |call, path, path_len, ptr, len| {
+        set(call, path, path_len, ptr, len)
+    });
+    Ok(())
+}
+
+fn get(call: &mut Call<'_>, path: u32, len: u32, ptr_out: u32, len_out: u32) -> Answer {
+    let value = look_up(call, path, len)?;
+    call.with_scratch(|call, scratch| {
+        encode(&value, scratch).map_err(|_too_large| Status::SerializationFailure)?;
+        call.give(scratch, ptr_out, len_out)
+    })
+}
+
+fn look_up(call: &Call<'_>, path: u32, len: u32) -> Result<PropertyValue, Status> {
+    let data = call.data();
+    let segments = segments(read_path(call, path, len)?)?;
+    // SDKs of C++ and AssemblyScript ask for the root's id as they start, and end
+    // themselves where there is no answer. A plugin here has one root, without a name.
+    match segments.as_slice() {
+        [b"plugin_name"] => return Ok(PropertyValue::Bytes(data.plugin.as_str().into())),
+        [b"plugin_root_id" | b"plugin_vm_id"] => return Ok(PropertyValue::Bytes(Vec::new())),
+        _ => {}
+    }
+    let stream = call.stream().ok();
+    data.calls.property(stream.as_deref(), &segments).map_err(answer::of_value)
+}
+
+fn set(call: &mut Call<'_>, path: u32, path_len: u32, ptr: u32, len: u32) -> Answer {
+    let segments = segments(read_path(call, path, path_len)?)?;
+    let value = call.read(ptr, len)?;
+    let stream = call.stream()?;
+    answer::of_change(call.data().calls.set_property(&stream, &segments, value))
+}
+
+fn read_path<'a>(call: &'a Call<'_>, path: u32, len: u32) -> Result<&'a [u8], Status> {
+    if len > PATH_BYTES_MAX {
+        return Err(Status::BadArgument);
+    }
+    call.read(path, len)
+}
+
+/// The segments stand between NUL bytes; one at the end is no segment.
+fn segments(path: &[u8]) -> Result<Vec<&[u8]>, Status> {
+    let path = path.strip_suffix(&[0]).unwrap_or(path);
+    if path.is_empty() {
+        return Err(Status::SerializationFailure);
+    }
+    Ok(path.split(|byte| *byte == 0).collect())
+}
+
+/// Numbers have 8 bytes, little endian; a truth has one; a map travels as header maps do.
+fn encode(value: &PropertyValue, bytes: &mut Vec<u8>) -> Result<(), PairsError> {
+    match value {
+        PropertyValue::Bytes(text) => bytes.extend_from_slice(text),
+        PropertyValue::Integer(number) | PropertyValue::Nanoseconds(number) => {
+            bytes.extend_from_slice(&number.to_le_bytes());
+        }
+        PropertyValue::Unsigned(number) => bytes.extend_from_slice(&number.to_le_bytes()),
+        PropertyValue::Boolean(truth) => bytes.push(u8::from(*truth)),
+        PropertyValue::Map(pairs) => {
+            let mut writer = PairWriter::new(bytes, pairs.len())?;
+            for (name, value) in pairs {
+                writer.push(name, value)?;
+            }
+            writer.finish()?;
+        }
+        // A kind of value that Proxy-Wasm has no bytes for.
+        _ => return Err(PairsError::TooLarge),
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,111 @@
+//! The local reply: a plugin answers the client in the upstream's place.
+
+use abi_wasm::{Status, decode_pairs};
+use bytes::Bytes;
+use host_extension::{LocalReply, Verdict};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use wasmtime::{Caller, Linker};
+
+use super::{Answer, Call, ENV, Gate, answer};
+use crate::state::VmData;
+
+/// The reply as the guest describes it: numbers, and addresses with lengths.
+struct Described {
+    status: u32,
+    details: (u32, u32),
+    body: (u32, u32),
+    headers: (u32, u32),
+    grpc_status: u32,
+}
+
+/// A gRPC client finds its status here; a negative number means that there is none.
+const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+
+pub(super) fn link(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
+    for name in ["proxy_send_local_response", "proxy_send_http_response"] {
+        link_as(linker, name)?;
+    }
+    Ok(())
+}
+
+fn link_as(linker: &mut Linker<VmData>, name: &'static str) -> wasmtime::Result<()> {
+    linker.func_wrap(
+        ENV,
+        name,
+        move |caller: Caller<'_, VmData>,
+              status: u32,
+              details: u32,
+              details_len: u32,
+              body: u32,
+              body_len: u32,
+              headers: u32,
+              headers_len: u32,
+              grpc_status: u32| {
+            let described = Described {
+                status,
+                details: (details, details_len),
+                body: (body, body_len),
+                headers: (headers, headers_len),
+                grpc_status,
+            };
+            Call::answer(caller, name, Gate::Running, |call| send(call, &described))
+        },
+    )?;
+    Ok(())
+}
+
+/// In a hook of the stream itself the reply becomes the hook's answer. From elsewhere it ends
+/// the stream from beside its hooks.
+fn send(call: &mut Call<'_>, described: &Described) -> Answer {
+    let stream = call.stream()?;
+    let reply = reply(call, described)?;
+    let data = call.data_mut();
+    if data.answers_itself() {
+        data.answer_with(Verdict::Respond(Box::new(reply)));
+        return Ok(());
+    }
+    // Before the first hook and after the last one there is nobody to answer.
+    if data.duty().context == data.effective {
+        return Err(Status::BadArgument.into());
+    }
+    answer::of_change(data.calls.respond(&stream, data.plugin.as_str(), reply))
+}
+
+fn reply(call: &Call<'_>, described: &Described) -> Result<LocalReply, Status> {
+    let details = call.read(described.details.0, described.details.1)?;
+    let body = call.read(described.body.0, described.body.1)?;
+    let pairs = call.read(described.headers.0, described.headers.1)?;
+    let mut headers = headers(pairs)?;
+    if i32::try_from(described.grpc_status).is_ok() {
+        headers.insert(GRPC_STATUS, HeaderValue::from(described.grpc_status));
+    }
+    let kept = details.len().min(call.data().log_line_bytes_max());
+    let details = details.get(..kept).unwrap_or_default();
+    Ok(LocalReply {
+        status: final_status(described.status)?,
+        headers,
+        body: Bytes::copy_from_slice(body),
+        details: String::from_utf8_lossy(details).into(),
+    })
+}
+
+/// Other numbers would make the client wait for more, or are none.
+fn final_status(number: u32) -> Result<StatusCode, Status> {
+    let number = u16::try_from(number).ok().filter(|number| (200..=599).contains(number));
+    number.and_then(|number| StatusCode::from_u16(number).ok()).ok_or(Status::BadArgument)
+}
+
+/// Pseudo-header fields are skipped: the status is given beside them.
+fn headers(pairs: &[u8]) -> Result<HeaderMap, Status> {
+    let pairs = decode_pairs(pairs).map_err(|_no_map| Status::BadArgument)?;
+    let mut headers = HeaderMap::with_capacity(pairs.len());
+    for (name, value) in pairs {
+        if name.starts_with(b":") {
+            continue;
+        }
+        let name = HeaderName::from_bytes(name).map_err(|_no_token| Status::BadArgument)?;
+        let value = HeaderValue::from_bytes(value).map_err(|_no_value| Status::BadArgument)?;
+        headers.append(name, value);
+    }
+    Ok(headers)
+}

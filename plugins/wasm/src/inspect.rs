@@ -1,0 +1,200 @@
+//! What a module says of itself, read before anything is compiled: large modules take long
+//! to compile, and whoever gave us the wrong file should hear so at once, in words that say
+//! what to do.
+
+use std::collections::BTreeSet;
+
+use abi_wasm::{AbiVersion, MARKER_PREFIX, MOSN_ALIASES, host_functions, preview1};
+use host_extension::Phases;
+use wasmparser::{ExternalKind, MemoryType, Parser, Payload, TypeRef};
+
+use crate::{calls::ENV, hooks};
+
+/// What is known of a module that can be loaded.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Facts {
+    /// The newest version of the interface that it marks itself with.
+    pub(crate) version: AbiVersion,
+    /// The hooks that it has, and what of a stream they may want to read late.
+    pub(crate) phases: Phases,
+}
+
+/// Names in a message; more than that help nobody.
+const NAMES_SHOWN_MAX: usize = 12;
+/// What guests compiled by Emscripten import beside the interface; see `calls`.
+pub(crate) const RUNTIME_IMPORTS: [&str; 2] = ["pthread_equal", "emscripten_notify_memory_growth"];
+
+#[derive(Default)]
+struct Module<'a> {
+    exports: BTreeSet<&'a str>,
+    imports: BTreeSet<(&'a str, &'a str)>,
+    unknown_imports: BTreeSet<(&'a str, &'a str)>,
+    memories: Vec<MemoryType>,
+    has_memory_export: bool,
+}
+
+/// Reads a module.
+///
+/// # Errors
+/// Why it cannot be loaded, as the end of a sentence that begins with the plugin's name.
+pub(crate) fn inspect(bytes: &[u8], wanted: Option<Phases>) -> Result<Facts, String> {
+    if !bytes.starts_with(b"\0asm") {
+        return Err(not_wasm(bytes));
+    }
+    if Parser::is_component(bytes) {
+        return Err("is a Wasm component, and Proxy-Wasm plugins are core modules: build it for \
+                    the target wasm32-wasip1, without a component step"
+            .to_owned());
+    }
+    let module = parse(bytes).map_err(|error| format!("is no valid Wasm module: {error}"))?;
+    check_memories(&module)?;
+    let version = version(&module)?;
+    check_imports(&module)?;
+    if !module.has_memory_export {
+        return Err("exports no `memory`: build it with a Proxy-Wasm SDK".to_owned());
+    }
+    if !hooks::ALLOCATORS.iter().any(|name| module.exports.contains(name)) {
+        return Err("exports neither `malloc` nor `proxy_on_memory_allocate`, so that the host \
+                    cannot hand it any value: build it with a Proxy-Wasm SDK"
+            .to_owned());
+    }
+    Ok(Facts { version, phases: phases(&module, wanted) })
+}
+
+fn not_wasm(bytes: &[u8]) -> String {
+    if bytes.is_empty() {
+        return "is an empty file".to_owned();
+    }
+    if bytes.trim_ascii_start().starts_with(b"(module") {
+        return "is Wasm text: translate it to binary first (`wat2wasm`)".to_owned();
+    }
+    "is no Wasm module (it does not begin with `\\0asm`): `source` must name a file that was \
+     built for the target wasm32-wasip1"
+        .to_owned()
+}
+
+fn parse(bytes: &[u8]) -> Result<Module<'_>, wasmparser::BinaryReaderError> {
+    let mut module = Module::default();
+    for payload in Parser::new(0).parse_all(bytes) {
+        let payload = payload?;
+        if let Payload::ImportSection(imports) = payload {
+            for import in imports.into_imports() {
+                module.import(import?);
+            }
+        } else if let Payload::MemorySection(memories) = payload {
+            for memory in memories {
+                module.memories.push(memory?);
+            }
+        } else if let Payload::ExportSection(exports) = payload {
+            for export in exports {
+                let export = export?;
+                match export.kind {
+                    ExternalKind::Func => drop(module.exports.insert(export.name)),
+                    ExternalKind::Memory => module.has_memory_export |= export.name == "memory",
+                    _ => {}
+                }
+            }
+        }
+    }
+    Ok(module)
+}
+
+impl<'a> Module<'a> {
+    fn import(&mut self, import: wasmparser::Import<'a>) {
+        let key = (import.module, import.name);
+        match import.ty {
+            TypeRef::Func(_) if is_offered(import.module, import.name) => {
+                self.imports.insert(key);
+            }
+            TypeRef::Memory(memory) => {
+                self.memories.push(memory);
+                self.unknown_imports.insert(key);
+            }
+            _ => drop(self.unknown_imports.insert(key)),
+        }
+    }
+}
+
+fn is_offered(module: &str, name: &str) -> bool {
+    if module == ENV {
+        return host_functions().chain(MOSN_ALIASES).any(|function| function.name == name)
+            || RUNTIME_IMPORTS.contains(&name);
+    }
+    preview1::MODULES.contains(&module)
+        && preview1::FUNCTIONS.iter().any(|function| function.name == name)
+}
+
+fn check_memories(module: &Module<'_>) -> Result<(), String> {
+    if module.memories.iter().any(|memory| memory.shared) {
+        return Err("uses shared memory, and a guest here has one thread: build it without \
+                    threads and atomics"
+            .to_owned());
+    }
+    if module.memories.iter().any(|memory| memory.memory64) {
+        return Err("uses a 64-bit memory: build it for wasm32".to_owned());
+    }
+    Ok(())
+}
+
+fn version(module: &Module<'_>) -> Result<AbiVersion, String> {
+    let known = module.exports.iter().filter_map(|name| AbiVersion::from_marker(name)).max();
+    if let Some(version) = known {
+        return Ok(version);
+    }
+    let spoken = AbiVersion::ALL.map(AbiVersion::label).join(", ");
+    let other: Vec<_> =
+        module.exports.iter().filter_map(|name| name.strip_prefix(MARKER_PREFIX)).collect();
+    if other.is_empty() {
+        return Err("is Wasm, but no Proxy-Wasm plugin (it exports no \
+                    `proxy_abi_version_..`): build it with a Proxy-Wasm SDK"
+            .to_owned());
+    }
+    let other = other.join(", ").replace('_', ".");
+    Err(format!("is built for Proxy-Wasm {other}, and this host speaks {spoken}"))
+}
+
+fn check_imports(module: &Module<'_>) -> Result<(), String> {
+    let unknown = &module.unknown_imports;
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    let mut names: Vec<_> = unknown
+        .iter()
+        .take(NAMES_SHOWN_MAX)
+        .map(|(module, name)| format!("`{module}.{name}`"))
+        .collect();
+    if unknown.len() > NAMES_SHOWN_MAX {
+        names.push(format!("and {} more", unknown.len() - NAMES_SHOWN_MAX));
+    }
+    Err(format!(
+        "imports what this host does not offer: {}; it offers the functions of Proxy-Wasm \
+         0.1.0 to 0.2.1 and of WASI preview 1",
+        names.join(", ")
+    ))
+}
+
+/// The hooks that the module has and that are wanted. Whoever can read heads and runs after
+/// they were passed on may read them then, so they are kept for it.
+fn phases(module: &Module<'_>, wanted: Option<Phases>) -> Phases {
+    let all = Phases::NAMED
+        .into_iter()
+        .filter(|(name, _)| module.exports.contains(format!("proxy_on_{name}").as_str()))
+        .fold(Phases::NONE, |all, (_, phase)| all | phase);
+    let hooks = wanted.map_or(all, |wanted| all.intersection(wanted));
+    let reads = module.imports.iter().any(|(_, name)| name.starts_with("proxy_get_header_map_"));
+    let logs = module.exports.contains("proxy_on_log");
+    let response = Phases::RESPONSE_HEADERS | Phases::RESPONSE_BODY | Phases::RESPONSE_TRAILERS;
+    let mut kept = Phases::NONE;
+    if reads && hooks != Phases::NONE {
+        if logs || hooks.intersects(response) {
+            kept = kept | Phases::REQUEST_HEADERS_KEPT;
+        }
+        if logs || hooks.intersects(Phases::RESPONSE_BODY | Phases::RESPONSE_TRAILERS) {
+            kept = kept | Phases::RESPONSE_HEADERS_KEPT;
+        }
+    }
+    hooks | kept
+}
+
+#[cfg(test)]
+mod tests;

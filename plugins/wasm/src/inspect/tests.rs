@@ -1,0 +1,99 @@
+use abi_wasm::AbiVersion;
+use host_extension::Phases;
+
+use super::inspect;
+use crate::testing::guest;
+
+#[track_caller]
+fn refused(wat: &str, expect: &str) {
+    let bytes = wat::parse_str(wat).expect("a valid module");
+    refused_bytes(&bytes, expect);
+}
+
+#[track_caller]
+fn refused_bytes(bytes: &[u8], expect: &str) {
+    let why = inspect(bytes, None).expect_err("it is refused");
+    assert!(why.contains(expect), "{why}");
+}
+
+#[test]
+fn what_is_no_module_is_refused_with_what_to_do() {
+    refused_bytes(b"", "empty file");
+    refused_bytes(b"\x7fELF....", "is no Wasm module");
+    refused_bytes(b"  (module)", "is Wasm text");
+    refused_bytes(b"\0asm\x0d\0\x01\0", "is a Wasm component");
+    refused_bytes(b"\0asm\x01\0\0\0\x07\xff", "is no valid Wasm module");
+}
+
+#[test]
+fn a_module_without_a_version_that_we_speak_is_refused() {
+    refused("(module)", "no Proxy-Wasm plugin");
+    refused(r#"(module (func (export "proxy_abi_version_0_2_100")))"#, "Proxy-Wasm 0.2.100");
+    // A global of that name marks nothing.
+    refused(
+        r#"(module (global (export "proxy_abi_version_0_2_1") i32 (i32.const 0)))"#,
+        "no Proxy-Wasm",
+    );
+}
+
+#[test]
+fn imports_that_no_host_offers_are_named_with_their_modules() {
+    let why = inspect(
+        &guest(
+            r#"(import "env" "proxy_fly" (func))
+               (import "wasi_snapshot_preview2" "fd_write" (func))
+               (import "env" "proxy_log" (func (param i32 i32 i32) (result i32)))
+               (import "env" "proxy_done" (global i32))"#,
+            "",
+        ),
+        None,
+    )
+    .expect_err("it is refused");
+    assert!(why.contains("`env.proxy_done`, `env.proxy_fly`"), "{why}");
+    assert!(why.contains("`wasi_snapshot_preview2.fd_write`"), "{why}");
+    assert!(!why.contains("proxy_log"), "{why}");
+
+    let many: String =
+        (0..20).map(|number| format!(r#"(import "env" "f{number}" (func))"#)).collect();
+    let why = inspect(&guest(&many, ""), None).expect_err("it is refused");
+    assert!(why.contains("and 8 more"), "{why}");
+}
+
+#[test]
+fn a_module_whose_memory_a_host_cannot_share_is_refused() {
+    let marker = r#"(func (export "proxy_abi_version_0_2_1"))"#;
+    refused(&format!("(module {marker} (memory 1 1 shared))"), "uses shared memory");
+    refused(&format!("(module {marker} (memory i64 1))"), "64-bit memory");
+    refused(&format!("(module {marker})"), "exports no `memory`");
+    refused(&format!(r#"(module {marker} (memory (export "memory") 1))"#), "exports neither");
+}
+
+#[test]
+fn phases_are_the_hooks_that_are_there_and_wanted() {
+    let hooks = r#"
+      (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32) i32.const 0)
+      (func (export "proxy_on_response_body") (param i32 i32 i32) (result i32) i32.const 0)"#;
+    let facts = inspect(&guest("", hooks), None).expect("it can be loaded");
+    assert_eq!(facts.version, AbiVersion::V0_2_1);
+    assert_eq!(facts.phases, Phases::REQUEST_HEADERS | Phases::RESPONSE_BODY);
+    let facts = inspect(&guest("", hooks), Some(Phases::RESPONSE_BODY)).expect("it can be loaded");
+    assert_eq!(facts.phases, Phases::RESPONSE_BODY);
+}
+
+#[test]
+fn heads_are_kept_for_who_can_read_them_late() {
+    let reads = r#"(import "env" "proxy_get_header_map_pairs"
+        (func (param i32 i32 i32) (result i32)))"#;
+    let request = r#"
+      (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32) i32.const 0)"#;
+    let facts = inspect(&guest(reads, request), None).expect("it can be loaded");
+    assert_eq!(facts.phases, Phases::REQUEST_HEADERS);
+    let log = format!(r#"{request} (func (export "proxy_on_log") (param i32))"#);
+    let facts = inspect(&guest(reads, &log), None).expect("it can be loaded");
+    let kept = Phases::REQUEST_HEADERS_KEPT | Phases::RESPONSE_HEADERS_KEPT;
+    assert_eq!(facts.phases, Phases::REQUEST_HEADERS | kept);
+    assert_eq!(
+        inspect(&guest("", &log), None).expect("it can be loaded").phases,
+        Phases::REQUEST_HEADERS
+    );
+}

@@ -1,0 +1,159 @@
+//! WASI preview 1: what language runtimes need to start, and nothing that reaches the world.
+//!
+//! No file, no socket, no argument, no environment. Standard output and error go to the
+//! plugin's log, clocks and randomness are the host's; all other functions are there, as
+//! runtimes import them, and refuse. Which error each answers is what runtimes expect:
+//! some loop for ever on another one.
+//!
+//! The functions are ours and not those of wasmtime's WASI: those want the store to be sent
+//! between threads, and some of them would block the worker.
+
+mod output;
+mod refuse;
+
+use abi_wasm::preview1::{BADF, FAULT, INVAL, MODULES, NOTSUP, SUCCESS};
+use rustix::time::{ClockId, clock_gettime};
+use wasmtime::{Caller, Linker};
+
+use crate::{
+    calls::{Call, nanoseconds},
+    fault::GuestExit,
+    state::VmData,
+};
+
+/// What a function comes to; an error is its number.
+type Answer = Result<(), i32>;
+
+/// Most random bytes of one call.
+const RANDOM_BYTES_MAX: u32 = 65_536;
+
+/// Links all functions, under both names of the module.
+pub(crate) fn link(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
+    for module in MODULES {
+        link_start(linker, module)?;
+        link_clocks(linker, module)?;
+        output::link(linker, module)?;
+        refuse::link(linker, module)?;
+    }
+    Ok(())
+}
+
+/// Answers a call, and remembers it.
+fn answer(
+    caller: Caller<'_, VmData>,
+    name: &'static str,
+    answer: impl FnOnce(&mut Call<'_>) -> Answer,
+) -> i32 {
+    let mut call = Call::new(caller);
+    let error = answer(&mut call).err().unwrap_or(SUCCESS);
+    call.note(name, error.cast_unsigned());
+    error
+}
+
+fn write(call: &mut Call<'_>, ptr: u32, bytes: &[u8]) -> Answer {
+    call.write(ptr, bytes).map_err(|_outside| FAULT)
+}
+
+/// Arguments and environment (there are none), and the end.
+fn link_start(linker: &mut Linker<VmData>, module: &str) -> wasmtime::Result<()> {
+    for name in ["args_sizes_get", "environ_sizes_get"] {
+        linker.func_wrap(
+            module,
+            name,
+            move |caller: Caller<'_, VmData>, count: u32, size: u32| {
+                answer(caller, name, |call| {
+                    write(call, count, &[0; 4])?;
+                    write(call, size, &[0; 4])
+                })
+            },
+        )?;
+    }
+    for name in ["args_get", "environ_get"] {
+        linker.func_wrap(
+            module,
+            name,
+            move |caller: Caller<'_, VmData>, _values: u32, _bytes: u32| {
+                answer(caller, name, |_call| Ok(()))
+            },
+        )?;
+    }
+    linker.func_wrap(
+        module,
+        "proc_exit",
+        |caller: Caller<'_, VmData>, code: u32| -> wasmtime::Result<()> {
+            Call::new(caller).note("proc_exit", code);
+            Err(GuestExit(code).into())
+        },
+    )?;
+    Ok(())
+}
+
+fn link_clocks(linker: &mut Linker<VmData>, module: &str) -> wasmtime::Result<()> {
+    linker.func_wrap(
+        module,
+        "clock_time_get",
+        |caller: Caller<'_, VmData>, clock: u32, _precision: u64, out: u32| {
+            answer(caller, "clock_time_get", |call| {
+                let now = clock_time(call, clock)?;
+                write(call, out, &now.to_le_bytes())
+            })
+        },
+    )?;
+    linker.func_wrap(
+        module,
+        "clock_res_get",
+        |caller: Caller<'_, VmData>, clock: u32, out: u32| {
+            answer(caller, "clock_res_get", |call| {
+                clock_time(call, clock)?;
+                write(call, out, &1_u64.to_le_bytes())
+            })
+        },
+    )?;
+    linker.func_wrap(module, "random_get", |caller: Caller<'_, VmData>, ptr: u32, len: u32| {
+        answer(caller, "random_get", |call| random(call, ptr, len))
+    })?;
+    // Go's runtime polls for timers and stops where this fails.
+    linker.func_wrap(
+        module,
+        "poll_oneoff",
+        |caller: Caller<'_, VmData>, _in: u32, _out: u32, _count: u32, ready: u32| {
+            answer(caller, "poll_oneoff", |call| write(call, ready, &[0; 4]))
+        },
+    )?;
+    Ok(())
+}
+
+/// The wall clock and the monotonic one; the latter never reads zero, which Go's runtime
+/// takes for a broken host.
+fn clock_time(call: &Call<'_>, clock: u32) -> Result<u64, i32> {
+    match clock {
+        0 => Ok(nanoseconds(call.data().calls.now())),
+        1 => {
+            let now = clock_gettime(ClockId::Monotonic);
+            let seconds = u64::try_from(now.tv_sec).unwrap_or_default();
+            let rest = u64::try_from(now.tv_nsec).unwrap_or_default();
+            Ok(seconds.saturating_mul(1_000_000_000).saturating_add(rest).max(1))
+        }
+        _ => Err(NOTSUP),
+    }
+}
+
+fn random(call: &mut Call<'_>, ptr: u32, len: u32) -> Answer {
+    if len > RANDOM_BYTES_MAX {
+        return Err(INVAL);
+    }
+    let (memory, _) = call.split();
+    let range = crate::memory::guest_range(ptr, len, memory.len()).ok_or(FAULT)?;
+    let bytes = memory.get_mut(range).ok_or(FAULT)?;
+    getrandom::fill(bytes).map_err(|_no_source| abi_wasm::preview1::NOSYS)
+}
+
+/// True for standard output and error, the only descriptors that are open.
+fn is_output(fd: u32) -> bool {
+    matches!(fd, 1 | 2)
+}
+
+/// Refuses descriptors that are not open.
+fn output_only(fd: u32) -> Answer {
+    if is_output(fd) { Ok(()) } else { Err(BADF) }
+}

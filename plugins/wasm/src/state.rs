@@ -1,0 +1,149 @@
+//! What the store of a guest holds: everything that its host calls reach.
+
+use std::{rc::Rc, sync::Arc};
+
+use abi_wasm::Status;
+use host_extension::{HostCalls, LogLevel, Side, Verdict, WorkerScope};
+use host_types::{PluginLimits, PluginName};
+use wasmtime::{Memory, TypedFunc};
+
+use crate::{
+    contexts::{Contexts, ROOT},
+    deadline::Deadline,
+    limiter::Limiter,
+    log_gate::{LogGate, Pass},
+};
+
+/// The host's side of one guest.
+pub(crate) struct VmData {
+    pub(crate) plugin: PluginName,
+    pub(crate) calls: Rc<dyn HostCalls>,
+    pub(crate) config: Arc<[u8]>,
+    pub(crate) limiter: Limiter,
+    pub(crate) deadline: Deadline,
+    pub(crate) contexts: Contexts,
+    pub(crate) stage: GuestStage,
+    /// Set once the guest is instantiated.
+    pub(crate) memory: Option<Memory>,
+    /// As [`VmData::memory`]: the guest's allocator.
+    pub(crate) allocate: Option<TypedFunc<u32, u32>>,
+    /// The context that calls without one mean; a guest can change it.
+    pub(crate) effective: u32,
+    /// The last host call, for the story of a fault.
+    pub(crate) last_call: LastCall,
+    /// A buffer for values on their way to the guest.
+    pub(crate) scratch: Vec<u8>,
+    duty: Duty,
+    /// What the guest wants its own stream to be answered with; the first one stands.
+    answer: Option<Verdict>,
+    log: LogGate,
+}
+
+/// Which callback runs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Duty {
+    /// Its export's name.
+    pub(crate) callback: &'static str,
+    /// The context that it is for.
+    pub(crate) context: u32,
+    /// The direction that waits for its answer, where one does.
+    pub(crate) side: Option<Side>,
+}
+
+/// What a guest may call at the moment.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum GuestStage {
+    /// It is being instantiated and its start functions run: only what touches no context.
+    Starting,
+    /// `proxy_on_configure` runs: everything, and its configuration can be read.
+    Configuring,
+    /// A callback runs: everything.
+    Running,
+    /// Its allocator runs on our behalf, inside a host call: as [`GuestStage::Starting`].
+    Allocating,
+}
+
+/// A host call that was made.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LastCall {
+    pub(crate) name: &'static str,
+    pub(crate) status: u32,
+}
+
+impl VmData {
+    pub(crate) fn new(
+        plugin: &PluginName,
+        limits: &PluginLimits,
+        scope: &WorkerScope,
+        config: &Arc<[u8]>,
+    ) -> Self {
+        Self {
+            plugin: plugin.clone(),
+            calls: Rc::clone(&scope.calls),
+            config: Arc::clone(config),
+            limiter: Limiter::new(limits),
+            deadline: Deadline::default(),
+            contexts: Contexts::new(limits.contexts_max),
+            stage: GuestStage::Starting,
+            memory: None,
+            allocate: None,
+            effective: ROOT,
+            last_call: LastCall { name: "", status: Status::Ok.into() },
+            scratch: Vec::new(),
+            duty: Duty { callback: "", context: ROOT, side: None },
+            answer: None,
+            log: LogGate::new(limits),
+        }
+    }
+
+    /// A callback begins.
+    pub(crate) fn enter(&mut self, duty: Duty) {
+        self.duty = duty;
+        self.effective = duty.context;
+        self.answer = None;
+        self.last_call.name = "";
+        self.limiter.forget();
+        if let Some(side) = duty.side
+            && let Some(context) = self.contexts.get_mut(duty.context)
+        {
+            context.begin(side);
+        }
+    }
+
+    /// It ended; answers with what the guest wants its stream to be answered with.
+    pub(crate) fn leave(&mut self) -> Option<Verdict> {
+        self.answer.take()
+    }
+
+    /// The callback that runs.
+    pub(crate) fn duty(&self) -> Duty {
+        self.duty
+    }
+
+    /// True where the effective context is the one whose hook runs, and so can be answered
+    /// by that hook.
+    pub(crate) fn answers_itself(&self) -> bool {
+        self.duty.side.is_some() && self.effective == self.duty.context
+    }
+
+    /// Keeps an answer for the hook that runs; only the first counts.
+    pub(crate) fn answer_with(&mut self, verdict: Verdict) {
+        self.answer.get_or_insert(verdict);
+    }
+
+    /// Writes a line of the guest to the log, if it may still write one.
+    pub(crate) fn write_line(&mut self, level: LogLevel, line: &[u8]) {
+        let Pass::After(dropped) = self.log.pass(self.calls.now()) else { return };
+        let plugin = self.plugin.as_str();
+        if dropped > 0 {
+            let note = format!("{dropped} log lines were dropped: too many in a second");
+            self.calls.log(plugin, LogLevel::Warn, &note);
+        }
+        self.calls.log(plugin, level, &self.log.text(line));
+    }
+
+    /// The most bytes of a log line.
+    pub(crate) fn log_line_bytes_max(&self) -> usize {
+        self.log.line_bytes_max()
+    }
+}
