@@ -1,0 +1,83 @@
+//! The model of the file: one type per room of the configuration, with its documentation,
+//! units, ranges and defaults. The schema for editors is derived from it.
+//!
+//! Types only; what they mean together is checked in `plan`.
+
+mod admin;
+mod cluster;
+mod listener;
+mod log;
+mod plugin;
+mod policy;
+mod route;
+
+use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+pub(crate) use self::{
+    admin::AdminConfig,
+    cluster::{BalanceWord, ClusterConfig, EndpointConfig, PoolConfig, UpstreamProtocolWord},
+    listener::{
+        AcceptBalanceWord, FilterConfig, ForwardingConfig, LimitsConfig, ListenerConfig,
+        OnErrorWord, ProtocolWord,
+    },
+    log::{AccessLogConfig, AccessLogWord, LogConfig, LogFormatWord},
+    plugin::{BackendWord, PhaseWord, PluginConfig},
+    policy::{PluginLimitsConfig, PolicyConfig},
+    route::{
+        HeaderMatchConfig, HostRewriteConfig, MatchConfig, QueryMatchConfig, RedirectConfig,
+        RespondConfig, RewriteConfig, RouteConfig, SchemeWord, VirtualHostConfig,
+        WeightedClusterConfig,
+    },
+};
+
+/// The configuration of Mortise.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "Mortise configuration")]
+pub(crate) struct Config {
+    /// Where connections are accepted, and what happens to them.
+    #[schemars(length(min = 1))]
+    pub(crate) listeners: Vec<ListenerConfig>,
+    /// Where requests and connections go.
+    #[serde(default)]
+    pub(crate) clusters: Vec<ClusterConfig>,
+    /// The plugins that filters name.
+    #[serde(default)]
+    pub(crate) plugins: Vec<PluginConfig>,
+    /// What plugins may use.
+    #[serde(default)]
+    pub(crate) policies: Vec<PolicyConfig>,
+    /// Worker threads. Default: one for each processor, at most 256.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 256))]
+    pub(crate) workers: Option<u16>,
+    /// How long open streams may go on when the proxy stops, in milliseconds.
+    #[serde(default = "default_drain_timeout_ms")]
+    #[schemars(range(max = 3_600_000))]
+    pub(crate) drain_timeout_ms: u32,
+    /// The server for operators. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) admin: Option<AdminConfig>,
+    /// What the proxy says of itself, on standard error.
+    #[serde(default)]
+    pub(crate) log: LogConfig,
+    /// Where a line for each request goes: `stdout`, `off`, or a file.
+    #[serde(default)]
+    pub(crate) access_log: AccessLogConfig,
+}
+
+/// The JSON Schema of the file, for editors.
+#[must_use]
+pub fn schema() -> Value {
+    let settings = SchemaSettings::draft2020_12();
+    SchemaGenerator::new(settings).into_root_schema_for::<Config>().into()
+}
+
+fn default_drain_timeout_ms() -> u32 {
+    30_000
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,153 @@
+//! Listeners: where connections are accepted, and the filters of their streams.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::route::{RouteConfig, VirtualHostConfig};
+
+/// One listener.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ListenerConfig {
+    /// Its name; unique. Default: its address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 128))]
+    pub(crate) name: Option<String>,
+    /// Where it listens: `IP:PORT` or `[IPv6]:PORT`.
+    pub(crate) address: String,
+    /// What it speaks.
+    #[serde(default)]
+    pub(crate) protocol: ProtocolWord,
+    /// How accepted connections are spread over the workers.
+    #[serde(default)]
+    pub(crate) balance: AcceptBalanceWord,
+    /// Its limits.
+    #[serde(default)]
+    pub(crate) limits: LimitsConfig,
+    /// What the upstream is told of the client.
+    #[serde(default)]
+    pub(crate) forwarding: ForwardingConfig,
+    /// The filters of every stream, in order; they run before a route is chosen.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    pub(crate) stream_filters: Vec<FilterConfig>,
+    /// The routes of every domain, the first that matches wins; in place of `virtual_hosts`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) routes: Vec<RouteConfig>,
+    /// The routes of single domains; in place of `routes`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) virtual_hosts: Vec<VirtualHostConfig>,
+    /// Where the bytes of `protocol: tcp` go, and with `auto` those that are not HTTP.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) cluster: Option<String>,
+}
+
+/// What a listener speaks.
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ProtocolWord {
+    /// HTTP/1.1 or HTTP/2.
+    #[default]
+    Http,
+    /// HTTP where the first bytes are HTTP; other connections go to `cluster` as bytes.
+    Auto,
+    /// Bytes to `cluster`.
+    Tcp,
+}
+
+/// How accepted connections are spread over the workers.
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum AcceptBalanceWord {
+    /// The kernel spreads them over a socket for each worker.
+    #[default]
+    Kernel,
+    /// One socket; each connection goes to the worker with the fewest.
+    Exact,
+}
+
+/// Limits of one listener. Counts are per worker unless they say otherwise.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct LimitsConfig {
+    /// Open connections of each worker; past it a new one is closed at once.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub(crate) connections_max: u32,
+    /// Concurrent streams of one HTTP/2 connection; past it a stream is refused.
+    #[schemars(range(min = 1, max = 65_535))]
+    pub(crate) streams_per_connection_max: u32,
+    /// Header fields of one request; past it 431.
+    #[schemars(range(min = 1, max = 4096))]
+    pub(crate) header_count_max: u32,
+    /// Bytes of one request's head; past it 431, or a reset stream with HTTP/2.
+    #[schemars(range(min = 8192, max = 1_048_576))]
+    pub(crate) header_bytes_max: u32,
+    /// Bytes of a body that filters may hold; past it 413 for a request, 502 for a response.
+    #[schemars(range(max = 1_073_741_824))]
+    pub(crate) held_body_bytes_max: u32,
+    /// Longest wait for a whole request head, in milliseconds.
+    #[schemars(range(min = 1, max = 3_600_000))]
+    pub(crate) header_timeout_ms: u32,
+    /// Longest wait between the requests of a connection, in milliseconds.
+    #[schemars(range(min = 1, max = 86_400_000))]
+    pub(crate) idle_timeout_ms: u32,
+    /// Longest time that a body may make no progress, in milliseconds.
+    #[schemars(range(min = 1, max = 86_400_000))]
+    pub(crate) stall_timeout_ms: u32,
+}
+
+/// What the upstream is told of the client, and the client of the proxy.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct ForwardingConfig {
+    /// Keep the `x-forwarded-*` and `x-request-id` fields that the client sent. Only behind a
+    /// proxy that sets them: anybody can write them.
+    pub(crate) trust_client: bool,
+    /// Add a `via` field with this name to requests and responses. Default: none is added.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 255))]
+    pub(crate) via: Option<String>,
+}
+
+/// A plugin in a chain of filters.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FilterConfig {
+    /// The plugin: an entry of `plugins`.
+    pub(crate) plugin: String,
+    /// What the plugin is configured with: text as it stands, anything else as JSON.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) config: Option<Value>,
+    /// What happens to a stream when the plugin fails.
+    #[serde(default)]
+    pub(crate) on_error: OnErrorWord,
+}
+
+/// What happens to a stream when a plugin fails.
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum OnErrorWord {
+    /// The client gets an error.
+    #[default]
+    Closed,
+    /// The stream goes on without the plugin.
+    Open,
+    /// The client gets an error, and the plugin is started again.
+    Reload,
+}
+
+impl Default for LimitsConfig {
+    fn default() -> Self {
+        Self {
+            connections_max: 8192,
+            streams_per_connection_max: 100,
+            header_count_max: 100,
+            header_bytes_max: 16_384,
+            held_body_bytes_max: 1_048_576,
+            header_timeout_ms: 10_000,
+            idle_timeout_ms: 60_000,
+            stall_timeout_ms: 30_000,
+        }
+    }
+}

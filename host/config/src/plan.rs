@@ -1,0 +1,253 @@
+//! From the model to the plan: what the parts of a file mean together.
+//!
+//! One file per room. Each turns its part of the model into the plan types of the room that
+//! will serve it, and tells everything that does not fit. A part that is wrong gives `None`,
+//! and the others are looked at all the same. Start reading at [`make`].
+
+mod admin;
+mod cluster;
+mod condition;
+mod listener;
+mod log;
+mod plugin;
+mod policy;
+mod route;
+
+use std::{
+    cell::Cell,
+    collections::HashMap,
+    path::{Path, PathBuf},
+    thread,
+    time::Duration,
+};
+
+use host_pipeline::ListenerPlan;
+use host_types::Address;
+use host_upstream::ClusterPlan;
+use plugins_catalog::PluginPlan;
+
+use crate::{
+    Loaded,
+    cursor::Cursor,
+    model::Config,
+    problem::Problems,
+    tree::{Node, Span, Tree},
+};
+
+/// What a file says, checked and complete.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Worker threads, 1 to 256.
+    pub workers: usize,
+    /// How long open streams may go on when the proxy stops.
+    pub drain_timeout: Duration,
+    /// Where connections are accepted; names and addresses are unique.
+    pub listeners: Vec<ListenerPlan>,
+    /// Where they go; names are unique.
+    pub clusters: Vec<ClusterPlan>,
+    /// The plugins; names are unique.
+    pub plugins: Vec<PluginPlan>,
+    /// The server for operators.
+    pub admin: AdminPlan,
+    /// What the proxy says of itself.
+    pub log: LogPlan,
+    /// What it says of each request.
+    pub access_log: AccessLogPlan,
+}
+
+/// The server for operators.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct AdminPlan {
+    /// Where it listens: a loopback address or a Unix socket; `None` where there is none.
+    pub address: Option<Address>,
+}
+
+/// What the proxy says of itself.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct LogPlan {
+    /// How much, as `tracing` directives: `info,host_upstream=debug`.
+    pub level: String,
+    /// How a line is written.
+    pub format: LogFormat,
+}
+
+/// How a log line is written.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// A JSON object.
+    Json,
+}
+
+/// What the proxy says of each request.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct AccessLogPlan {
+    /// Where a line goes.
+    pub target: AccessLogTarget,
+}
+
+/// Where the lines of the access log go.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum AccessLogTarget {
+    /// Nowhere.
+    Off,
+    /// To standard output.
+    Stdout,
+    /// To the end of a file.
+    File(PathBuf),
+}
+
+/// The names that a file defines, right or wrong otherwise: a reference to a cluster with an
+/// error in it is no second error.
+#[derive(Debug)]
+pub(crate) struct Names {
+    clusters: Vec<String>,
+    plugins: Vec<String>,
+    policies: Vec<String>,
+}
+
+/// What every room needs to make its plan.
+#[derive(Debug)]
+pub(crate) struct Scope<'a> {
+    base: &'a Path,
+    names: &'a Names,
+    problems: &'a Problems,
+    patterns: Cell<usize>,
+}
+
+/// Most regular expressions of one file; each takes up to 1 MiB.
+const PATTERNS_MAX: usize = 1000;
+const WORKERS_MAX: usize = 256;
+
+/// Makes the plan of a model. What is wrong is told to the scope's problems; then the plan,
+/// where there is one, is not to be used.
+pub(crate) fn make(mut model: Config, root: &Node, scope: &Scope<'_>) -> Option<Loaded> {
+    let at = Cursor::root(root, scope.problems);
+    fill_defaults(&mut model);
+    let policies = policy::policies(&model.policies, &at.key("policies"));
+    let plugins = plugin::plugins(&model.plugins, &policies, &at.key("plugins"), scope);
+    let clusters = cluster::clusters(&model.clusters, &at.key("clusters"));
+    let listeners = listener::listeners(&model.listeners, &at.key("listeners"), scope);
+    let admin = admin::admin(model.admin.as_ref(), &at.key("admin"), &model.listeners);
+    let log = log::log(&model.log, &at.key("log"));
+    let plan = Plan {
+        workers: usize::from(model.workers.unwrap_or(1)),
+        drain_timeout: Duration::from_millis(model.drain_timeout_ms.into()),
+        access_log: log::access_log(&model.access_log, scope),
+        listeners,
+        clusters,
+        plugins,
+        admin: admin?,
+        log: log?,
+    };
+    let effective = serde_json::to_value(&model).ok()?;
+    Some(Loaded { plan, effective })
+}
+
+/// Fills in the defaults that depend on something else than the model.
+fn fill_defaults(model: &mut Config) {
+    model.workers.get_or_insert_with(|| {
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        u16::try_from(cores.min(WORKERS_MAX)).unwrap_or(1)
+    });
+    for listener in &mut model.listeners {
+        listener.name.get_or_insert_with(|| listener.address.clone());
+        let of_hosts = listener.virtual_hosts.iter_mut().flat_map(|host| &mut host.routes);
+        for route in listener.routes.iter_mut().chain(of_hosts) {
+            if route.cluster.is_some() || route.clusters.is_some() {
+                route.timeout_ms.get_or_insert(route::DEFAULT_TIMEOUT_MS);
+            }
+        }
+    }
+}
+
+impl Names {
+    /// All names of a file.
+    pub(crate) fn of(root: &Node) -> Self {
+        let named = |list: &str| {
+            let items = root.entry(list).map_or(&[][..], |entry| entry.value.items());
+            let names = items.iter().filter_map(|item| match &item.entry("name")?.value.tree {
+                Tree::Text(name) => Some(name.clone()),
+                _ => None,
+            });
+            names.collect()
+        };
+        Self { clusters: named("clusters"), plugins: named("plugins"), policies: named("policies") }
+    }
+}
+
+impl<'a> Scope<'a> {
+    pub(crate) fn new(base: &'a Path, names: &'a Names, problems: &'a Problems) -> Self {
+        Self { base, names, problems, patterns: Cell::new(0) }
+    }
+
+    /// A path of the file, relative to the file's directory.
+    fn path(&self, path: &str) -> PathBuf {
+        self.base.join(path)
+    }
+
+    /// A cluster that the file must define.
+    fn cluster<N: for<'n> From<&'n str>>(&self, name: &str, at: &Cursor<'_>) -> Option<N> {
+        known(name, &self.names.clusters, "cluster", at)
+    }
+
+    /// A plugin that the file must define.
+    fn plugin<N: for<'n> From<&'n str>>(&self, name: &str, at: &Cursor<'_>) -> Option<N> {
+        known(name, &self.names.plugins, "plugin", at)
+    }
+
+    /// A policy that the file must define.
+    fn policy<N: for<'n> From<&'n str>>(&self, name: &str, at: &Cursor<'_>) -> Option<N> {
+        known(name, &self.names.policies, "policy", at)
+    }
+
+    /// Counts a regular expression; `None` where there are too many.
+    fn count_pattern(&self, at: &Cursor<'_>) -> Option<()> {
+        self.patterns.set(self.patterns.get() + 1);
+        if self.patterns.get() <= PATTERNS_MAX {
+            return Some(());
+        }
+        let message = format!("the file has more than {PATTERNS_MAX} regular expressions");
+        at.refuse(message, "one too many")
+    }
+}
+
+fn known<N: for<'n> From<&'n str>>(
+    name: &str,
+    names: &[String],
+    what: &str,
+    at: &Cursor<'_>,
+) -> Option<N> {
+    if names.iter().any(|known| known == name) {
+        return Some(N::from(name));
+    }
+    let problem =
+        at.problem(format!("unknown {what} `{name}`"), &format!("no {what} has this name"));
+    let known = names.iter().map(String::as_str);
+    let plural = if what == "policy" { "the policies are" } else { &format!("the {what}s are") };
+    at.add(problem.suggest(name, known, plural));
+    None
+}
+
+/// Tells names (or addresses, or domains) that stand twice.
+#[derive(Debug, Default)]
+struct Seen(HashMap<String, Span>);
+
+impl Seen {
+    fn check(&mut self, word: &str, what: &str, at: &Cursor<'_>) {
+        if let Some(first) = self.0.get(word) {
+            at.refuse_twice(format!("the {what} `{word}` is there twice"), first.clone());
+        } else {
+            self.0.insert(word.to_owned(), at.span());
+        }
+    }
+}
+
+fn milliseconds(number: u32) -> Duration {
+    Duration::from_millis(number.into())
+}
+
+fn size(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}

@@ -1,0 +1,236 @@
+//! Listeners: an address, what is spoken there, and the routes or the cluster behind it.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use host_extension::{FilterUse, OnError};
+use host_pipeline::{AcceptBalance, Forwarding, HttpPlan, ListenerPlan, ListenerProtocol, TcpPlan};
+use host_router::{Router, RouterPlan, VirtualHost};
+use host_types::{Address, Limits, ListenerName};
+
+use super::{Scope, Seen, milliseconds, route, size};
+use crate::{
+    cursor::Cursor,
+    model::{
+        AcceptBalanceWord, FilterConfig, ForwardingConfig, LimitsConfig, ListenerConfig,
+        OnErrorWord, ProtocolWord, VirtualHostConfig,
+    },
+};
+
+pub(super) fn listeners(
+    models: &[ListenerConfig],
+    at: &Cursor<'_>,
+    scope: &Scope<'_>,
+) -> Vec<ListenerPlan> {
+    let mut names = Seen::default();
+    let mut addresses = Seen::default();
+    let plans = at.zip(models).filter_map(|(at, model)| {
+        let address = address(&model.address, &at.key("address"));
+        // Every listener on port 0 gets a port of its own.
+        let fixed = address.filter(|address| address.port() != 0);
+        if let Some(address) = fixed {
+            addresses.check(&address.to_string(), "address", &at.key("address"));
+        }
+        let name = model.name.as_deref().unwrap_or(&model.address);
+        // One name for two equal addresses would be a second error for the same mistake.
+        if name != model.address {
+            names.check(name, "listener", &at.key("name"));
+        }
+        let protocol = protocol(model, &at, scope);
+        Some(ListenerPlan {
+            name: ListenerName::from(name),
+            address: Address::Tcp(address?),
+            balance: match model.balance {
+                AcceptBalanceWord::Kernel => AcceptBalance::Kernel,
+                AcceptBalanceWord::Exact => AcceptBalance::Exact,
+            },
+            limits: limits(&model.limits),
+            protocol: protocol?,
+        })
+    });
+    plans.collect()
+}
+
+/// The filters of a chain.
+pub(super) fn filters(
+    models: &[FilterConfig],
+    at: &Cursor<'_>,
+    scope: &Scope<'_>,
+) -> Vec<FilterUse> {
+    let uses = at.zip(models).filter_map(|(at, model)| {
+        let plugin = scope.plugin(&model.plugin, &at.key("plugin"))?;
+        let config = match &model.config {
+            None => Vec::new(),
+            Some(serde_json::Value::String(text)) => text.clone().into_bytes(),
+            Some(value) => value.to_string().into_bytes(),
+        };
+        let on_error = match model.on_error {
+            OnErrorWord::Closed => OnError::Closed,
+            OnErrorWord::Open => OnError::Open,
+            OnErrorWord::Reload => OnError::Reload,
+        };
+        Some(FilterUse { plugin, config: config.into(), on_error })
+    });
+    uses.collect()
+}
+
+fn address(text: &str, at: &Cursor<'_>) -> Option<SocketAddr> {
+    match text.parse() {
+        Ok(address) => Some(address),
+        Err(_) if text.starts_with("unix:") => {
+            at.refuse("a listener cannot listen on a Unix socket", "write `IP:PORT`")
+        }
+        Err(_) => {
+            let message = format!("`{text}` is no address to listen on");
+            let help = "write `IP:PORT` or `[IPv6]:PORT`, as in `127.0.0.1:8080`";
+            at.refuse_with(message, "no address", help)
+        }
+    }
+}
+
+fn protocol(
+    model: &ListenerConfig,
+    at: &Cursor<'_>,
+    scope: &Scope<'_>,
+) -> Option<ListenerProtocol> {
+    match model.protocol {
+        ProtocolWord::Http => {
+            if model.cluster.is_some() {
+                at.name("cluster").refuse_with::<()>(
+                    "a listener with `protocol: http` has no `cluster`",
+                    "routes name the clusters",
+                    "name the cluster in a route: `routes: [{ match: { prefix: / }, cluster: … }]`",
+                );
+            }
+            http(model, at, scope).map(ListenerProtocol::Http)
+        }
+        ProtocolWord::Auto => {
+            let tcp = tcp(model, at, scope);
+            let http = http(model, at, scope);
+            Some(ListenerProtocol::Auto(http?, tcp?))
+        }
+        ProtocolWord::Tcp => {
+            let used = [
+                ("routes", !model.routes.is_empty()),
+                ("virtual_hosts", !model.virtual_hosts.is_empty()),
+                ("stream_filters", !model.stream_filters.is_empty()),
+                ("forwarding", model.forwarding != ForwardingConfig::default()),
+            ];
+            for (key, _) in used.iter().filter(|(_, used)| *used) {
+                let message = format!("a listener with `protocol: tcp` has no `{key}`");
+                at.name(key).refuse::<()>(message, "only HTTP has them");
+            }
+            tcp(model, at, scope).map(ListenerProtocol::Tcp)
+        }
+    }
+}
+
+fn tcp(model: &ListenerConfig, at: &Cursor<'_>, scope: &Scope<'_>) -> Option<TcpPlan> {
+    match &model.cluster {
+        Some(cluster) => {
+            scope.cluster(cluster, &at.key("cluster")).map(|cluster| TcpPlan { cluster })
+        }
+        None if at.is_whole() => at.name("protocol").refuse_with(
+            "the listener has no `cluster`",
+            "bytes would have nowhere to go",
+            "add `cluster: …` to the listener",
+        ),
+        None => None,
+    }
+}
+
+fn http(model: &ListenerConfig, at: &Cursor<'_>, scope: &Scope<'_>) -> Option<Arc<HttpPlan>> {
+    let stream_filters = filters(&model.stream_filters, &at.key("stream_filters"), scope);
+    let mut route_filters = Vec::new();
+    let virtual_hosts = match (model.routes.is_empty(), model.virtual_hosts.is_empty()) {
+        (false, true) => {
+            let at = at.key("routes");
+            let routes = route::routes(&model.routes, &at, scope, &mut route_filters);
+            let any = "*".parse().expect("`*` is a domain");
+            vec![VirtualHost { name: "*".into(), domains: vec![any], routes }]
+        }
+        (true, false) => {
+            let at = at.key("virtual_hosts");
+            virtual_hosts(&model.virtual_hosts, &at, scope, &mut route_filters)
+        }
+        (false, false) => {
+            return at.name("virtual_hosts").refuse_with(
+                "a listener has either `routes` or `virtual_hosts`",
+                "beside `routes`",
+                "put the routes into a virtual host with `domains: [\"*\"]`",
+            );
+        }
+        (true, true) if at.is_whole() => {
+            return at.refuse_with(
+                "the listener has no routes",
+                "`routes` or `virtual_hosts` must be given here",
+                "for example `routes: [{ match: { prefix: / }, cluster: … }]`",
+            );
+        }
+        (true, true) => return None,
+    };
+    Some(Arc::new(HttpPlan {
+        router: Router::new(RouterPlan { virtual_hosts }),
+        stream_filters,
+        route_filters,
+        forwarding: forwarding(&model.forwarding, &at.key("forwarding"))?,
+    }))
+}
+
+fn virtual_hosts(
+    models: &[VirtualHostConfig],
+    at: &Cursor<'_>,
+    scope: &Scope<'_>,
+    route_filters: &mut Vec<Vec<FilterUse>>,
+) -> Vec<VirtualHost> {
+    let mut names = Seen::default();
+    let mut seen_domains = Seen::default();
+    let hosts = at.zip(models).map(|(at, model)| {
+        let mut domains = Vec::new();
+        for (at, text) in at.key("domains").zip(&model.domains) {
+            match text.parse::<host_router::Domain>() {
+                Ok(domain) => {
+                    seen_domains.check(&domain.to_string(), "domain", &at);
+                    domains.push(domain);
+                }
+                Err(error) => at.add(at.problem(error.to_string(), "no domain")),
+            }
+        }
+        if let Some(name) = &model.name {
+            names.check(name, "virtual host", &at.key("name"));
+        }
+        let name = model.name.as_ref().or(model.domains.first());
+        VirtualHost {
+            name: name.map_or_else(Box::default, |name| name.as_str().into()),
+            domains,
+            routes: route::routes(&model.routes, &at.key("routes"), scope, route_filters),
+        }
+    });
+    hosts.collect()
+}
+
+fn forwarding(model: &ForwardingConfig, at: &Cursor<'_>) -> Option<Forwarding> {
+    let token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~:".contains(c);
+    match &model.via {
+        Some(via) if !via.chars().all(token) => {
+            let message = format!("`{via}` cannot stand in a `via` field");
+            at.key("via").refuse_with(message, "no name", "write a host name or a single word")
+        }
+        via => Some(Forwarding {
+            trust_client: model.trust_client,
+            via: via.as_deref().map(Into::into),
+        }),
+    }
+}
+
+fn limits(model: &LimitsConfig) -> Limits {
+    Limits {
+        connections_max: size(model.connections_max),
+        streams_per_connection_max: model.streams_per_connection_max,
+        header_count_max: size(model.header_count_max),
+        header_bytes_max: size(model.header_bytes_max),
+        held_body_bytes_max: size(model.held_body_bytes_max),
+        header_timeout: milliseconds(model.header_timeout_ms),
+        idle_timeout: milliseconds(model.idle_timeout_ms),
+        stall_timeout: milliseconds(model.stall_timeout_ms),
+    }
+}
