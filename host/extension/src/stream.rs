@@ -213,6 +213,12 @@ impl Stream {
         self.interrupt.borrow_mut().take()
     }
 
+    /// Notes why the stream ends, whatever was noted before: for what happens after a reply
+    /// has begun.
+    pub fn end_because(&self, reason: ReplyReason) {
+        self.facts.borrow_mut().reason = Some(reason);
+    }
+
     /// Notes why the stream ends; the first reason said stands.
     pub fn note_reason(&self, reason: ReplyReason) {
         self.facts.borrow_mut().reason.get_or_insert(reason);

@@ -1,5 +1,35 @@
-//! A request's way: listener, connection, HTTP, stream, reply.
+//! A request's way through the proxy.
+//!
+//! ```text
+//! kernel -> listener -> connection -> http -> stream -> (router, upstream) -> peer
+//!                       reply: upstream -> stream (filters reversed) -> http -> client
+//! ```
+//!
+//! The pipeline knows no backend of plugins: it holds factories of the traits of
+//! `host-extension`. Everything here lives on one worker's thread and needs no lock.
+//!
+//! Start reading at `run_stream` in `stream.rs`; a filter's hooks are called in `chain.rs`,
+//! in the order that `direction.rs` knows.
 
+mod calls;
+mod chain;
+mod connection;
+mod direction;
+mod end;
+mod forward;
+mod http;
+mod listener;
 mod plan;
+mod reply;
+mod source;
+mod stop;
+mod stream;
+mod upgrade;
+mod watch;
+mod worker;
 
+pub use calls::WorkerCalls;
+pub use chain::ChainEntry;
+pub use listener::{FilterSource, Listener, ListenerState};
 pub use plan::{AcceptBalance, Forwarding, HttpPlan, ListenerPlan, ListenerProtocol, TcpPlan};
+pub use worker::Worker;

@@ -59,8 +59,8 @@ pub struct HttpPlan {
 /// What is told to the upstream about the client, and to the client about us.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Forwarding {
-    /// Keep the `x-forwarded-*` and `x-request-id` fields that the client sent; without it
-    /// they are replaced, since anybody can write them.
+    /// Keep the `x-forwarded-for` and `x-forwarded-proto` that the client sent, and add to the
+    /// former; without it they are replaced, since anybody can write them.
     pub trust_client: bool,
     /// Add a `via` field with this name to requests and responses.
     pub via: Option<Box<str>>,

@@ -1,0 +1,192 @@
+//! Host calls as the pipeline carries them out: on the stream, at once, without waiting.
+//!
+//! One value serves a whole worker. It decides nothing about permissions: the guard of
+//! `plugins-policy` stands in front of it. Properties are in [`property`].
+
+mod property;
+
+use std::{cell::RefMut, rc::Rc, time::SystemTime};
+
+use host_extension::{
+    BodyKind, CallError, CallResult, FieldWrite, HeaderMapKind, HostCalls, Interrupt, LocalReply,
+    LogLevel, Message, PropertyValue, Side, Stage, Stream,
+};
+use host_telemetry::log_plugin_line;
+use host_types::{HeaderError, Headers, ReplyReason};
+use http::HeaderMap;
+
+/// Bytes of all attributes that plugins may set on one stream.
+const ATTRIBUTE_BYTES_MAX: usize = 64 * 1024;
+/// Fields that one head may have after a plugin's changes.
+const HEADER_COUNT_MAX: usize = 1024;
+/// Bytes that a plugin may put in the place of the body bytes on duty.
+const BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// The host calls of one worker.
+#[derive(Debug, Default)]
+pub struct WorkerCalls;
+
+impl HostCalls for WorkerCalls {
+    fn header(
+        &self,
+        stream: &Stream,
+        map: HeaderMapKind,
+        name: &[u8],
+        show: &mut dyn FnMut(&[u8]),
+    ) -> CallResult<()> {
+        with_section(stream, map, |headers| {
+            let value = headers.get(name).ok_or(CallError::NotFound)?;
+            show(value);
+            Ok(())
+        })
+    }
+
+    fn headers(
+        &self,
+        stream: &Stream,
+        map: HeaderMapKind,
+        show: &mut dyn FnMut(&Headers),
+    ) -> CallResult<()> {
+        with_section(stream, map, |headers| {
+            show(headers);
+            Ok(())
+        })
+    }
+
+    fn write_header(
+        &self,
+        stream: &Stream,
+        map: HeaderMapKind,
+        write: FieldWrite<'_>,
+    ) -> CallResult<()> {
+        let mut headers = section_to_write(stream, map)?;
+        let written = match write {
+            FieldWrite::Add(..) if headers.len() >= HEADER_COUNT_MAX => {
+                return Err(CallError::LimitReached);
+            }
+            FieldWrite::SetAll(pairs) if pairs.len() > HEADER_COUNT_MAX => {
+                return Err(CallError::LimitReached);
+            }
+            FieldWrite::Add(name, value) => headers.add(name, value),
+            FieldWrite::Replace(name, value) => headers.replace(name, value),
+            FieldWrite::Remove(name) => headers.remove(name),
+            FieldWrite::SetAll(pairs) => headers.set_all(pairs.iter().copied()),
+        };
+        written.map_err(|_refused: HeaderError| CallError::BadArgument)
+    }
+
+    fn body(&self, stream: &Stream, body: BodyKind, show: &mut dyn FnMut(&[u8])) -> CallResult<()> {
+        show(stream.message(body).body.borrow().as_slice());
+        Ok(())
+    }
+
+    fn write_body(
+        &self,
+        stream: &Stream,
+        body: BodyKind,
+        start: usize,
+        length: usize,
+        with: &[u8],
+    ) -> CallResult<()> {
+        let message = stream.message(body);
+        if !message.body_on_duty.get() {
+            return Err(CallError::WrongPhase);
+        }
+        let mut buffer = message.body.borrow_mut();
+        if buffer.len().saturating_add(with.len()) > BODY_BYTES_MAX {
+            return Err(CallError::LimitReached);
+        }
+        buffer.splice(start, length, with);
+        Ok(())
+    }
+
+    fn property(&self, stream: Option<&Stream>, path: &[&[u8]]) -> CallResult<PropertyValue> {
+        let stream = stream.ok_or(CallError::NotFound)?;
+        property::read(stream, path, self.now())
+    }
+
+    fn set_property(&self, stream: &Stream, path: &[&[u8]], value: &[u8]) -> CallResult<()> {
+        if path.iter().all(|segment| segment.is_empty()) || property::is_reserved(path) {
+            return Err(CallError::BadArgument);
+        }
+        let key = path.join(&0_u8).into_boxed_slice();
+        let attributes = &mut stream.facts.borrow_mut().attributes;
+        attributes.retain(|(known, _)| *known != key);
+        let used: usize = attributes.iter().map(|(key, value)| key.len() + value.len()).sum();
+        if used + key.len() + value.len() > ATTRIBUTE_BYTES_MAX {
+            return Err(CallError::LimitReached);
+        }
+        attributes.push((key, value.into()));
+        Ok(())
+    }
+
+    fn respond(&self, stream: &Rc<Stream>, plugin: &str, reply: LocalReply) -> CallResult<()> {
+        if stream.response.stage.get() == Stage::Sent {
+            return Err(CallError::WrongPhase);
+        }
+        stream.interrupt(Interrupt::Reply(ReplyReason::Plugin(plugin.into()), Box::new(reply)));
+        Ok(())
+    }
+
+    fn reset(&self, stream: &Rc<Stream>, plugin: &str) -> CallResult<()> {
+        stream.interrupt(Interrupt::Reset(ReplyReason::Plugin(plugin.into())));
+        Ok(())
+    }
+
+    fn log(&self, plugin: &str, level: LogLevel, line: &str) {
+        let level = match level {
+            LogLevel::Trace => tracing::Level::TRACE,
+            LogLevel::Debug => tracing::Level::DEBUG,
+            LogLevel::Info => tracing::Level::INFO,
+            LogLevel::Warn => tracing::Level::WARN,
+            LogLevel::Error | LogLevel::Critical => tracing::Level::ERROR,
+        };
+        log_plugin_line(plugin, level, line.as_bytes());
+    }
+
+    fn now(&self) -> SystemTime {
+        SystemTime::now()
+    }
+}
+
+fn message(stream: &Stream, map: HeaderMapKind) -> CallResult<(&Message, bool)> {
+    match map {
+        HeaderMapKind::RequestHeaders => Ok((stream.message(Side::Request), false)),
+        HeaderMapKind::RequestTrailers => Ok((stream.message(Side::Request), true)),
+        HeaderMapKind::ResponseHeaders => Ok((stream.message(Side::Response), false)),
+        HeaderMapKind::ResponseTrailers => Ok((stream.message(Side::Response), true)),
+        _ => Err(CallError::Unsupported),
+    }
+}
+
+fn with_section(
+    stream: &Stream,
+    map: HeaderMapKind,
+    read: impl FnOnce(&Headers) -> CallResult<()>,
+) -> CallResult<()> {
+    let (message, trailers) = message(stream, map)?;
+    let section = if trailers { &message.trailers } else { &message.headers };
+    let section = section.borrow();
+    read(section.as_ref().ok_or(CallError::WrongPhase)?)
+}
+
+/// A head can be written while it is open, trailers while they or the end of the body are on
+/// duty: a filter may add trailers to a message that has none, at its very end.
+fn section_to_write(stream: &Stream, map: HeaderMapKind) -> CallResult<RefMut<'_, Headers>> {
+    let (message, trailers) = message(stream, map)?;
+    if trailers {
+        let mut section = message.trailers.borrow_mut();
+        if section.is_none() && message.end_on_duty.get() {
+            *section = Some(Headers::trailers(HeaderMap::new()));
+        }
+        return RefMut::filter_map(section, Option::as_mut).map_err(|_| CallError::WrongPhase);
+    }
+    if message.stage.get() != Stage::Open {
+        return Err(CallError::WrongPhase);
+    }
+    RefMut::filter_map(message.headers.borrow_mut(), Option::as_mut)
+        .map_err(|_| CallError::WrongPhase)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,249 @@
+//! The filters of one stream, called one hook at a time.
+//!
+//! A [`Chain`] knows which filters the stream has, makes each of them right before its first
+//! hook, measures its time and applies its `on_error`. In which order hooks are called, and
+//! what is held meanwhile, is the business of `direction.rs`.
+
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
+
+use host_extension::{
+    FaultKind, Interrupt, OnError, Phases, PluginFault, Side, Step, Stream, StreamFilter,
+    StreamFilterFactory, Verdict,
+};
+use host_telemetry::{Clock, PluginMetrics, Stopwatch};
+use host_types::{PluginName, ReplyReason};
+use http::StatusCode;
+
+use crate::stop;
+
+/// One place in a chain: a plugin with its configuration, on one worker.
+#[derive(Clone, Debug)]
+pub struct ChainEntry {
+    /// The plugin.
+    pub plugin: PluginName,
+    /// What happens to a stream when it fails.
+    pub on_error: OnError,
+    /// Makes its filters.
+    pub factory: Rc<dyn StreamFilterFactory>,
+    /// Its counters.
+    pub metrics: Arc<PluginMetrics>,
+}
+
+/// The filters of one stream.
+pub(crate) struct Chain {
+    links: RefCell<Vec<Rc<Link>>>,
+    clock: Clock,
+    wait_max: Duration,
+}
+
+/// One filter of one stream.
+struct Link {
+    entry: ChainEntry,
+    phases: Phases,
+    filter: RefCell<LinkState>,
+    spent: Stopwatch,
+    entered: Cell<bool>,
+}
+
+enum LinkState {
+    /// No hook was called yet.
+    New,
+    Live(Box<dyn StreamFilter>),
+    /// It failed, or the stream is over.
+    Gone,
+}
+
+/// Which hook.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Hook {
+    Headers { end: bool },
+    Body { end: bool },
+    Trailers,
+}
+
+/// A stream that goes on.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Passed {
+    On,
+    Held,
+}
+
+impl Chain {
+    /// The chain of a stream. `wait_max` bounds the wait for a filter that answers later.
+    pub(crate) fn new(entries: &[ChainEntry], clock: Clock, wait_max: Duration) -> Self {
+        let chain = Self { links: RefCell::default(), clock, wait_max };
+        chain.extend(entries);
+        chain
+    }
+
+    /// A chain without filters.
+    pub(crate) fn empty(clock: &Clock) -> Self {
+        Self::new(&[], clock.clone(), Duration::ZERO)
+    }
+
+    /// Adds the filters of the route behind those of the listener.
+    pub(crate) fn extend(&self, entries: &[ChainEntry]) {
+        self.links.borrow_mut().extend(entries.iter().cloned().map(Link::new));
+    }
+
+    /// How many filters.
+    pub(crate) fn len(&self) -> usize {
+        self.links.borrow().len()
+    }
+
+    /// Leaves out every filter that has not seen the stream yet: its reply is made already,
+    /// and no filter sees a response without its request.
+    pub(crate) fn close_to_newcomers(&self) {
+        for link in self.links.borrow().iter().filter(|link| !link.entered.get()) {
+            *link.filter.borrow_mut() = LinkState::Gone;
+        }
+    }
+
+    /// True where any filter is still to be called in one of `phases`.
+    pub(crate) fn wants(&self, phases: Phases) -> bool {
+        self.links.borrow().iter().any(|link| link.phases.intersects(phases) && !link.is_gone())
+    }
+
+    /// True where the filter at `place` is still to be called in one of `phases`.
+    pub(crate) fn wants_at(&self, place: usize, phases: Phases) -> bool {
+        let links = self.links.borrow();
+        links.get(place).is_some_and(|link| link.phases.intersects(phases) && !link.is_gone())
+    }
+
+    /// Calls one hook of one filter.
+    ///
+    /// # Errors
+    /// The stream does not go on.
+    pub(crate) async fn call(
+        &self,
+        place: usize,
+        side: Side,
+        hook: Hook,
+        stream: &Rc<Stream>,
+    ) -> Result<Passed, Interrupt> {
+        let Some(link) = self.links.borrow().get(place).map(Rc::clone) else {
+            return Ok(Passed::On);
+        };
+        let verdict = match link.step(side, hook, stream, &self.clock) {
+            Step::Ready(verdict) => verdict,
+            Step::Later(verdict) => tokio::select! {
+                biased;
+                interrupt = stream.interrupted() => return Err(interrupt),
+                verdict = verdict => verdict,
+                () = tokio::time::sleep(self.wait_max) => {
+                    return Err(held_too_long(&link.entry.plugin));
+                }
+            },
+        };
+        match verdict {
+            Verdict::Continue => Ok(Passed::On),
+            Verdict::Hold => Ok(Passed::Held),
+            Verdict::Respond(reply) => {
+                Err(Interrupt::Reply(ReplyReason::Plugin(link.entry.plugin.clone()), reply))
+            }
+            Verdict::Reset => Err(Interrupt::Reset(ReplyReason::Plugin(link.entry.plugin.clone()))),
+            Verdict::Failed(fault) => link.fail(&fault).map(|()| Passed::On),
+        }
+    }
+
+    /// Tells every filter that saw the stream that it is over, and drops them all.
+    pub(crate) fn complete(&self, stream: &Rc<Stream>) {
+        for link in self.links.borrow().iter() {
+            link.complete(stream, &self.clock);
+        }
+    }
+
+    /// The time that each plugin took.
+    pub(crate) fn times(&self) -> Vec<(PluginName, Duration)> {
+        let links = self.links.borrow();
+        let entered = links.iter().filter(|link| link.entered.get());
+        entered.map(|link| (link.entry.plugin.clone(), link.spent.elapsed(&self.clock))).collect()
+    }
+}
+
+fn held_too_long(plugin: &PluginName) -> Interrupt {
+    tracing::warn!(plugin = plugin.as_str(), "a filter held a stream for longer than it may");
+    let reason = ReplyReason::PluginFailed(plugin.clone());
+    stop::with_status(reason, StatusCode::GATEWAY_TIMEOUT, "a plugin held the stream too long\n")
+}
+
+impl Link {
+    fn new(entry: ChainEntry) -> Rc<Self> {
+        Rc::new(Self {
+            phases: entry.factory.phases(),
+            entry,
+            filter: RefCell::new(LinkState::New),
+            spent: Stopwatch::default(),
+            entered: Cell::new(false),
+        })
+    }
+
+    fn is_gone(&self) -> bool {
+        matches!(*self.filter.borrow(), LinkState::Gone)
+    }
+
+    fn step(&self, side: Side, hook: Hook, stream: &Rc<Stream>, clock: &Clock) -> Step {
+        let Ok(mut state) = self.filter.try_borrow_mut() else {
+            let fault = PluginFault::new(FaultKind::Protocol, "a hook was called inside a hook");
+            return Step::Ready(Verdict::Failed(fault));
+        };
+        self.spent.measure(clock, || {
+            if matches!(*state, LinkState::New) {
+                match self.entry.factory.create(stream) {
+                    Ok(filter) => *state = LinkState::Live(filter),
+                    Err(fault) => return Step::Ready(Verdict::Failed(fault)),
+                }
+                self.entered.set(true);
+                self.entry.metrics.streams_total.increment();
+            }
+            match &mut *state {
+                LinkState::Live(filter) => dispatch(filter.as_mut(), side, hook, stream),
+                LinkState::New | LinkState::Gone => Step::CONTINUE,
+            }
+        })
+    }
+
+    /// Applies `on_error`: the stream goes on without the filter, or ends.
+    fn fail(&self, fault: &PluginFault) -> Result<(), Interrupt> {
+        *self.filter.borrow_mut() = LinkState::Gone;
+        self.entry.factory.on_fault(fault);
+        match self.entry.on_error {
+            OnError::Open => {
+                self.entry.metrics.fail_open_total.increment();
+                Ok(())
+            }
+            OnError::Closed | OnError::Reload => {
+                Err(stop::plugin_failed(&self.entry.plugin, fault))
+            }
+        }
+    }
+
+    fn complete(&self, stream: &Rc<Stream>, clock: &Clock) {
+        let state = std::mem::replace(&mut *self.filter.borrow_mut(), LinkState::Gone);
+        if let LinkState::Live(mut filter) = state {
+            self.spent.measure(clock, || {
+                filter.on_complete(stream);
+                drop(filter);
+            });
+        }
+        if self.entered.get() {
+            self.entry.metrics.stream_duration.observe(self.spent.elapsed(clock));
+        }
+    }
+}
+
+fn dispatch(filter: &mut dyn StreamFilter, side: Side, hook: Hook, stream: &Rc<Stream>) -> Step {
+    match (side, hook) {
+        (Side::Request, Hook::Headers { end }) => filter.on_request_headers(stream, end),
+        (Side::Request, Hook::Body { end }) => filter.on_request_body(stream, end),
+        (Side::Request, Hook::Trailers) => filter.on_request_trailers(stream),
+        (Side::Response, Hook::Headers { end }) => filter.on_response_headers(stream, end),
+        (Side::Response, Hook::Body { end }) => filter.on_response_body(stream, end),
+        (Side::Response, Hook::Trailers) => filter.on_response_trailers(stream),
+    }
+}

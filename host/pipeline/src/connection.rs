@@ -1,0 +1,121 @@
+//! One downstream connection: what it speaks is found out, then it is served.
+
+mod sniff;
+
+use std::{net::SocketAddr, rc::Rc, sync::Arc};
+
+use host_extension::{ConnectionFacts, Protocol};
+use host_net::{PrefixedIo, TunnelHow, tunnel};
+use host_types::ReplyReason;
+use host_upstream::UpstreamError;
+use tokio::net::TcpStream;
+
+use self::sniff::{Sniffed, sniff};
+use crate::{
+    http::{HttpConnection, serve_http1, serve_http2},
+    listener::{Listener, ListenerState},
+    plan::ListenerProtocol,
+};
+
+/// Serves a connection to its end.
+pub(crate) async fn run(
+    listener: Rc<Listener>,
+    stream: TcpStream,
+    peer: SocketAddr,
+    local: SocketAddr,
+) {
+    let state = listener.state();
+    let worker = Rc::clone(&state.worker);
+    let facts = |protocol| ConnectionFacts {
+        id: worker.next_connection(),
+        listener: state.plan.name.clone(),
+        peer,
+        local,
+        protocol,
+    };
+    let mut io = PrefixedIo::new(stream);
+    let sniffed = match state.plan.protocol {
+        ListenerProtocol::Tcp(_) => Sniffed::Other,
+        ListenerProtocol::Http(_) | ListenerProtocol::Auto(..) => {
+            let may_be_bytes = state.plan.protocol.tcp().is_some();
+            let sniffing = sniff(&mut io, may_be_bytes, &state.plan.limits);
+            let sniffed = tokio::select! {
+                sniffed = sniffing => sniffed,
+                () = listener.until_drain() => return,
+                () = worker.abort.wait() => return,
+            };
+            match sniffed {
+                Some(sniffed) => sniffed,
+                None => return, // it went away, or kept us waiting
+            }
+        }
+    };
+    match sniffed {
+        Sniffed::Http1 => {
+            Box::pin(serve_http1(http(listener, facts(Protocol::Http11)), io)).await;
+        }
+        Sniffed::Http2 => {
+            Box::pin(serve_http2(http(listener, facts(Protocol::Http2)), io)).await;
+        }
+        Sniffed::Other => pass_bytes(&state, &facts(Protocol::Tcp), io).await,
+    }
+}
+
+fn http(listener: Rc<Listener>, facts: ConnectionFacts) -> HttpConnection {
+    HttpConnection {
+        listener,
+        facts: Rc::new(facts),
+        open_streams: Arc::default(),
+        abort: Rc::default(),
+    }
+}
+
+/// Raw bytes, to an endpoint of the listener's cluster and back.
+async fn pass_bytes(
+    state: &Rc<ListenerState>,
+    facts: &ConnectionFacts,
+    mut downstream: PrefixedIo<TcpStream>,
+) {
+    let Some(plan) = state.plan.protocol.tcp() else { return };
+    let worker = &state.worker;
+    let Some(cluster) = worker.clusters.get(&plan.cluster) else {
+        refuse(state, facts, &ReplyReason::NoEndpoint, "the cluster does not exist");
+        return;
+    };
+    let connected = tokio::select! {
+        connected = cluster.connect_tcp() => connected,
+        () = worker.abort.wait() => return,
+    };
+    let (mut upstream, _endpoint, lease) = match connected {
+        Ok(connected) => connected,
+        Err(error) => {
+            refuse(state, facts, &error.reason(), tcp_details(&error));
+            return;
+        }
+    };
+    let idle = state.plan.limits.idle_timeout;
+    let end = tokio::select! {
+        end = tunnel(&mut downstream, &mut upstream, idle) => end,
+        () = worker.abort.wait() => return,
+    };
+    drop(lease);
+    state.metrics.tcp_bytes_in.add(end.a_to_b);
+    state.metrics.tcp_bytes_out.add(end.b_to_a);
+    let (reason, details) = match end.how {
+        TunnelHow::Closed => (ReplyReason::Upstream, None),
+        TunnelHow::Idle => (ReplyReason::Timeout, Some("idle")),
+        TunnelHow::FailedA(_) => (ReplyReason::ClientGone, Some("the client broke off")),
+        _ => (ReplyReason::UpstreamFailed, Some("the upstream broke off")),
+    };
+    state.metrics.reply(&reason);
+    state.log_connection(facts, &reason, details, (end.a_to_b, end.b_to_a));
+}
+
+fn refuse(state: &ListenerState, facts: &ConnectionFacts, reason: &ReplyReason, details: &str) {
+    state.metrics.reply(reason);
+    state.log_connection(facts, reason, Some(details), (0, 0));
+}
+
+fn tcp_details(error: &UpstreamError) -> &'static str {
+    if error.nothing_sent() { "no connection to the upstream" } else { "the upstream broke off" }
+}

@@ -1,0 +1,336 @@
+//! One direction of a stream: head, body and trailers pass the filters in order.
+//!
+//! Within a direction everything happens one after the other: while a filter waits, what
+//! comes behind waits too, which is the back-pressure. A filter that holds keeps the head or
+//! the body at its place; what it lets go runs on to the filters behind it. What has passed
+//! all filters stands in `out`.
+
+use std::{collections::VecDeque, rc::Rc};
+
+use bytes::{Bytes, BytesMut};
+use host_extension::{Interrupt, Phases, Side, Stream};
+use host_types::{Headers, ReplyReason};
+use host_upstream::BodyError;
+use http::HeaderMap;
+
+use crate::{
+    chain::{Chain, Hook, Passed},
+    source::{is_malformed, note},
+    stop,
+};
+
+/// What passed all filters.
+#[derive(Debug)]
+pub(crate) enum Event {
+    Data(Bytes),
+    Trailers(HeaderMap),
+}
+
+/// One direction of one stream.
+pub(crate) struct Direction {
+    chain: Rc<Chain>,
+    stream: Rc<Stream>,
+    side: Side,
+    held_bytes_max: usize,
+    /// The step at which the head stands: it has passed all steps before.
+    head_at: usize,
+    head_held: bool,
+    /// What each step holds of the body.
+    held: Vec<BytesMut>,
+    /// What has passed all steps, in order.
+    out: VecDeque<Event>,
+    /// The end of the message has been put in.
+    ended: bool,
+    body_seen: bool,
+}
+
+impl Direction {
+    /// A direction whose head is in `stream`.
+    pub(crate) fn new(
+        chain: &Rc<Chain>,
+        stream: &Rc<Stream>,
+        side: Side,
+        held_bytes_max: usize,
+    ) -> Self {
+        Self {
+            chain: Rc::clone(chain),
+            stream: Rc::clone(stream),
+            side,
+            held_bytes_max,
+            head_at: 0,
+            head_held: false,
+            held: Vec::new(),
+            out: VecDeque::new(),
+            ended: false,
+            body_seen: false,
+        }
+    }
+
+    /// True once the end of the message was put in.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// True where any filter wants to see the body or the trailers, or holds some.
+    pub(crate) fn wants_body(&self) -> bool {
+        let phases = match self.side {
+            Side::Request => Phases::REQUEST_BODY | Phases::REQUEST_TRAILERS,
+            Side::Response => Phases::RESPONSE_BODY | Phases::RESPONSE_TRAILERS,
+        };
+        self.chain.wants(phases) || self.body_seen
+    }
+
+    /// Ends the stream because a filter says so, from within a body.
+    pub(crate) fn break_off(&mut self, interrupt: Interrupt) {
+        match self.side {
+            // The stream's own task is waiting for the response and answers.
+            Side::Request => self.stream.interrupt(interrupt),
+            // The response's head is on its way: nobody can be told.
+            Side::Response => note(&self.stream, &interrupt),
+        }
+    }
+
+    /// The stream's end where the peer broke off before the filters let the head pass.
+    pub(crate) fn source_failed(&self, error: &BodyError) -> Interrupt {
+        if let Some(interrupt) = self.stream.take_interrupt() {
+            return interrupt; // the source has said whose fault it is
+        }
+        match self.side {
+            Side::Request if is_malformed(error) => {
+                stop::because(ReplyReason::Malformed, "the body is malformed\n")
+            }
+            Side::Request => Interrupt::Reset(ReplyReason::ClientGone),
+            Side::Response => {
+                let text = "the upstream broke off\n";
+                stop::because(ReplyReason::UpstreamFailed, text)
+            }
+        }
+    }
+
+    /// The next piece that passed all filters.
+    pub(crate) fn pop(&mut self) -> Option<Event> {
+        self.out.pop_front()
+    }
+
+    /// Bytes of body that passed all filters and were not popped yet.
+    pub(crate) fn ready_bytes(&self) -> u64 {
+        let size = |event: &Event| match event {
+            Event::Data(bytes) => bytes.len() as u64,
+            Event::Trailers(_) => 0,
+        };
+        self.out.iter().map(size).sum()
+    }
+
+    /// Shows the head to the filters that have not seen it. [`Passed::Held`] asks for body:
+    /// call [`Direction::data`] or [`Direction::trailers`] until [`Direction::head_passed`].
+    ///
+    /// # Errors
+    /// The stream does not go on.
+    pub(crate) async fn headers(&mut self, end: bool) -> Result<Passed, Interrupt> {
+        self.ended |= end;
+        while self.head_at < self.chain.len() {
+            let at = self.head_at;
+            let place = self.place(at);
+            if self.chain.wants_at(place, self.phase(Hook::Headers { end })) {
+                let hook = Hook::Headers { end };
+                let passed = self.call(place, hook).await?;
+                // Who does not look at the body would never be asked again.
+                let asked_again = self.chain.wants_at(place, self.phase(Hook::Body { end }));
+                if passed == Passed::Held && !end && asked_again {
+                    self.head_held = true;
+                    return Ok(Passed::Held);
+                }
+            }
+            self.head_at += 1;
+        }
+        Ok(Passed::On)
+    }
+
+    /// True where the head has passed all filters.
+    pub(crate) fn head_passed(&self) -> bool {
+        self.head_at >= self.chain.len()
+    }
+
+    /// Sends what already passed through the filters that were added since.
+    ///
+    /// # Errors
+    /// The stream does not go on.
+    pub(crate) async fn replay(&mut self, from: usize) -> Result<(), Interrupt> {
+        let passed = std::mem::take(&mut self.out);
+        let last = passed.len();
+        let ended = self.ended;
+        for (index, event) in passed.into_iter().enumerate() {
+            match event {
+                Event::Data(bytes) => self.data_from(from, bytes, ended && index + 1 == last).await?,
+                Event::Trailers(map) => self.trailers_from(from, map).await?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts in the next bytes of the body; `end` where nothing follows.
+    ///
+    /// # Errors
+    /// The stream does not go on.
+    pub(crate) async fn data(&mut self, bytes: Bytes, end: bool) -> Result<(), Interrupt> {
+        self.body_seen = true;
+        self.ended |= end;
+        self.data_from(0, bytes, end).await
+    }
+
+    /// Puts in the trailers, which end the message.
+    ///
+    /// # Errors
+    /// The stream does not go on.
+    pub(crate) async fn trailers(&mut self, map: HeaderMap) -> Result<(), Interrupt> {
+        self.body_seen = true;
+        self.ended = true;
+        self.trailers_from(0, map).await
+    }
+
+    async fn data_from(&mut self, from: usize, mut bytes: Bytes, end: bool) -> Result<(), Interrupt> {
+        for at in from..self.chain.len() {
+            let place = self.place(at);
+            if self.chain.wants_at(place, self.phase(Hook::Body { end })) {
+                bytes = match self.show_body(at, place, bytes, end).await? {
+                    Some(bytes) => bytes,
+                    None => return Ok(()),
+                };
+            } else {
+                bytes = self.unhold(at, bytes);
+            }
+            self.release_head(at, end).await?;
+        }
+        if !bytes.is_empty() {
+            self.out.push_back(Event::Data(bytes));
+        }
+        if end {
+            self.push_added_trailers();
+        }
+        Ok(())
+    }
+
+    /// Shows the body to one filter, with what it held. `None` where it holds on.
+    async fn show_body(
+        &mut self,
+        at: usize,
+        place: usize,
+        bytes: Bytes,
+        end: bool,
+    ) -> Result<Option<Bytes>, Interrupt> {
+        let held = self.held.get_mut(at).map(std::mem::take).unwrap_or_default();
+        let message = self.stream.message(self.side);
+        {
+            let mut body = message.body.borrow_mut();
+            if held.is_empty() {
+                body.set(bytes);
+            } else {
+                body.set(held.freeze());
+                body.push(&bytes);
+            }
+        }
+        message.body_on_duty.set(true);
+        message.end_on_duty.set(end);
+        let passed = self.call(place, Hook::Body { end }).await;
+        let message = self.stream.message(self.side);
+        message.body_on_duty.set(false);
+        message.end_on_duty.set(false);
+        let content = message.body.borrow_mut().take();
+        match passed? {
+            Passed::Held if !end => self.hold(at, content).map(|()| None),
+            Passed::Held | Passed::On => Ok(Some(content)),
+        }
+    }
+
+    fn hold(&mut self, at: usize, content: Bytes) -> Result<(), Interrupt> {
+        if content.len() > self.held_bytes_max {
+            return Err(stop::held_body_too_large(self.side));
+        }
+        if self.held.len() <= at {
+            self.held.resize_with(at + 1, BytesMut::new);
+        }
+        if let Some(slot) = self.held.get_mut(at) {
+            *slot = BytesMut::from(content);
+        }
+        Ok(())
+    }
+
+    /// What a filter held before it failed open goes on with the next bytes.
+    fn unhold(&mut self, at: usize, bytes: Bytes) -> Bytes {
+        match self.held.get_mut(at).map(std::mem::take) {
+            Some(mut held) if !held.is_empty() => {
+                held.extend_from_slice(&bytes);
+                held.freeze()
+            }
+            _ => bytes,
+        }
+    }
+
+    /// The filter at `at` let the body pass, and so the head that it held.
+    async fn release_head(&mut self, at: usize, end: bool) -> Result<(), Interrupt> {
+        if self.head_held && self.head_at == at {
+            self.head_held = false;
+            self.head_at += 1;
+            let ended = self.ended;
+            Box::pin(self.headers(false)).await?;
+            debug_assert!(self.ended == ended || end, "showing a head never ends a message");
+        }
+        Ok(())
+    }
+
+    async fn trailers_from(&mut self, from: usize, mut map: HeaderMap) -> Result<(), Interrupt> {
+        for at in from..self.chain.len() {
+            let place = self.place(at);
+            if self.chain.wants_at(place, self.phase(Hook::Trailers)) {
+                let message = self.stream.message(self.side);
+                message.trailers.replace(Some(Headers::trailers(map)));
+                self.call(place, Hook::Trailers).await?;
+                let message = self.stream.message(self.side);
+                let trailers = message.trailers.borrow_mut().as_mut().map(Headers::take_map);
+                map = trailers.unwrap_or_default();
+            }
+            let held = self.unhold(at, Bytes::new());
+            self.release_head(at, true).await?;
+            if !held.is_empty() {
+                Box::pin(self.data_from(at + 1, held, false)).await?;
+            }
+        }
+        self.out.push_back(Event::Trailers(map));
+        Ok(())
+    }
+
+    /// A filter may have added trailers at the end of a message that had none.
+    fn push_added_trailers(&mut self) {
+        let mut trailers = self.stream.message(self.side).trailers.borrow_mut();
+        let map = trailers.as_mut().map(Headers::take_map).unwrap_or_default();
+        if !map.is_empty() {
+            self.out.push_back(Event::Trailers(map));
+        }
+    }
+
+    async fn call(&self, place: usize, hook: Hook) -> Result<Passed, Interrupt> {
+        self.chain.call(place, self.side, hook, &self.stream).await
+    }
+
+    /// The place in the chain of the `at`-th step: responses run the other way.
+    fn place(&self, at: usize) -> usize {
+        match self.side {
+            Side::Request => at,
+            Side::Response => self.chain.len().saturating_sub(at + 1),
+        }
+    }
+
+    fn phase(&self, hook: Hook) -> Phases {
+        match (self.side, hook) {
+            (Side::Request, Hook::Headers { .. }) => Phases::REQUEST_HEADERS,
+            (Side::Request, Hook::Body { .. }) => Phases::REQUEST_BODY,
+            (Side::Request, Hook::Trailers) => Phases::REQUEST_TRAILERS,
+            (Side::Response, Hook::Headers { .. }) => Phases::RESPONSE_HEADERS,
+            (Side::Response, Hook::Body { .. }) => Phases::RESPONSE_BODY,
+            (Side::Response, Hook::Trailers) => Phases::RESPONSE_TRAILERS,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,227 @@
+//! HTTP on a downstream connection: hyper, with what hyper leaves open decided strictly.
+//!
+//! A request becomes a [`Stream`] here, or is refused because it is malformed. What happens
+//! to it is in `stream.rs`; the checks on the bytes are in `framing`.
+
+mod admission;
+mod framing;
+mod guarded_io;
+
+use std::{
+    rc::Rc,
+    sync::{Arc, atomic::AtomicUsize},
+    time::SystemTime,
+};
+
+use host_extension::{ConnectionFacts, LocalReply, Protocol, Signal, Stream};
+use host_types::{Headers, ReplyReason};
+use host_upstream::Body;
+use http::{Request, Response, StatusCode, Version};
+use hyper::{body::Incoming, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use self::{admission::admit, framing::FramingScanner, guarded_io::GuardedIo};
+use crate::{
+    chain::Chain,
+    end::StreamEnd,
+    forward,
+    listener::{Listener, ListenerState},
+    reply::{self, ReplyBody, StreamReset},
+    stream::{Exchange, run_stream},
+    watch::Watch,
+    worker::Worker,
+};
+
+/// Smallest buffer that hyper takes for a head.
+const HYPER_BUFFER_BYTES_MIN: usize = 8192;
+
+/// One HTTP connection, as its requests see it.
+pub(crate) struct HttpConnection {
+    pub(crate) listener: Rc<Listener>,
+    pub(crate) facts: Rc<ConnectionFacts>,
+    /// Streams that are open on it; the idle clock stands still meanwhile.
+    /// (hyper wants the socket `Send`, hence no plain cell.)
+    pub(crate) open_streams: Arc<AtomicUsize>,
+    /// Raised to close it at once.
+    pub(crate) abort: Rc<Signal>,
+}
+
+/// Serves HTTP/1 until the connection ends.
+pub(crate) async fn serve_http1<T>(connection: HttpConnection, io: T)
+where
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let state = connection.listener.state();
+    let limits = &state.plan.limits;
+    let buffer = limits.header_bytes_max.max(HYPER_BUFFER_BYTES_MIN);
+    let io = GuardedIo::new(
+        io,
+        Some(FramingScanner::new(buffer)),
+        limits,
+        Arc::clone(&connection.open_streams),
+    );
+    let refusal = io.refusal();
+    let connection = Rc::new(connection);
+    let connection_listener = Rc::clone(&connection.listener);
+    let service = service_fn(|request| serve_request(Rc::clone(&connection), request));
+    let serving = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(None)
+        .max_headers(limits.header_count_max.saturating_add(1))
+        .max_buf_size(buffer)
+        .serve_connection(TokioIo::new(io), service)
+        .with_upgrades();
+    let mut serving = std::pin::pin!(serving);
+    let worker = Rc::clone(&state.worker);
+    let result = tokio::select! {
+        result = serving.as_mut() => result,
+        () = connection.abort.wait() => return,
+        () = worker.abort.wait() => return,
+        () = connection_listener.until_drain() => {
+            serving.as_mut().graceful_shutdown();
+            tokio::select! {
+                result = serving.as_mut() => result,
+                () = connection.abort.wait() => return,
+                () = worker.abort.wait() => return,
+            }
+        }
+    };
+    if let Err(error) = result {
+        let refusal = refusal.get().copied();
+        if error.is_parse() || refusal.is_some() {
+            let details = refusal.map_or_else(|| error.to_string(), |refusal| refusal.to_string());
+            state.refused_bytes(&connection.facts, &details);
+        }
+        tracing::debug!(peer = %connection.facts.peer, %error, "an HTTP/1 connection ended");
+    }
+}
+
+/// Serves HTTP/2 until the connection ends.
+pub(crate) async fn serve_http2<T>(connection: HttpConnection, io: T)
+where
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let state = connection.listener.state();
+    let limits = &state.plan.limits;
+    let io = GuardedIo::new(io, None, limits, Arc::clone(&connection.open_streams));
+    let connection = Rc::new(connection);
+    let connection_listener = Rc::clone(&connection.listener);
+    let service = service_fn(|request| serve_request(Rc::clone(&connection), request));
+    let serving = hyper::server::conn::http2::Builder::new(LocalExecutor)
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(limits.streams_per_connection_max)
+        .max_header_list_size(u32::try_from(limits.header_bytes_max).unwrap_or(u32::MAX))
+        .initial_stream_window_size(HTTP2_STREAM_WINDOW)
+        .initial_connection_window_size(HTTP2_CONNECTION_WINDOW)
+        .max_send_buf_size(HTTP2_SEND_BUFFER)
+        .serve_connection(TokioIo::new(io), service);
+    let mut serving = std::pin::pin!(serving);
+    let worker = Rc::clone(&state.worker);
+    let result = tokio::select! {
+        result = serving.as_mut() => result,
+        () = connection.abort.wait() => return,
+        () = worker.abort.wait() => return,
+        () = connection_listener.until_drain() => {
+            serving.as_mut().graceful_shutdown();
+            tokio::select! {
+                result = serving.as_mut() => result,
+                () = connection.abort.wait() => return,
+                () = worker.abort.wait() => return,
+            }
+        }
+    };
+    if let Err(error) = result {
+        tracing::debug!(peer = %connection.facts.peer, %error, "an HTTP/2 connection ended");
+    }
+}
+
+/// Bytes that one HTTP/2 stream may have under way.
+const HTTP2_STREAM_WINDOW: u32 = 256 * 1024;
+/// Bytes that all streams of an HTTP/2 connection may have under way.
+const HTTP2_CONNECTION_WINDOW: u32 = 1024 * 1024;
+/// Bytes of a response that wait for the client's window.
+const HTTP2_SEND_BUFFER: usize = 256 * 1024;
+
+/// Runs hyper's tasks on the worker.
+#[derive(Clone, Copy, Debug)]
+struct LocalExecutor;
+
+impl<F> hyper::rt::Executor<F> for LocalExecutor
+where
+    F: Future<Output = ()> + 'static,
+{
+    fn execute(&self, task: F) {
+        tokio::task::spawn_local(task);
+    }
+}
+
+/// Makes a stream of a request and runs it.
+async fn serve_request(
+    connection: Rc<HttpConnection>,
+    mut request: Request<Incoming>,
+) -> Result<Response<ReplyBody>, StreamReset> {
+    // The newest plan serves each new stream; running ones keep theirs.
+    let state = connection.listener.state();
+    let upgrade = forward::upgrade_token(request.headers())
+        .filter(|_| request.version() == Version::HTTP_11)
+        .map(|token| (token, hyper::upgrade::on(&mut request)));
+    let asked = request.headers().contains_key(http::header::UPGRADE);
+    let (parts, body) = request.into_parts();
+    let version = parts.version;
+    match admit(parts, &state.plan.limits) {
+        Ok(headers) => {
+            let mut exchange = open(&connection, &state, version, headers);
+            exchange.upgrade = upgrade;
+            if asked {
+                // The bytes behind such a head were not looked at: none may become a request.
+                exchange.end.close_connection();
+            }
+            Box::pin(run_stream(exchange, Body::Incoming(body))).await
+        }
+        Err(refused) => {
+            let exchange = open(&connection, &state, version, refused.headers);
+            exchange.end.close_connection();
+            let reply = LocalReply { details: refused.why.into(), ..refused_reply(refused.status) };
+            reply::local(exchange, ReplyReason::Malformed, reply).await
+        }
+    }
+}
+
+fn refused_reply(status: StatusCode) -> LocalReply {
+    LocalReply::text(status, "the request is malformed or larger than allowed\n")
+}
+
+/// The stream of a request, with its filters, none of them called yet.
+fn open(
+    connection: &HttpConnection,
+    state: &Rc<ListenerState>,
+    version: Version,
+    mut headers: Headers,
+) -> Exchange {
+    let worker = &state.worker;
+    let facts = facts_for(&connection.facts, version);
+    let request_id = forward::request_id(&mut headers);
+    let stream = Rc::new(Stream::new(worker.next_stream(), facts, SystemTime::now(), headers));
+    stream.facts.borrow_mut().request_id = Some(request_id);
+    let stall = state.plan.limits.stall_timeout;
+    let chain = Rc::new(Chain::new(&state.chain, worker.clock.clone(), stall));
+    let sweeps = Worker::sweeps_in(stall);
+    let watch = Watch::new(&stream, worker, &connection.abort, sweeps);
+    let end = StreamEnd::new(state, &stream, &chain, watch, &connection.open_streams);
+    Exchange { listener: Rc::clone(state), stream, chain, end, upgrade: None }
+}
+
+/// HTTP/1.0 and HTTP/1.1 share a connection, so the version is the stream's.
+fn facts_for(facts: &Rc<ConnectionFacts>, version: Version) -> Rc<ConnectionFacts> {
+    if version != Version::HTTP_10 {
+        return Rc::clone(facts);
+    }
+    Rc::new(ConnectionFacts {
+        id: facts.id,
+        listener: facts.listener.clone(),
+        peer: facts.peer,
+        local: facts.local,
+        protocol: Protocol::Http10,
+    })
+}

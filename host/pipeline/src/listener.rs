@@ -1,0 +1,224 @@
+//! A listener on one worker: it accepts, counts, and starts connections.
+
+use std::{cell::RefCell, fmt, net::SocketAddr, rc::Rc, sync::Arc};
+
+use host_extension::{ConnectionFacts, FilterUse, Interrupt, Signal, StreamFilterFactory};
+use host_net::Listener as Socket;
+use host_telemetry::{AccessRecord, ListenerMetrics, PluginMetrics};
+use host_types::ReplyReason;
+use tokio::net::TcpStream;
+
+use crate::{
+    chain::ChainEntry,
+    connection,
+    plan::{Forwarding, HttpPlan, ListenerPlan, ListenerProtocol, TcpPlan},
+    stop,
+    worker::Worker,
+};
+
+/// A listener of one worker. Its state is swapped whole on reload: connections stay, and
+/// their next streams are served by the new state.
+#[derive(Debug)]
+pub struct Listener {
+    state: RefCell<Rc<ListenerState>>,
+    closed: Signal,
+}
+
+/// A plan with what one worker made of it.
+pub struct ListenerState {
+    pub(crate) plan: Arc<ListenerPlan>,
+    pub(crate) worker: Rc<Worker>,
+    pub(crate) metrics: Arc<ListenerMetrics>,
+    /// The filters of all streams.
+    pub(crate) chain: Vec<ChainEntry>,
+    /// The filters of each route, by `RouteId`.
+    pub(crate) route_chains: Vec<Vec<ChainEntry>>,
+}
+
+/// Where a worker gets the filters of a use from, with the plugin's counters.
+pub type FilterSource<'a> =
+    dyn FnMut(&FilterUse) -> (Rc<dyn StreamFilterFactory>, Arc<PluginMetrics>) + 'a;
+
+impl ListenerState {
+    /// Makes the chains of a plan.
+    pub fn new(
+        plan: Arc<ListenerPlan>,
+        worker: Rc<Worker>,
+        metrics: Arc<ListenerMetrics>,
+        filters: &mut FilterSource<'_>,
+    ) -> Rc<Self> {
+        let mut entries = |uses: &[FilterUse]| -> Vec<ChainEntry> {
+            let entry = |entry: &FilterUse| {
+                let (factory, metrics) = filters(entry);
+                let FilterUse { plugin, on_error, .. } = entry;
+                ChainEntry { plugin: plugin.clone(), on_error: *on_error, factory, metrics }
+            };
+            uses.iter().map(entry).collect()
+        };
+        let (chain, route_chains) = match plan.protocol.http() {
+            Some(http) => {
+                let routes = http.route_filters.iter();
+                (entries(&http.stream_filters), routes.map(|uses| entries(uses)).collect())
+            }
+            None => (Vec::new(), Vec::new()),
+        };
+        Rc::new(Self { plan, worker, metrics, chain, route_chains })
+    }
+
+    pub(crate) fn http(&self) -> Result<Arc<HttpPlan>, Interrupt> {
+        self.plan.protocol.http().cloned().ok_or_else(|| {
+            stop::because(ReplyReason::NoRoute, "this listener no longer speaks HTTP\n")
+        })
+    }
+
+    pub(crate) fn forwarding(&self) -> &Forwarding {
+        static NOTHING: Forwarding = Forwarding { trust_client: false, via: None };
+        self.plan.protocol.http().map_or(&NOTHING, |http| &http.forwarding)
+    }
+
+    /// Counts and logs bytes that never became a request.
+    pub(crate) fn refused_bytes(&self, connection: &ConnectionFacts, details: &str) {
+        let reason = ReplyReason::Malformed;
+        self.metrics.malformed_total.increment();
+        self.metrics.reply(&reason);
+        self.log_connection(connection, &reason, Some(details), (0, 0));
+    }
+
+    /// Writes an access log line for a connection that has no streams.
+    pub(crate) fn log_connection(
+        &self,
+        connection: &ConnectionFacts,
+        reason: &ReplyReason,
+        details: Option<&str>,
+        (received, sent): (u64, u64),
+    ) {
+        let log = self.worker.access_log.borrow();
+        let Some(log) = log.as_ref() else { return };
+        log.write(&AccessRecord {
+            time: std::time::SystemTime::now(),
+            listener: connection.listener.as_str(),
+            protocol: connection.protocol.label(),
+            peer: connection.peer,
+            method: None,
+            authority: None,
+            path: None,
+            status: None,
+            reason,
+            details,
+            plugins: &[],
+            route: None,
+            cluster: None,
+            upstream: None,
+            request_id: None,
+            request_bytes: received,
+            response_bytes: sent,
+            duration: std::time::Duration::ZERO,
+            upstream_time: None,
+            user_agent: None,
+        });
+    }
+}
+
+impl fmt::Debug for ListenerState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ListenerState").field("plan", &self.plan).finish_non_exhaustive()
+    }
+}
+
+impl Listener {
+    /// A listener with its first state.
+    #[must_use]
+    pub fn new(state: Rc<ListenerState>) -> Rc<Self> {
+        Rc::new(Self { state: RefCell::new(state), closed: Signal::default() })
+    }
+
+    /// The state that serves new streams.
+    #[must_use]
+    pub fn state(&self) -> Rc<ListenerState> {
+        Rc::clone(&self.state.borrow())
+    }
+
+    /// Serves new streams by another state.
+    pub fn update(&self, state: Rc<ListenerState>) {
+        self.state.replace(state);
+    }
+
+    /// Stops accepting. Connections end as soon as their streams have.
+    pub fn close(&self) {
+        self.closed.raise();
+    }
+
+    /// Waits until connections of this listener should end.
+    pub(crate) async fn until_drain(&self) {
+        let worker = Rc::clone(&self.state().worker);
+        tokio::select! {
+            () = self.closed.wait() => {}
+            () = worker.drain.wait() => {}
+        }
+    }
+
+    /// Accepts until [`Listener::close`].
+    pub async fn accept_forever(self: Rc<Self>, socket: Socket) {
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                () = self.closed.wait() => return,
+                accepted = socket.accept() => accepted,
+            };
+            match accepted {
+                Ok((stream, peer)) => self.start(stream, peer),
+                Err(error) => {
+                    let listener = self.state();
+                    tracing::error!(listener = %listener.plan.name, %error, "cannot accept any more");
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Starts a connection, or closes it where the listener has too many.
+    pub fn start(self: &Rc<Self>, stream: TcpStream, peer: SocketAddr) {
+        let state = self.state();
+        let open = usize::try_from(state.metrics.connections_active.value()).unwrap_or(0);
+        if open >= state.plan.limits.connections_max {
+            state.metrics.connections_refused_total.increment();
+            return;
+        }
+        let Ok(local) = stream.local_addr() else { return };
+        state.metrics.connections_total.increment();
+        state.metrics.connections_active.increment();
+        state.worker.connection_opened();
+        let listener = Rc::clone(self);
+        tokio::task::spawn_local(async move {
+            let counted = Counted(state);
+            connection::run(listener, stream, peer, local).await;
+            drop(counted);
+        });
+    }
+}
+
+/// Counts a connection as open until it is dropped, however its task ends.
+struct Counted(Rc<ListenerState>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.metrics.connections_active.decrement();
+        self.0.worker.connection_closed();
+    }
+}
+
+impl ListenerProtocol {
+    pub(crate) fn http(&self) -> Option<&Arc<HttpPlan>> {
+        match self {
+            Self::Http(http) | Self::Auto(http, _) => Some(http),
+            Self::Tcp(_) => None,
+        }
+    }
+
+    pub(crate) fn tcp(&self) -> Option<&TcpPlan> {
+        match self {
+            Self::Tcp(tcp) | Self::Auto(_, tcp) => Some(tcp),
+            Self::Http(_) => None,
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! The way out: a response, from the upstream or from us, through the filters to the client.
+
+use std::{
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use host_extension::{Interrupt, LocalReply, Phases, Side, Stage, Stream};
+use host_types::{Headers, ReplyReason};
+use host_upstream::{Body, BodyError};
+use http::{
+    HeaderMap, HeaderValue, Response, StatusCode,
+    header::{CONNECTION, CONTENT_LENGTH},
+};
+use http_body::{Frame, SizeHint};
+
+use crate::{
+    chain::Chain,
+    direction::Direction,
+    end::StreamEnd,
+    forward,
+    source::{Filtered, Source},
+    stream::Exchange,
+};
+
+/// The stream is broken off without a reply.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the stream was reset")]
+pub(crate) struct StreamReset;
+
+/// Takes a response through the filters that saw the request, and gives its head to the
+/// client's side; the body follows as it comes.
+///
+/// # Errors
+/// A filter ends the stream another way.
+pub(crate) async fn through_filters(
+    exchange: &mut Exchange,
+    headers: Headers,
+    source: Source,
+) -> Result<Response<ReplyBody>, Interrupt> {
+    let message = &exchange.stream.response;
+    message.headers.replace(Some(headers));
+    message.stage.set(Stage::Open);
+    let limit = exchange.listener.plan.limits.held_body_bytes_max;
+    let direction = Direction::new(&exchange.chain, &exchange.stream, Side::Response, limit);
+    let mut filtered = Filtered::new(direction, Some(source));
+    filtered.pass_head().await?;
+    if let Some(interrupt) = exchange.stream.take_interrupt() {
+        return Err(interrupt);
+    }
+    Ok(finish_head(exchange, filtered))
+}
+
+/// Gives out the head; nothing can change it any more.
+fn finish_head(exchange: &mut Exchange, filtered: Filtered) -> Response<ReplyBody> {
+    let message = &exchange.stream.response;
+    message.stage.set(Stage::Sent);
+    let mut section = message.headers.borrow_mut();
+    let kept = exchange.chain.wants(Phases::RESPONSE_HEADERS_KEPT);
+    let head = if kept { section.clone() } else { section.take() };
+    drop(section);
+    let mut head = head.unwrap_or_else(|| Headers::response(StatusCode::OK, HeaderMap::new()));
+    let status = head.status().unwrap_or(StatusCode::OK);
+    let mut map = head.take_map();
+    forward::remove_hop_by_hop(&mut map);
+    let pass_by = filtered.can_pass_by();
+    let bodyless = exchange.end.is_bodyless(status);
+    if !pass_by && !bodyless {
+        map.remove(CONTENT_LENGTH);
+        if let Some(length) = filtered.length() {
+            map.insert(CONTENT_LENGTH, HeaderValue::from(length));
+        }
+    }
+    if exchange.upgrade.is_some() || exchange.end.closes_connection() {
+        // What follows an upgrade that was refused was never looked at.
+        map.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    exchange.stream.facts.borrow_mut().status = Some(status.as_u16());
+    exchange.end.head_sent(if bodyless { Some(0) } else { content_length(&map) });
+    let inner = if pass_by || bodyless {
+        filtered.into_source().map_or(Inner::Empty, Inner::Source)
+    } else {
+        Inner::Filtered(filtered.into_frames())
+    };
+    let mut response = Response::new(ReplyBody { inner, end: exchange.end.take() });
+    *response.status_mut() = status;
+    *response.headers_mut() = map;
+    response
+}
+
+fn content_length(map: &HeaderMap) -> Option<u64> {
+    map.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// Replies in the upstream's place. The filters that saw the request see the reply; where one
+/// of them fails on it or would reply itself, its own answer goes out unseen.
+pub(crate) async fn local(
+    mut exchange: Exchange,
+    reason: ReplyReason,
+    reply: LocalReply,
+) -> Result<Response<ReplyBody>, StreamReset> {
+    note_local(&exchange.stream, reason, &reply);
+    exchange.chain.close_to_newcomers();
+    let (headers, source) = local_parts(&exchange, reply);
+    match through_filters(&mut exchange, headers, source).await {
+        Ok(response) => Ok(response),
+        Err(Interrupt::Reply(reason, reply)) => {
+            note_local(&exchange.stream, reason, &reply);
+            let (headers, source) = local_parts(&exchange, *reply);
+            exchange.stream.response.headers.replace(Some(headers));
+            let none = Rc::new(Chain::empty(&exchange.listener.worker.clock));
+            let direction = Direction::new(&none, &exchange.stream, Side::Response, 0);
+            Ok(finish_head(&mut exchange, Filtered::new(direction, Some(source))))
+        }
+        Err(Interrupt::Reset(reason)) => {
+            exchange.stream.end_because(reason);
+            Err(StreamReset)
+        }
+    }
+}
+
+fn note_local(stream: &Stream, reason: ReplyReason, reply: &LocalReply) {
+    let mut facts = stream.facts.borrow_mut();
+    // Nothing was sent yet, so what the upstream said first does not count.
+    facts.reason = Some(reason);
+    if !reply.details.is_empty() {
+        facts.details = Some(reply.details.clone());
+    }
+}
+
+fn local_parts(exchange: &Exchange, reply: LocalReply) -> (Headers, Source) {
+    let mut map = reply.headers;
+    forward::remove_hop_by_hop(&mut map);
+    map.remove(CONTENT_LENGTH);
+    if !exchange.end.is_bodyless(reply.status) {
+        map.insert(CONTENT_LENGTH, HeaderValue::from(reply.body.len()));
+    }
+    let head_only = exchange.end.is_head_request() || reply.body.is_empty();
+    let body = if head_only { Body::Empty } else { Body::Full(reply.body) };
+    let source = Source::new(body, &exchange.stream, exchange.end.watch(), Side::Response);
+    (Headers::response(reply.status, map), source)
+}
+
+/// The body of a reply. When it is dropped, at its end or before, the stream is over.
+pub(crate) struct ReplyBody {
+    inner: Inner,
+    end: StreamEnd,
+}
+
+enum Inner {
+    Empty,
+    Source(Source),
+    Filtered(Pin<Box<dyn futures_util::Stream<Item = Result<Frame<Bytes>, BodyError>>>>),
+}
+
+impl ReplyBody {
+    /// No body, and no stream behind it: the stream's end is elsewhere.
+    pub(crate) fn none() -> Self {
+        Self { inner: Inner::Empty, end: StreamEnd::default() }
+    }
+}
+
+impl http_body::Body for ReplyBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let polled = match &mut self.inner {
+            Inner::Empty => return Poll::Ready(None),
+            Inner::Source(source) => source.poll_frame(context),
+            Inner::Filtered(frames) => frames.as_mut().poll_next(context),
+        };
+        if let Poll::Ready(frame) = &polled {
+            self.end.sent(frame.as_ref());
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.inner {
+            Inner::Empty => true,
+            Inner::Source(source) => source.is_end_stream(),
+            Inner::Filtered(_) => false,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.inner {
+            Inner::Empty => SizeHint::with_exact(0),
+            Inner::Source(source) => source.size_hint(),
+            Inner::Filtered(_) => SizeHint::default(),
+        }
+    }
+}

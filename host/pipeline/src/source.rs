@@ -1,0 +1,294 @@
+//! A body on its way: counted, watched, and through the filters where they want it.
+
+use std::{
+    error::Error,
+    io,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use futures_util::{Stream as FrameStream, stream};
+use host_extension::{Interrupt, Side, Stream};
+use host_types::ReplyReason;
+use host_upstream::{Body, BodyError, Lease};
+use http::HeaderMap;
+use http_body::{Body as _, Frame, SizeHint};
+use hyper::body::Incoming;
+
+use crate::{
+    direction::{Direction, Event},
+    forward::drop_forbidden_trailers,
+    stop,
+    watch::Watch,
+};
+
+/// A body as it comes from a peer: pieces are counted, progress is noted, and the stream's
+/// interrupts break it off.
+pub(crate) struct Source {
+    body: Body,
+    stream: Rc<Stream>,
+    watch: Option<Rc<Watch>>,
+    side: Side,
+    /// The upstream connection that the body comes from; given free behind the body.
+    lease: Option<Lease>,
+}
+
+impl Source {
+    /// A body that a peer sends.
+    pub(crate) fn new(body: Body, stream: &Rc<Stream>, watch: &Rc<Watch>, side: Side) -> Self {
+        let watch = (!body.is_end_stream()).then(|| Rc::clone(watch));
+        if let Some(watch) = &watch {
+            watch.body_began();
+        }
+        Self { body, stream: Rc::clone(stream), watch, side, lease: None }
+    }
+
+    /// A response's body with the connection that it comes from.
+    pub(crate) fn leased(
+        body: Incoming,
+        lease: Lease,
+        stream: &Rc<Stream>,
+        watch: &Rc<Watch>,
+    ) -> Self {
+        let mut source = Self::new(Body::Incoming(body), stream, watch, Side::Response);
+        source.lease = Some(lease);
+        source
+    }
+
+    /// True where nothing is left.
+    pub(crate) fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    /// How much is left.
+    pub(crate) fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+
+    /// The body as a message for the upstream.
+    pub(crate) fn into_body(self) -> Body {
+        Body::Stream(Box::pin(self))
+    }
+
+    /// The next piece.
+    pub(crate) async fn frame(&mut self) -> Option<Result<Frame<Bytes>, BodyError>> {
+        std::future::poll_fn(|context| self.poll_frame(context)).await
+    }
+
+    /// Polls for the next piece.
+    pub(crate) fn poll_frame(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(context);
+        let frame = match polled {
+            Poll::Pending => {
+                return match self.side {
+                    // The stream's own task waits for interrupts until the head is sent.
+                    Side::Request => Poll::Pending,
+                    Side::Response => self.stream.poll_interrupted(context).map(|interrupt| {
+                        note(&self.stream, &interrupt);
+                        Some(Err(BodyError::Stopped("the stream was ended")))
+                    }),
+                };
+            }
+            Poll::Ready(frame) => frame,
+        };
+        if let Some(watch) = &self.watch {
+            watch.moved();
+        }
+        match frame {
+            Some(Ok(frame)) => Poll::Ready(Some(Ok(self.passed(frame)))),
+            Some(Err(error)) => {
+                self.broke_off(&error);
+                Poll::Ready(Some(Err(error)))
+            }
+            None => {
+                self.end_watch();
+                Poll::Ready(None)
+            }
+        }
+    }
+
+    fn passed(&self, frame: Frame<Bytes>) -> Frame<Bytes> {
+        let message = self.stream.message(self.side);
+        match frame.into_data() {
+            Ok(data) => {
+                message.body_bytes.set(message.body_bytes.get() + data.len() as u64);
+                Frame::data(data)
+            }
+            Err(frame) => match frame.into_trailers() {
+                Ok(mut trailers) => {
+                    drop_forbidden_trailers(&mut trailers);
+                    Frame::trailers(trailers)
+                }
+                Err(frame) => frame,
+            },
+        }
+    }
+
+    /// Says whose fault it is, before the other side is broken off and blamed.
+    fn broke_off(&mut self, error: &BodyError) {
+        self.end_watch();
+        match self.side {
+            Side::Request if is_malformed(error) => {
+                let text = "the body is malformed\n";
+                self.stream.interrupt(stop::because(ReplyReason::Malformed, text));
+            }
+            Side::Request => self.stream.interrupt(Interrupt::Reset(ReplyReason::ClientGone)),
+            Side::Response => self.stream.end_because(ReplyReason::UpstreamFailed),
+        }
+    }
+
+    fn end_watch(&mut self) {
+        if let Some(watch) = self.watch.take() {
+            watch.body_ended();
+        }
+    }
+}
+
+impl FrameStream for Source {
+    type Item = FrameResult;
+
+    fn poll_next(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<FrameResult>> {
+        self.poll_frame(context)
+    }
+}
+
+impl Drop for Source {
+    fn drop(&mut self) {
+        self.end_watch();
+    }
+}
+
+/// True where a body broke the rules of its framing; false where its sender went away.
+pub(crate) fn is_malformed(error: &BodyError) -> bool {
+    let mut cause: Option<&(dyn Error + 'static)> = Some(error);
+    while let Some(inner) = cause {
+        if let Some(io) = inner.downcast_ref::<io::Error>() {
+            return matches!(io.kind(), io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput);
+        }
+        cause = inner.source();
+    }
+    false
+}
+
+/// Writes down why a stream ends, where no reply can be sent any more.
+pub(crate) fn note(stream: &Stream, interrupt: &Interrupt) {
+    match interrupt {
+        Interrupt::Reply(reason, reply) => {
+            stream.end_because(reason.clone());
+            stream.facts.borrow_mut().details = Some(reply.details.clone());
+        }
+        Interrupt::Reset(reason) => stream.end_because(reason.clone()),
+    }
+}
+
+/// A body that passes the filters of one direction.
+pub(crate) struct Filtered {
+    direction: Direction,
+    source: Option<Source>,
+}
+
+impl Filtered {
+    /// `source` is put through `direction`; none is left where the message had no body.
+    pub(crate) fn new(direction: Direction, source: Option<Source>) -> Self {
+        Self { direction, source }
+    }
+
+    /// The direction, to show it the head.
+    pub(crate) fn direction(&mut self) -> &mut Direction {
+        &mut self.direction
+    }
+
+    /// Shows the head to the filters, and as much of the body as those that hold it ask for.
+    ///
+    /// # Errors
+    /// The stream does not go on.
+    pub(crate) async fn pass_head(&mut self) -> Result<(), Interrupt> {
+        let end = self.is_empty();
+        self.direction.headers(end).await?;
+        while !self.direction.head_passed() {
+            self.take_in().await?;
+        }
+        Ok(())
+    }
+
+    /// True where the message has no body at all.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.source.as_ref().is_none_or(Source::is_end_stream)
+    }
+
+    /// True where the body can go past the filters.
+    pub(crate) fn can_pass_by(&self) -> bool {
+        !self.direction.wants_body()
+    }
+
+    /// The body as it came, for a direction whose filters do not want it.
+    pub(crate) fn into_source(mut self) -> Option<Source> {
+        self.source.take()
+    }
+
+    /// The whole length, where all of the message has passed the filters already.
+    pub(crate) fn length(&self) -> Option<u64> {
+        self.direction.has_ended().then(|| self.direction.ready_bytes())
+    }
+
+    /// The body behind the filters.
+    pub(crate) fn into_frames(self) -> Pin<Box<dyn FrameStream<Item = FrameResult>>> {
+        Box::pin(stream::unfold(self, |mut filtered| async move {
+            let frame = filtered.next().await?;
+            Some((frame, filtered))
+        }))
+    }
+
+    /// The next piece that passed all filters.
+    async fn next(&mut self) -> Option<FrameResult> {
+        loop {
+            if let Some(event) = self.direction.pop() {
+                return Some(Ok(match event {
+                    Event::Data(bytes) => Frame::data(bytes),
+                    Event::Trailers(map) if map.is_empty() => continue,
+                    Event::Trailers(map) => Frame::trailers(map),
+                }));
+            }
+            if self.direction.has_ended() {
+                return None;
+            }
+            if let Err(interrupt) = self.take_in().await {
+                self.direction.break_off(interrupt);
+                return Some(Err(BodyError::Stopped("the stream was ended")));
+            }
+        }
+    }
+
+    /// Puts the next piece of the source through the filters.
+    async fn take_in(&mut self) -> Result<(), Interrupt> {
+        let frame = match &mut self.source {
+            Some(source) => source.frame().await,
+            None => None,
+        };
+        match frame {
+            None => self.direction.data(Bytes::new(), true).await,
+            Some(Err(error)) => Err(self.direction.source_failed(&error)),
+            Some(Ok(frame)) => match frame.into_data() {
+                Ok(data) => {
+                    let end = self.source.as_ref().is_none_or(Source::is_end_stream);
+                    self.direction.data(data, end).await
+                }
+                Err(frame) => {
+                    let map = frame.into_trailers().unwrap_or_else(|_| HeaderMap::new());
+                    self.direction.trailers(map).await
+                }
+            },
+        }
+    }
+}
+
+/// A piece of a body, or why there is no more.
+pub(crate) type FrameResult = Result<Frame<Bytes>, BodyError>;
