@@ -69,8 +69,7 @@ fn the_first_configuration_becomes_a_plan() {
 }
 
 #[test]
-fn print_reports() {
-    let text = FIRST.replace("routes:", "rotues:").replace("memory_mib: 16", "memory_mib: 0");
-    let errors = parse_here(&text, Format::Yaml).unwrap_err();
-    println!("{}\n{errors}", errors.report(false));
+fn the_schema_is_the_one_that_editors_have() {
+    let schema = serde_json::to_string_pretty(&schema()).unwrap() + "\n";
+    expect_file!["../schema.json"].assert_eq(&schema);
 }

@@ -31,8 +31,7 @@ mod stream;
 pub use backend::{FilterUse, LoadedPlugin, OnError, StreamFilterFactory, WorkerScope};
 pub use body::BodyBuffer;
 pub use calls::{
-    BodyKind, CallError, CallResult, FieldWrite, HeaderMapKind, HostCalls, LogLevel,
-    PropertyValue,
+    BodyKind, CallError, CallResult, FieldWrite, HeaderMapKind, HostCalls, LogLevel, PropertyValue,
 };
 pub use fault::{FaultKind, PluginFault};
 pub use filter::StreamFilter;

@@ -78,6 +78,11 @@ impl Cluster {
         self.pool.drain();
     }
 
+    #[cfg(test)]
+    pub(crate) fn pool_for_test(&self) -> &Pool {
+        &self.pool
+    }
+
     /// Chooses an endpoint, takes a connection from the pool or makes one, sends the request
     /// and waits for the response's head. `chosen` names the endpoint as soon as it is
     /// known, for the log of requests that fail.

@@ -63,6 +63,8 @@ struct Source {
     kind: EndpointSource,
     endpoints: watch::Sender<Arc<[Endpoint]>>,
     last_error: Mutex<Option<ResolveError>>,
+    /// Its task is gone and cannot take subscribers any more.
+    ended: Mutex<bool>,
 }
 
 /// What an operator sees of a cluster's endpoints.
@@ -125,8 +127,9 @@ impl Discovery {
         let mut sources = self.inner.sources.lock();
         // Sources of clusters that are gone from the configuration.
         sources.retain(|_, source| source.endpoints.receiver_count() > 0);
-        if let Some(source) = sources.get(&plan.name).filter(|old| old.kind == plan.endpoints) {
-            return source.endpoints.subscribe();
+        let same = sources.get(&plan.name).filter(|old| old.kind == plan.endpoints);
+        if let Some(receiver) = same.and_then(|source| source.subscribe()) {
+            return receiver;
         }
         let first: Arc<[Endpoint]> = match &plan.endpoints {
             EndpointSource::Static(endpoints) => endpoints.as_slice().into(),
@@ -137,6 +140,7 @@ impl Discovery {
             kind: plan.endpoints.clone(),
             endpoints: sender,
             last_error: Mutex::default(),
+            ended: Mutex::new(false),
         });
         if let EndpointSource::Dns(names) = &plan.endpoints {
             let resolver = Arc::clone(&self.inner.resolver);
@@ -161,6 +165,18 @@ impl Discovery {
 }
 
 impl Source {
+    fn subscribe(&self) -> Option<watch::Receiver<Arc<[Endpoint]>>> {
+        let ended = self.ended.lock();
+        (!*ended).then(|| self.endpoints.subscribe())
+    }
+
+    /// True where nobody listens; then nobody will.
+    fn end_if_unused(&self) -> bool {
+        let mut ended = self.ended.lock();
+        *ended = self.endpoints.receiver_count() == 0;
+        *ended
+    }
+
     fn status(&self, name: ClusterName) -> ClusterStatus {
         let (source, names) = match &self.kind {
             EndpointSource::Static(_) => (SourceKind::Static, Vec::new()),

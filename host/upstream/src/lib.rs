@@ -16,6 +16,8 @@ mod error;
 mod plan;
 mod pool;
 mod prepare;
+#[cfg(test)]
+mod testing;
 
 pub use body::{Body, BodyError, BodyStream};
 pub use cluster::{Cluster, Response};

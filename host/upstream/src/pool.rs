@@ -222,4 +222,24 @@ impl Pool {
 }
 
 #[cfg(test)]
-mod tests;
+impl Pool {
+    pub(crate) fn open_count(&self) -> usize {
+        self.open.get()
+    }
+
+    pub(crate) fn opening_count(&self) -> usize {
+        self.opening.get()
+    }
+
+    pub(crate) fn waiting_count(&self) -> usize {
+        self.line.borrow().len()
+    }
+
+    pub(crate) fn idle_count(&self) -> usize {
+        self.idle.borrow().len()
+    }
+
+    pub(crate) fn shared_count(&self) -> usize {
+        self.multiplexed.borrow().len()
+    }
+}

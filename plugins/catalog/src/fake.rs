@@ -230,8 +230,14 @@ pub(crate) struct House {
 impl House {
     pub(crate) fn new() -> Self {
         let script = Arc::<Script>::default();
-        let metrics = Metrics::new();
         let backend = Arc::new(FakeBackend(Arc::clone(&script)));
+        Self { script, ..Self::over(backend) }
+    }
+
+    /// Over a backend that follows no script.
+    pub(crate) fn over(backend: Arc<dyn PluginBackend>) -> Self {
+        let script = Arc::default();
+        let metrics = Metrics::new();
         let backends = Backends::default().with(BackendKind::Wasm, backend);
         let catalog = Catalog::new(backends, metrics.control_thread(), 7);
         let time = Rc::new(Cell::new(Duration::from_secs(1000)));
@@ -242,7 +248,7 @@ impl House {
         Self { script, metrics, catalog, worker, time, directory }
     }
 
-    pub(crate) fn write(&self, plugin: &str, artifact: &str) {
+    pub(crate) fn write(&self, plugin: &str, artifact: impl AsRef<[u8]>) {
         std::fs::write(self.directory.path().join(plugin), artifact).expect("the artifact");
     }
 
@@ -307,7 +313,7 @@ pub(crate) fn filter_use(plugin: &str, config: &str, on_error: OnError) -> Filte
     FilterUse { plugin: PluginName::from(plugin), config: config.as_bytes().into(), on_error }
 }
 
-fn stream() -> Rc<Stream> {
+pub(crate) fn stream() -> Rc<Stream> {
     let here = SocketAddr::from(([127, 0, 0, 1], 80));
     let connection = ConnectionFacts {
         id: ConnectionId::new(0, 1),

@@ -30,6 +30,7 @@ mod slot;
 mod snapshot;
 mod source;
 mod trial;
+mod wasm;
 mod worker;
 
 pub use backend::{Backends, PluginBackend, PluginSpec};

@@ -115,6 +115,14 @@ impl WorkerCatalog {
         slot
     }
 
+    /// The counters of a plugin on this worker.
+    #[must_use]
+    pub fn metrics(&self, plugin: &PluginName) -> Arc<PluginMetrics> {
+        let snapshot = self.snapshot.borrow();
+        let backend = snapshot.entry(plugin).map_or("none", |entry| entry.plan.backend.label());
+        self.metrics.plugin(plugin, backend)
+    }
+
     fn slot(&self, filter_use: &FilterUse, generation: &Arc<Generation>, phases: Phases) -> Slot {
         let plugin = &filter_use.plugin;
         let metrics = self.metrics.plugin(plugin, generation.plan.backend.label());

@@ -103,11 +103,6 @@ impl FramingScanner {
         }
     }
 
-    /// True once bytes are no longer HTTP.
-    pub(crate) fn is_opaque(&self) -> bool {
-        matches!(self.state, State::Opaque)
-    }
-
     /// Looks at the next bytes of the connection.
     ///
     /// # Errors

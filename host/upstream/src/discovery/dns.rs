@@ -50,7 +50,7 @@ pub(super) async fn refresh(names: Vec<DnsName>, resolver: Arc<dyn Resolve>, sou
             () = sleep_until(due) => {}
             () = source.endpoints.closed() => {
                 // Somebody may have subscribed in the meantime.
-                if source.endpoints.receiver_count() == 0 {
+                if source.end_if_unused() {
                     return;
                 }
             }

@@ -1,0 +1,58 @@
+//! From a configuration's plan to what a worker serves.
+
+use std::{collections::HashSet, sync::Arc};
+
+use host_config::Plan;
+use host_extension::FilterUse;
+use host_pipeline::{HttpPlan, ListenerPlan, ListenerProtocol};
+use host_telemetry::Metrics;
+use host_upstream::{ClusterPlan, Discovery};
+use plugins_catalog::{BackendKind, Backends, Catalog, CatalogSnapshot};
+use plugins_wasm::{WasmBackend, WasmSettings};
+
+/// Everything that a worker serves, swapped whole.
+#[derive(Clone, Debug)]
+pub(crate) struct WorkerPlan {
+    pub(crate) listeners: Vec<Arc<ListenerPlan>>,
+    pub(crate) clusters: Vec<Arc<ClusterPlan>>,
+    pub(crate) discovery: Discovery,
+    pub(crate) plugins: CatalogSnapshot,
+}
+
+/// The uses of plugins that a plan names, each once.
+pub(crate) fn filter_uses(plan: &Plan) -> Vec<FilterUse> {
+    let mut seen = HashSet::new();
+    let http = plan.listeners.iter().filter_map(|listener| http_of(&listener.protocol));
+    let uses =
+        http.flat_map(|http| http.stream_filters.iter().chain(http.route_filters.iter().flatten()));
+    uses.filter(|one| seen.insert(*one)).cloned().collect()
+}
+
+/// The word of the configuration for what a listener speaks.
+pub(crate) fn protocol_label(protocol: &ListenerProtocol) -> &'static str {
+    match protocol {
+        ListenerProtocol::Http(_) => "http",
+        ListenerProtocol::Auto(..) => "auto",
+        ListenerProtocol::Tcp(_) => "tcp",
+    }
+}
+
+fn http_of(protocol: &ListenerProtocol) -> Option<&Arc<HttpPlan>> {
+    match protocol {
+        ListenerProtocol::Http(http) | ListenerProtocol::Auto(http, _) => Some(http),
+        ListenerProtocol::Tcp(_) => None,
+    }
+}
+
+/// The catalog with the backends of this build.
+///
+/// # Errors
+/// A backend cannot run on this machine.
+pub(crate) fn catalog(
+    metrics: &Metrics,
+    settings: &WasmSettings,
+) -> Result<Catalog, host_extension::PluginFault> {
+    let wasm = WasmBackend::new(settings)?;
+    let backends = Backends::default().with(BackendKind::Wasm, Arc::new(wasm));
+    Ok(Catalog::new(backends, metrics.control_thread(), fastrand::u64(..)))
+}

@@ -1,0 +1,185 @@
+//! `mortise run`: starts everything, keeps it running, and stops it in order.
+
+use std::{process, time::SystemTime};
+
+use host_telemetry::{AccessLog, AccessLogGuard, Clock, LogHandle, Metrics};
+use miette::miette;
+use tokio::{
+    runtime::Builder,
+    signal::unix::{Signal, SignalKind, signal},
+    sync::watch,
+    time::{Instant, sleep_until, timeout},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    admin,
+    cli::{Failure, RunOptions},
+    control::Control,
+    files::Watcher,
+    telemetry,
+};
+
+/// Runs the proxy until it is told to stop.
+///
+/// # Errors
+/// The first configuration is refused, or something that it names cannot be bound or opened.
+pub fn run(options: RunOptions) -> Result<(), Failure> {
+    let loaded = host_config::load(&options.config)
+        .map_err(|errors| Failure::Findings(miette::Report::new(errors)))?;
+    let metrics = Metrics::new();
+    let log = telemetry::start_log(&loaded.plan.log, &metrics).map_err(unreachable)?;
+    let runtime = Builder::new_current_thread().enable_all().build().map_err(unreachable)?;
+    runtime.block_on(async {
+        let access =
+            telemetry::start_access_log(&loaded.plan.access_log, &metrics).map_err(unreachable)?;
+        let mut running = Running::start(options, loaded, metrics, log, access).await?;
+        running.until_stopped().await;
+        running.stop().await;
+        Ok(())
+    })
+}
+
+/// Something in the way that is not the configuration's fault.
+fn unreachable(error: impl std::error::Error + Send + Sync + 'static) -> Failure {
+    Failure::Unreachable(miette!("{}", telemetry::chain(&error)))
+}
+
+/// A proxy that runs.
+struct Running {
+    control: Control,
+    signals: Signals,
+    ready: watch::Sender<bool>,
+    admin: Option<admin::Bound>,
+    admin_stop: CancellationToken,
+    watcher: Watcher,
+}
+
+/// What the process is told from outside.
+struct Signals {
+    stop: Signal,
+    interrupt: Signal,
+    reload: Signal,
+}
+
+/// What wakes the control thread.
+enum Event {
+    Stop,
+    Hangup,
+    FilesChanged,
+    RetryPlugins,
+}
+
+impl Running {
+    async fn start(
+        options: RunOptions,
+        loaded: host_config::Loaded,
+        metrics: Metrics,
+        log: LogHandle,
+        access: Option<(AccessLog, AccessLogGuard)>,
+    ) -> Result<Self, Failure> {
+        let signals = Signals::listen().map_err(unreachable)?;
+        let watcher = Watcher::start().map_err(unreachable)?;
+        let admin_address = loaded.plan.admin.address.clone();
+        let clock = Clock::new();
+        let mut control = Control::start(options.config, &loaded.plan, metrics, log, access, clock)
+            .map_err(Failure::Unreachable)?;
+        let (ready, readiness) = watch::channel(false);
+        let admin_stop = CancellationToken::new();
+        let admin = match admin_address {
+            Some(address) => {
+                let state = control.admin_state(readiness);
+                let bound = admin::serve(&address, state, admin_stop.clone()).await;
+                Some(bound.map_err(unreachable)?)
+            }
+            None => None,
+        };
+        control.begin(loaded).await.map_err(Failure::Unreachable)?;
+        let mut running = Self { control, signals, ready, admin, admin_stop, watcher };
+        running.watch_files();
+        running.ready.send_replace(true);
+        running.announce();
+        Ok(running)
+    }
+
+    fn announce(&self) {
+        if let Some(admin) = &self.admin {
+            tracing::info!(address = %admin.address(), "admin listens");
+        }
+        for listener in self.control.listeners() {
+            let (name, protocol) = (&listener.name, &listener.protocol);
+            tracing::info!(listener = name, address = listener.address, protocol, "listening");
+        }
+        tracing::info!(
+            pid = process::id(),
+            version = env!("CARGO_PKG_VERSION"),
+            "mortise is ready"
+        );
+    }
+
+    /// Serves events until one says to stop.
+    async fn until_stopped(&mut self) {
+        loop {
+            match self.next_event().await {
+                Event::Stop => return,
+                Event::Hangup => {
+                    self.control.reopen_access_log();
+                    self.control.reload(SystemTime::now()).await;
+                }
+                Event::FilesChanged => self.control.reload(SystemTime::now()).await,
+                Event::RetryPlugins => self.control.retry_plugins().await,
+            }
+            self.watch_files();
+        }
+    }
+
+    async fn next_event(&mut self) -> Event {
+        let retry_at = self.control.retry_plugins_at();
+        tokio::select! {
+            _ = self.signals.stop.recv() => Event::Stop,
+            _ = self.signals.interrupt.recv() => Event::Stop,
+            _ = self.signals.reload.recv() => Event::Hangup,
+            () = self.watcher.changed() => Event::FilesChanged,
+            () = sleep_until(retry_at.unwrap_or_else(Instant::now)), if retry_at.is_some() => {
+                Event::RetryPlugins
+            }
+        }
+    }
+
+    fn watch_files(&mut self) {
+        self.watcher.watch(self.control.files());
+    }
+
+    /// Stops accepting and drains; a second signal, or the drain timeout, ends what is left.
+    async fn stop(mut self) {
+        self.ready.send_replace(false);
+        let wait = self.control.drain_timeout();
+        tracing::info!(timeout_ms = wait.as_millis(), "stopping: draining connections");
+        self.control.drain();
+        let drained = tokio::select! {
+            drained = timeout(wait, self.control.ended()) => drained.is_ok(),
+            _ = self.signals.stop.recv() => false,
+            _ = self.signals.interrupt.recv() => false,
+        };
+        if !drained {
+            tracing::warn!("closing the connections that are still open");
+            self.control.abort();
+            self.control.ended().await;
+        }
+        self.admin_stop.cancel();
+        if let Some(admin) = self.admin.take() {
+            admin.stopped().await;
+        }
+        tracing::info!("stopped");
+    }
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self {
+            stop: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            reload: signal(SignalKind::hangup())?,
+        })
+    }
+}
