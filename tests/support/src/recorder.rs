@@ -21,6 +21,8 @@ pub struct Recorded {
     pub fields: Vec<(String, String)>,
     /// The body without its framing.
     pub body: Vec<u8>,
+    /// The lines of the trailer section.
+    pub trailers: Vec<String>,
 }
 
 impl Recorded {
@@ -113,10 +115,11 @@ impl Wire {
             let Some((name, value)) = field.split_once(':') else { break };
             fields.push((name.to_ascii_lowercase(), value.trim().to_owned()));
         }
-        let mut request = Recorded { line, fields, body: Vec::new() };
+        let mut request = Recorded { line, fields, body: Vec::new(), trailers: Vec::new() };
         let length = request.values("content-length").first().and_then(|text| text.parse().ok());
         if !request.values("transfer-encoding").is_empty() {
             request.body = self.chunks().await?;
+            request.trailers = self.trailers().await?;
         } else if let Some(length) = length {
             request.body = self.take(length).await?;
         }
@@ -134,8 +137,18 @@ impl Wire {
             body.extend(self.take(size).await?);
             self.line().await?;
         }
-        while !self.line().await?.is_empty() {}
         Ok(body)
+    }
+
+    async fn trailers(&mut self) -> io::Result<Vec<String>> {
+        let mut trailers = Vec::new();
+        loop {
+            let line = self.line().await?;
+            if line.is_empty() {
+                return Ok(trailers);
+            }
+            trailers.push(line);
+        }
     }
 
     /// One line without its end.
