@@ -71,7 +71,7 @@ impl WorkerCatalog {
 
     /// Takes a snapshot. Slots whose use is gone, or is served by another generation now, are
     /// let go; their running streams keep them. Ask for the factories of all uses again.
-    pub fn apply(&self, snapshot: CatalogSnapshot) {
+    pub fn apply(&self, snapshot: &CatalogSnapshot) {
         let uses: HashSet<_> = snapshot.uses().iter().collect();
         let is_current = |filter_use: &FilterUse, slot: &Slot| {
             uses.contains(filter_use)
