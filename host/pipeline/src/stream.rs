@@ -210,7 +210,7 @@ fn upstream_request(
     target: &Target,
 ) -> Request<Body> {
     let mut map = headers.take_map();
-    let body = if side.is_empty() && side.can_pass_by() {
+    let body = if side.is_empty() && side.length() == Some(0) {
         map.remove(CONTENT_LENGTH);
         keep_empty_length(&headers, &mut map);
         Body::Empty
