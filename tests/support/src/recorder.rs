@@ -177,3 +177,6 @@ impl Wire {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

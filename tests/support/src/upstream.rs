@@ -195,3 +195,6 @@ fn pairs(headers: &HeaderMap) -> Vec<Value> {
 fn text(value: &HeaderValue) -> String {
     String::from_utf8_lossy(value.as_bytes()).into_owned()
 }
+
+#[cfg(test)]
+mod tests;
