@@ -91,3 +91,6 @@ fn matters(event: &Event, files: &BTreeSet<PathBuf>) -> bool {
 fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
+
+#[cfg(test)]
+mod tests;

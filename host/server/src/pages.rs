@@ -45,3 +45,6 @@ pub(crate) fn clusters(status: &[ClusterStatus]) -> Value {
     };
     Value::Array(status.iter().map(page).collect())
 }
+
+#[cfg(test)]
+mod tests;

@@ -111,3 +111,6 @@ impl Prepared {
 fn local(socket: &StdListener, address: SocketAddr) -> Result<SocketAddr, BindError> {
     socket.local_addr().map_err(|source| BindError { address, source })
 }
+
+#[cfg(test)]
+mod tests;

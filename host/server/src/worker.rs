@@ -198,7 +198,7 @@ impl Serving {
 
     fn apply(&mut self, plan: &WorkerPlan, sockets: Vec<(ListenerName, Option<StdListener>)>) {
         self.worker.clusters.apply(&plan.clusters, &plan.discovery);
-        self.catalog.apply(&plan.plugins);
+        self.catalog.apply(plan.plugins.clone());
         let mut before = std::mem::take(&mut self.listeners);
         let mut sockets: HashMap<_, _> = sockets.into_iter().collect();
         for listener_plan in &plan.listeners {

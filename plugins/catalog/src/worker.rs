@@ -22,13 +22,16 @@ use host_types::PluginName;
 use plugins_policy::{CallCounts, Guard, HostCall};
 
 use crate::{
-    CatalogSnapshot,
+    CatalogSnapshot, PluginPlan,
     slot::{Slot, Worker},
     snapshot::Generation,
 };
 
 /// Tells the time since any fixed point; never goes back.
 pub type MonotonicClock = Rc<dyn Fn() -> Duration>;
+
+/// What the metrics call the backend of a plugin that no configuration names.
+const UNKNOWN_BACKEND: &str = "unknown";
 
 /// The plugins of one worker.
 pub struct WorkerCatalog {
@@ -71,26 +74,38 @@ impl WorkerCatalog {
 
     /// Takes a snapshot. Slots whose use is gone, or is served by another generation now, are
     /// let go; their running streams keep them. Ask for the factories of all uses again.
-    pub fn apply(&self, snapshot: &CatalogSnapshot) {
+    pub fn apply(&self, snapshot: CatalogSnapshot) {
         let uses: HashSet<_> = snapshot.uses().iter().collect();
         let is_current = |filter_use: &FilterUse, slot: &Slot| {
+            let served = snapshot.resolve(filter_use);
             uses.contains(filter_use)
-                && snapshot
-                    .resolve(filter_use)
-                    .is_ok_and(|(generation, _phases)| slot.serves(generation))
+                && served.is_ok_and(|(generation, _phases)| slot.serves(generation))
         };
         let mut slots = self.slots.take();
         slots.retain(|filter_use, slot| is_current(filter_use, slot));
         self.slots.replace(slots);
-        let previous = self.snapshot.replace(snapshot.clone());
-        for gone in previous.entries().iter().map(|entry| &entry.plan) {
-            self.metrics.plugin(&gone.name, gone.backend.label()).generation.set(0);
+        for gone in self.snapshot.borrow().entries() {
+            self.metrics_of(&gone.plan).generation.set(0);
         }
         for entry in snapshot.entries() {
             let number = entry.serving.as_ref().map_or(0, |generation| generation.number);
-            let metrics = self.metrics.plugin(&entry.plan.name, entry.plan.backend.label());
-            metrics.generation.set(i64::try_from(number).unwrap_or(i64::MAX));
+            let number = i64::try_from(number).unwrap_or(i64::MAX);
+            self.metrics_of(&entry.plan).generation.set(number);
         }
+        self.snapshot.replace(snapshot);
+    }
+
+    /// This worker's metrics of a plugin.
+    #[must_use]
+    pub fn metrics(&self, plugin: &PluginName) -> Arc<PluginMetrics> {
+        match self.snapshot.borrow().entry(plugin) {
+            Some(entry) => self.metrics_of(&entry.plan),
+            None => self.metrics.plugin(plugin, UNKNOWN_BACKEND),
+        }
+    }
+
+    fn metrics_of(&self, plan: &PluginPlan) -> Arc<PluginMetrics> {
+        self.metrics.plugin(&plan.name, plan.backend.label())
     }
 
     /// The factory of a use. The same one while its generation is the same; a new one has an
@@ -115,17 +130,9 @@ impl WorkerCatalog {
         slot
     }
 
-    /// The counters of a plugin on this worker.
-    #[must_use]
-    pub fn metrics(&self, plugin: &PluginName) -> Arc<PluginMetrics> {
-        let snapshot = self.snapshot.borrow();
-        let backend = snapshot.entry(plugin).map_or("none", |entry| entry.plan.backend.label());
-        self.metrics.plugin(plugin, backend)
-    }
-
     fn slot(&self, filter_use: &FilterUse, generation: &Arc<Generation>, phases: Phases) -> Slot {
         let plugin = &filter_use.plugin;
-        let metrics = self.metrics.plugin(plugin, generation.plan.backend.label());
+        let metrics = self.metrics(plugin);
         let worker = Worker {
             scope: self.scope(plugin, self.counts(&metrics)),
             metrics,

@@ -1,0 +1,57 @@
+use std::path::PathBuf;
+
+use host_extension::{FaultKind, PluginFault};
+use host_upstream::{ClusterStatus, Endpoint, SourceKind};
+use plugins_catalog::{LoadFailure, PluginState, PluginStatus};
+use serde_json::json;
+
+use super::{clusters, plugins};
+
+#[test]
+fn a_plugin_that_failed_says_why() {
+    let fault = PluginFault::new(FaultKind::LoadFailed, "no such file");
+    let failure = LoadFailure {
+        plugin: "p".into(),
+        source_path: PathBuf::from("p.wasm"),
+        config: None,
+        fault,
+        serving: None,
+    };
+    let status = PluginStatus {
+        name: "p".into(),
+        backend: "wasm",
+        source: PathBuf::from("p.wasm"),
+        state: PluginState::Failed,
+        digest: None,
+        generation: None,
+        loaded_at: None,
+        uses: 1,
+        failures: vec![failure],
+        breakers_open: 0,
+        last_fault: None,
+    };
+    let page = plugins(&[status]);
+    assert_eq!(page[0]["state"], "failed");
+    assert_eq!(page[0]["last_error"], "load_failed: no such file");
+    assert_eq!(page[0]["failures"], json!(["load_failed: no such file"]));
+}
+
+#[test]
+fn a_cluster_shows_its_endpoints() {
+    let status = ClusterStatus {
+        name: "app".into(),
+        source: SourceKind::Static,
+        names: Vec::new(),
+        endpoints: vec![Endpoint { address: "127.0.0.1:9".parse().expect("one"), weight: 2 }],
+        last_error: None,
+    };
+    let page = clusters(&[status]);
+    let expect = json!([{
+        "name": "app",
+        "source": "static",
+        "names": [],
+        "endpoints": [{ "address": "127.0.0.1:9", "weight": 2 }],
+        "last_error": null,
+    }]);
+    assert_eq!(page, expect);
+}
