@@ -204,22 +204,9 @@ impl Serving {
         for listener_plan in &plan.listeners {
             let name = &listener_plan.name;
             let state = self.state(listener_plan);
-            let fresh = sockets.remove(name);
-            let listener = match (before.remove(name), fresh) {
-                (Some(listener), None) => {
-                    listener.update(state);
-                    listener
-                }
-                (gone, fresh) => {
-                    if let Some(gone) = gone {
-                        gone.close();
-                    }
-                    let listener = Listener::new(state);
-                    if let Some(socket) = fresh.flatten() {
-                        accept(&listener, socket);
-                    }
-                    listener
-                }
+            let listener = match (before.remove(name), sockets.remove(name)) {
+                (Some(listener), None) => kept(listener, state),
+                (former, socket) => replaced(former.as_deref(), socket.flatten(), state),
             };
             self.listeners.insert(name.clone(), listener);
         }
@@ -250,6 +237,28 @@ impl Serving {
         self.worker.drain.raise();
         self.worker.clusters.drain();
     }
+}
+
+/// A listener that stays where it is and serves new streams by the new state.
+fn kept(listener: Rc<Listener>, state: Rc<ListenerState>) -> Rc<Listener> {
+    listener.update(state);
+    listener
+}
+
+/// A listener that is new, or moves; without a socket it gets its connections handed.
+fn replaced(
+    former: Option<&Listener>,
+    socket: Option<StdListener>,
+    state: Rc<ListenerState>,
+) -> Rc<Listener> {
+    if let Some(former) = former {
+        former.close();
+    }
+    let listener = Listener::new(state);
+    if let Some(socket) = socket {
+        accept(&listener, socket);
+    }
+    listener
 }
 
 fn accept(listener: &Rc<Listener>, socket: StdListener) {
