@@ -15,7 +15,6 @@ const KEEPALIVE_EVERY: Duration = Duration::from_secs(15);
 
 /// A connection that could not be made.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum ConnectError {
     /// The system or the peer refused.
     #[error("cannot connect to {address}")]

@@ -70,11 +70,6 @@ impl Balancer {
         }
     }
 
-    /// True where `address` is one of the endpoints.
-    pub(crate) fn contains(&self, address: SocketAddr) -> bool {
-        self.entries.iter().any(|entry| entry.address == address)
-    }
-
     /// The endpoint with that address.
     pub(crate) fn find(&self, address: SocketAddr) -> Option<Picked> {
         let entry = self.entries.iter().find(|entry| entry.address == address)?;

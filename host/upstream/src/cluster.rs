@@ -197,8 +197,7 @@ impl Cluster {
         if self.endpoints.borrow().has_changed().unwrap_or(false) {
             let endpoints = Arc::clone(&self.endpoints.borrow_mut().borrow_and_update());
             self.balancer.borrow_mut().update(&endpoints);
-            let balancer = self.balancer.borrow();
-            self.pool.keep_only(&|address| balancer.contains(address));
+            self.pool.keep_only(endpoints.iter().map(|endpoint| endpoint.address).collect());
         }
         self.balancer.borrow_mut().choose()
     }

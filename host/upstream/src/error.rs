@@ -109,7 +109,9 @@ impl UpstreamError {
             host_net::ConnectError::TimedOut { address, .. } => {
                 Self::ConnectTimedOut { cluster, endpoint: Box::new(address) }
             }
-            source => Self::ConnectFailed { cluster, source: Box::new(source) },
+            source @ host_net::ConnectError::Failed { .. } => {
+                Self::ConnectFailed { cluster, source: Box::new(source) }
+            }
         }
     }
 

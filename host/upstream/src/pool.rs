@@ -18,6 +18,7 @@ mod slot;
 
 use std::{
     cell::{Cell, RefCell},
+    collections::HashSet,
     net::SocketAddr,
     rc::Rc,
     sync::Arc,
@@ -51,6 +52,8 @@ pub(crate) struct Pool {
     multiplexed: RefCell<Multiplexed>,
     /// The number of the next connection.
     next_id: Cell<u64>,
+    /// The endpoints that connections may be kept to; all, as long as they never changed.
+    endpoints: RefCell<Option<HashSet<SocketAddr>>>,
     /// The task that closes idle connections runs.
     reaping: Cell<bool>,
 }
@@ -88,6 +91,7 @@ impl Pool {
             idle: RefCell::default(),
             multiplexed: RefCell::default(),
             next_id: Cell::new(0),
+            endpoints: RefCell::default(),
             reaping: Cell::new(false),
         })
     }
@@ -203,15 +207,23 @@ impl Pool {
     /// finish.
     pub(crate) fn drain(&self) {
         self.draining.set(true);
-        self.keep_only(&|_| false);
+        self.keep_only(HashSet::new());
     }
 
-    /// Closes idle connections to endpoints that are gone.
-    pub(crate) fn keep_only(&self, keep: &dyn Fn(SocketAddr) -> bool) {
-        let single = self.idle.borrow_mut().remove_others(keep);
-        let shared = self.multiplexed.borrow_mut().remove_others(keep);
+    /// Keeps connections to these endpoints only, and closes idle ones to others.
+    pub(crate) fn keep_only(&self, endpoints: HashSet<SocketAddr>) {
+        let single = self.idle.borrow_mut().remove_others(&endpoints);
+        let shared = self.multiplexed.borrow_mut().remove_others(&endpoints);
+        self.endpoints.replace(Some(endpoints));
         // Only here, with no borrow held: a connection that is dropped may call back.
         drop((single, shared));
+    }
+
+    /// True where a connection to `address` is worth keeping.
+    fn keeps(&self, address: SocketAddr) -> bool {
+        let endpoints = self.endpoints.borrow();
+        !self.draining.get()
+            && endpoints.as_ref().is_none_or(|endpoints| endpoints.contains(&address))
     }
 
     fn number(&self) -> u64 {

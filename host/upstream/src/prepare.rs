@@ -31,7 +31,8 @@ fn http1(request: &mut Request<Body>, endpoint: SocketAddr) -> Result<(), &'stat
     *request.version_mut() = Version::HTTP_11;
     if let Some(authority) = request.uri().authority() {
         let host = without_user(authority).as_bytes();
-        let host = HeaderValue::from_bytes(host).map_err(|_| "the authority is no field value")?;
+        let host =
+            HeaderValue::from_bytes(host).map_err(|_invalid| "the authority is no field value")?;
         request.headers_mut().insert(HOST, host);
     } else if !request.headers().contains_key(HOST) {
         request.headers_mut().insert(HOST, endpoint_host(endpoint)?);
@@ -65,17 +66,16 @@ fn http2(request: &mut Request<Body>, endpoint: SocketAddr) -> Result<(), &'stat
     }
     let authority = match (request.uri().authority(), host) {
         (Some(authority), _) => authority.clone(),
-        (None, Some(host)) => {
-            Authority::try_from(host.as_bytes()).map_err(|_| "the host field is no authority")?
-        }
+        (None, Some(host)) => Authority::try_from(host.as_bytes())
+            .map_err(|_invalid| "the host field is no authority")?,
         (None, None) => Authority::try_from(endpoint_host(endpoint)?.as_bytes())
-            .map_err(|_| "the endpoint is no authority")?,
+            .map_err(|_invalid| "the endpoint is no authority")?,
     };
     let mut parts = http::uri::Parts::default();
     parts.scheme = Some(Scheme::HTTP);
     parts.authority = Some(authority);
     parts.path_and_query = Some(path_of(request.uri()));
-    *request.uri_mut() = Uri::from_parts(parts).map_err(|_| "its parts make no URI")?;
+    *request.uri_mut() = Uri::from_parts(parts).map_err(|_invalid| "its parts make no URI")?;
     Ok(())
 }
 
@@ -90,7 +90,7 @@ fn without_user(authority: &Authority) -> &str {
 }
 
 fn endpoint_host(endpoint: SocketAddr) -> Result<HeaderValue, &'static str> {
-    HeaderValue::try_from(endpoint.to_string()).map_err(|_| "the endpoint is no field value")
+    HeaderValue::try_from(endpoint.to_string()).map_err(|_invalid| "the endpoint is no field value")
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Over real sockets: a worker's cluster against small servers.
 
+#![expect(clippy::excessive_nesting, reason = "a small server is a closure inside a test")]
+
 mod cancel;
 mod faults;
 mod http2;

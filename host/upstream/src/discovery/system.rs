@@ -17,7 +17,7 @@ impl SystemResolver {
     /// Reads the system's configuration.
     #[must_use]
     pub fn new() -> Self {
-        Self { resolver: build().map_err(|error| error.to_string()) }
+        Self { resolver: build() }
     }
 }
 
@@ -27,13 +27,13 @@ impl Default for SystemResolver {
     }
 }
 
-fn build() -> Result<TokioResolver, hickory_resolver::net::NetError> {
-    let mut builder = TokioResolver::builder_tokio()?;
+fn build() -> Result<TokioResolver, String> {
+    let mut builder = TokioResolver::builder_tokio().map_err(|error| error.to_string())?;
     let options = builder.options_mut();
     // Refreshing is our business; a second cache would only make answers older.
     options.cache_size = 0;
     options.ip_strategy = LookupIpStrategy::Ipv4thenIpv6;
-    builder.build()
+    builder.build().map_err(|error| error.to_string())
 }
 
 impl Resolve for SystemResolver {

@@ -62,6 +62,8 @@ impl Drop for Ended {
 pub(crate) async fn tcp(slot: &Slot, address: SocketAddr) -> Result<TcpStream, UpstreamError> {
     let stream = open(slot.pool(), address).await?;
     slot.opened();
+    // Requests that wait for a shared connection waited for this slot's outcome, too.
+    slot.pool().serve();
     Ok(stream)
 }
 

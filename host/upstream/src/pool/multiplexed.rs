@@ -6,9 +6,10 @@
 
 use std::{
     cell::{Cell, RefCell},
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     net::SocketAddr,
     rc::{Rc, Weak},
+    time::Duration,
 };
 
 use hyper::client::conn::http2::SendRequest;
@@ -16,6 +17,9 @@ use tokio::time::Instant;
 
 use super::{Pool, Slot};
 use crate::Body;
+
+/// The shortest step of the task that looks for idle connections.
+const REAP_STEP_MIN: Duration = Duration::from_millis(10);
 
 /// Open connections by endpoint, and how many are being opened.
 #[derive(Debug, Default)]
@@ -86,7 +90,7 @@ pub(super) fn add(
         idle_since: Cell::new(None),
         slot: Rc::downgrade(slot),
     });
-    if !pool.draining.get() {
+    if pool.keeps(address) {
         let mut multiplexed = pool.multiplexed.borrow_mut();
         multiplexed.lists.entry(address).or_default().push(Rc::clone(&shared));
         drop(multiplexed);
@@ -134,7 +138,7 @@ impl Drop for StreamLease {
             self.shared.idle_since.set(Some(Instant::now()));
         }
         let pool = self.slot.pool();
-        if left == 0 && pool.draining.get() {
+        if left == 0 && !pool.keeps(self.shared.address) {
             drop(self.shared.sender.take());
         }
         pool.serve();
@@ -167,10 +171,11 @@ fn reap_later(pool: &Rc<Pool>) {
         return;
     }
     let timeout = pool.plan.pool.idle_timeout;
+    let step = (timeout / 4).max(REAP_STEP_MIN);
     let pool = Rc::downgrade(pool);
     tokio::task::spawn_local(async move {
         loop {
-            tokio::time::sleep(timeout / 4).await;
+            tokio::time::sleep(step).await;
             let Some(pool) = pool.upgrade() else { return };
             let limit = Instant::now().checked_sub(timeout);
             let old = pool.multiplexed.borrow_mut().remove_where(|shared| {
@@ -201,11 +206,8 @@ impl Multiplexed {
         oldest.sender.take()
     }
 
-    pub(super) fn remove_others(
-        &mut self,
-        keep: &dyn Fn(SocketAddr) -> bool,
-    ) -> Vec<SendRequest<Body>> {
-        self.remove_where(|shared| !keep(shared.address))
+    pub(super) fn remove_others(&mut self, keep: &HashSet<SocketAddr>) -> Vec<SendRequest<Body>> {
+        self.remove_where(|shared| !keep.contains(&shared.address))
     }
 
     /// Forgets a connection that ended by itself.

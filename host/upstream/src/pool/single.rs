@@ -4,7 +4,7 @@
 //! the load shrinks by itself.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     net::SocketAddr,
     rc::{Rc, Weak},
 };
@@ -63,7 +63,7 @@ pub(super) fn take(pool: &Rc<Pool>, address: SocketAddr) -> Option<Checkout> {
 /// Takes back a connection that is ready for the next request.
 fn put(link: Link, slot: &Rc<Slot>) {
     let pool = slot.pool();
-    if pool.draining.get() {
+    if !pool.keeps(link.address) {
         return;
     }
     let head = pool.line.borrow().head();
@@ -199,8 +199,8 @@ impl Idle {
         self.remove_where(|parked| limit.is_some_and(|limit| parked.since <= limit))
     }
 
-    pub(super) fn remove_others(&mut self, keep: &dyn Fn(SocketAddr) -> bool) -> Vec<Parked> {
-        self.remove_where(|parked| !keep(parked.link.address))
+    pub(super) fn remove_others(&mut self, keep: &HashSet<SocketAddr>) -> Vec<Parked> {
+        self.remove_where(|parked| !keep.contains(&parked.link.address))
     }
 
     /// Forgets a connection that ended by itself.
