@@ -90,7 +90,7 @@ pub fn pure_code(files: &[File]) -> Vec<String> {
 /// Files stay short enough to be read.
 #[must_use]
 pub fn sizes(files: &[File]) -> Vec<String> {
-    complain(house(files).filter(|file| !file.path.ends_with("/tests.rs")), |file| {
+    complain(house(files).filter(|file| !is_unit_test(file)), |file| {
         let lines = file.text.lines().count();
         let exempt = LONG.iter().any(|(path, _)| file.path == *path);
         (lines > LINES_MAX && !exempt).then(|| format!("{lines} lines; at most {LINES_MAX}"))
@@ -108,7 +108,7 @@ pub fn module_files(files: &[File]) -> Vec<String> {
 /// A file opens by saying what it is.
 #[must_use]
 pub fn headers(files: &[File]) -> Vec<String> {
-    let told = house(files).filter(|file| !file.path.ends_with("/tests.rs"));
+    let told = house(files).filter(|file| !is_unit_test(file));
     complain(told, |file| {
         let opens = file.text.starts_with("//!");
         (!opens).then(|| "starts without `//!`: what is it, what does it never do?".to_owned())
@@ -175,6 +175,11 @@ pub fn lints(crates: &[Crate], files: &[File]) -> Vec<String> {
 /// The Rust files of the house.
 fn house(files: &[File]) -> impl Iterator<Item = &File> {
     files.iter().filter(|file| file.path.ends_with(".rs") && !under(&file.path, &GUESTS))
+}
+
+/// Tests beside the module that they test: sentences that need no introduction.
+fn is_unit_test(file: &File) -> bool {
+    file.path.ends_with("/tests.rs") || file.path.contains("/tests/")
 }
 
 fn under(path: &str, folders: &[&str]) -> bool {

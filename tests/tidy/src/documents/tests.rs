@@ -45,3 +45,39 @@ fn configurations_in_documents_are_found() {
     assert_eq!(configurations(text), ["listeners:\n  - x\n", "# c\nlisteners: []\n"]);
     assert!(configurations("```yaml\nlisteners:").is_empty());
 }
+
+/// Loads a configuration where the modules that it names exist.
+fn load(name: &str, text: &str) -> Result<(), String> {
+    let place = tempfile::tempdir().expect("a temporary directory");
+    let folder = place.path().join("examples");
+    std::fs::create_dir(&folder).expect("a folder");
+    for source in text.split("source:").skip(1) {
+        let path = source.trim_start().split([' ', ',', '}', '\n']).next().unwrap_or_default();
+        let module = folder.join(path);
+        std::fs::create_dir_all(module.parent().expect("a parent")).expect("a folder");
+        std::fs::write(module, b"\0asm\x01\0\0\0").expect("a module");
+    }
+    let file = folder.join(name);
+    std::fs::write(&file, text).expect("a file");
+    host_config::load(&file).map(|_| ()).map_err(|errors| format!("{name}: {errors}"))
+}
+
+#[test]
+fn every_example_configuration_loads() {
+    let mut seen = 0;
+    for file in files() {
+        let name = file.path.replace('/', "-");
+        if file.path.starts_with("plugin-examples/") && file.path.ends_with(".yaml") {
+            load(&name, &file.text).unwrap_or_else(|wrong| panic!("{wrong}"));
+            seen += 1;
+        }
+        if file.path.ends_with(".md") {
+            for block in configurations(&file.text) {
+                load(&format!("{name}.yaml"), &block).unwrap_or_else(|wrong| panic!("{wrong}"));
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen > 0, "there is no example at all");
+    assert!(load("bad.yaml", "listeners: []\nclusterz: []\n").is_err());
+}
