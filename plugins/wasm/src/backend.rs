@@ -118,6 +118,3 @@ impl fmt::Debug for Compiled {
             .finish_non_exhaustive()
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -39,8 +39,10 @@ impl Deadline {
         };
         let used = now.saturating_sub(noted);
         match self.half.checked_sub(used) {
-            // Half a tick of slack: the tick may come a little before the clock says so.
-            Some(left) if left > TICK / 2 => UpdateDeadline::Continue(ticks(left)),
+            // A little slack: the tick may come before the clock says so.
+            Some(left) if left > (TICK / 2).min(self.half / 2) => {
+                UpdateDeadline::Continue(ticks(left))
+            }
             _ => UpdateDeadline::Interrupt,
         }
     }

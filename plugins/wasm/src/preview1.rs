@@ -157,3 +157,6 @@ fn is_output(fd: u32) -> bool {
 fn output_only(fd: u32) -> Answer {
     if is_output(fd) { Ok(()) } else { Err(BADF) }
 }
+
+#[cfg(test)]
+mod tests;

@@ -40,8 +40,9 @@ impl FakeHost {
         self.refuse.borrow().map_or(Ok(()), Err)
     }
 
-    pub(crate) fn take_lines(&self) -> Vec<String> {
-        self.lines.take()
+    /// All bytes that guests said with [`SAY`], and other lines, in order.
+    pub(crate) fn said(&self) -> String {
+        self.lines.take().iter().map(|line| line.trim_start_matches("Info: ")).collect()
     }
 }
 
@@ -192,6 +193,17 @@ pub(crate) const PRELUDE: &str = r#"
     (local.set $at (global.get $next))
     (global.set $next (i32.add (global.get $next) (local.get $size)))
     (local.get $at))
+"#;
+
+/// Imports the log, for [`SAY`].
+pub(crate) const LOG: &str =
+    r#"(import "env" "proxy_log" (func $log (param i32 i32 i32) (result i32)))"#;
+
+/// A function that logs one byte.
+pub(crate) const SAY: &str = r#"
+  (func $say (param i32)
+    (i32.store8 (i32.const 0) (local.get 0))
+    (drop (call $log (i32.const 2) (i32.const 0) (i32.const 1))))
 "#;
 
 /// The bytes of a guest: imports, the prelude, and the rest.

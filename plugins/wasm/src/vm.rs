@@ -6,7 +6,7 @@
 
 use std::{cell::RefCell, fmt, rc::Rc, sync::Arc};
 
-use host_extension::{FaultKind, PluginFault, Side, Stream, Verdict, WorkerScope};
+use host_extension::{FaultKind, PluginFault, Side, Step, Stream, Verdict, WorkerScope};
 use wasmtime::{Error, Instance, Store};
 
 use crate::{
@@ -159,13 +159,13 @@ impl Vm {
 
     /// Waits until the guest says that a side of a context goes on; at once where it already
     /// did. The future is for the pipeline to drop where the stream ends otherwise.
-    pub(crate) fn wait(self: &Rc<Self>, context: u32, side: Side) -> host_extension::Step {
+    pub(crate) fn wait(self: &Rc<Self>, context: u32, side: Side) -> Step {
         let signal = self
             .with_data(|data| data.contexts.get_mut(context).and_then(|it| it.pause(side)))
             .flatten();
-        let Some(signal) = signal else { return host_extension::Step::CONTINUE };
+        let Some(signal) = signal else { return Step::CONTINUE };
         let vm = Rc::clone(self);
-        host_extension::Step::Later(Box::pin(async move {
+        Step::Later(Box::pin(async move {
             signal.wait().await;
             if vm.is_lost() { Verdict::Failed(vm.lost()) } else { Verdict::Continue }
         }))
@@ -204,8 +204,6 @@ impl fmt::Debug for Vm {
 fn start(store: &mut Store<VmData>, compiled: &Compiled) -> Result<Hooks, StartError> {
     begin(store, "instantiation");
     let instance = compiled.pre.instantiate(&mut *store)?;
-    let data = store.data_mut();
-    data.stage = GuestStage::Starting;
     let Some(memory) = instance.get_memory(&mut *store, "memory") else {
         return Err(StartError::Refused("exports no `memory`".to_owned()));
     };
