@@ -265,7 +265,7 @@ impl House {
         let mut names: Vec<_> = uses.iter().map(|one| one.plugin.as_str()).collect();
         names.dedup();
         let plans: Vec<_> = names.into_iter().map(|name| self.plan(name)).collect();
-        self.worker.apply(&self.catalog.load(&plans, uses, self.now()));
+        self.worker.apply(self.catalog.load(&plans, uses, self.now()));
     }
 
     pub(crate) fn now(&self) -> Moment {

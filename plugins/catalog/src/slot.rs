@@ -195,12 +195,23 @@ impl StreamFilterFactory for Slot {
         self.create_on(fresh.as_ref(), stream)
     }
 
+    /// Takes every fault that a stream ends with: one that `create` answered with as well,
+    /// which was noted then.
     fn on_fault(&self, fault: &PluginFault) {
-        self.worker.metrics.fault(fault.kind.label());
-        // The stream lost an instance whose fault was noted when it happened; by now there
-        // may be another one, which is well.
-        if fault.kind != FaultKind::InstanceLost && self.live.borrow().is_some() {
-            self.broke(fault);
+        match fault.kind {
+            FaultKind::Denied => {}
+            // The stream lost an instance whose fault was noted when it happened; by now
+            // there may be another one, which is well.
+            FaultKind::InstanceLost => {
+                if self.last_fault.borrow().as_ref() != Some(fault) {
+                    self.worker.metrics.fault(fault.kind.label());
+                }
+            }
+            _ if self.live.borrow().is_none() => {}
+            _ => {
+                self.worker.metrics.fault(fault.kind.label());
+                self.broke(fault);
+            }
         }
     }
 }

@@ -208,7 +208,7 @@ fn a_retry_comes_with_backoff_and_brings_what_can_be_loaded_by_then() {
     house.write("greet", "v1");
     house.pass(Duration::from_secs(30));
     let snapshot = house.catalog.retry(house.now()).expect("it is loaded now");
-    house.worker.apply(&snapshot);
+    house.worker.apply(snapshot);
     check(&house, PluginState::Loaded, Some(1));
     assert_eq!(house.catalog.retry_at(), None);
     assert_eq!(house.serve(&one).as_deref(), Ok("v1#1"));

@@ -93,6 +93,21 @@ fn later_instances_come_after_a_while_and_until_then_the_fault_is_remembered() {
 }
 
 #[test]
+fn the_remembered_fault_is_not_counted_again_when_its_stream_ends_with_it() {
+    let room = room();
+    room.trap();
+    room.check_serves("v1#2");
+    room.trap();
+    for _ in 0..10 {
+        let fault = serve(room.slot.as_ref()).expect_err("remembered");
+        room.slot.on_fault(&fault);
+    }
+    assert_eq!(room.metrics().faults.of("trapped").value(), 2);
+    room.house.pass(Duration::from_millis(100));
+    room.check_serves("v1#3");
+}
+
+#[test]
 fn losing_an_instance_is_no_fault_of_the_next_one() {
     let room = room();
     room.trap();
@@ -128,9 +143,11 @@ fn a_plugin_that_fails_on_every_new_stream_costs_a_stream_one_fresh_instance_at_
 fn a_refusal_by_policy_or_limit_leaves_the_instance_alone() {
     let room = room();
     let denied = PluginFault::new(FaultKind::Denied, "too many streams");
-    room.house.script.create_faults.lock().push(denied);
+    room.house.script.create_faults.lock().push(denied.clone());
     room.check_fault(FaultKind::Denied);
+    room.slot.on_fault(&denied);
     room.check_serves("v1#1");
+    assert_eq!(room.metrics().faults.of("denied").value(), 1);
 }
 
 #[test]

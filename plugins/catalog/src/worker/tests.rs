@@ -28,7 +28,7 @@ fn check_load_failure(artifact: Option<&str>, on_error: OnError) {
 
     house.write("greet", "v2");
     if on_error == OnError::Reload {
-        house.worker.apply(&house.catalog.retry(house.now()).expect("the retry brings it"));
+        house.worker.apply(house.catalog.retry(house.now()).expect("the retry brings it"));
     } else {
         assert!(house.catalog.retry(house.now()).is_none());
         house.reload(&uses);
