@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use crate::{
-    demo, plugins,
+    demo, plugins, proxy,
     run::{Report, cargo, command},
     setup::{self, output},
 };
@@ -14,8 +14,12 @@ const GUESTS: [&str; 2] = ["plugin-examples", "tests/fixtures/guests"];
 /// The command of the README: everything that the tests need, then the tests.
 pub(crate) fn test(report: &mut Report, args: &[String]) -> Result<()> {
     plugins::prepare(report)?;
-    report.step("build mortise", &mut cargo(&["build", "--locked", "-p", "host-server"]))?;
-    report.step("test", cargo(&["test", "--locked", "--workspace"]).args(args))
+    // The program and the tests in one go: built apart, they would ask for different features
+    // of the same libraries, and the heaviest ones would be compiled twice.
+    let build = ["build", "--locked", "--workspace", "--bins", "--tests"];
+    report.step("build mortise and tests", &mut cargo(&build))?;
+    let mut test = cargo(&["test", "--locked", "--workspace"]);
+    report.step("test", test.args(args).env("MORTISE_BIN", proxy::binary()))
 }
 
 /// Everything. A failing step does not hide what the next ones say.

@@ -4,7 +4,7 @@ use std::{
     fs::File,
     net::SocketAddr,
     os::unix::process::CommandExt,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, ExitStatus},
     thread,
     time::Duration,
@@ -21,6 +21,12 @@ const START_MAX: Duration = Duration::from_secs(60);
 const STOP_MAX: Duration = Duration::from_secs(15);
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
+/// Where cargo puts the program.
+pub(crate) fn binary() -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
+    root().join(target).join("debug/mortise")
+}
+
 /// A child process; dropping it ends it.
 #[derive(Debug)]
 pub(crate) struct Proxy {
@@ -31,7 +37,7 @@ impl Proxy {
     /// Starts the proxy and waits until its admin page says that it is ready. With a log file
     /// its output goes there, otherwise to the terminal.
     pub(crate) fn start(config: &Path, admin: SocketAddr, log: Option<&Path>) -> Result<Self> {
-        let mut run = command(root().join("target/debug/mortise"));
+        let mut run = command(binary());
         run.args(["run", "-c"]).arg(config);
         println!("$ {}", shown(&run));
         if let Some(log) = log {
