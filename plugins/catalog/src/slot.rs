@@ -198,20 +198,19 @@ impl StreamFilterFactory for Slot {
     /// Takes every fault that a stream ends with: one that `create` answered with as well,
     /// which was noted then.
     fn on_fault(&self, fault: &PluginFault) {
-        match fault.kind {
-            FaultKind::Denied => {}
-            // The stream lost an instance whose fault was noted when it happened; by now
-            // there may be another one, which is well.
-            FaultKind::InstanceLost => {
-                if self.last_fault.borrow().as_ref() != Some(fault) {
-                    self.worker.metrics.fault(fault.kind.label());
-                }
-            }
-            _ if self.live.borrow().is_none() => {}
-            _ => {
-                self.worker.metrics.fault(fault.kind.label());
-                self.broke(fault);
-            }
+        let is_news = if fault.kind == FaultKind::InstanceLost {
+            self.last_fault.borrow().as_ref() != Some(fault)
+        } else {
+            fault.kind != FaultKind::Denied && self.live.borrow().is_some()
+        };
+        if !is_news {
+            return;
+        }
+        self.worker.metrics.fault(fault.kind.label());
+        // A stream that lost its instance tells of a fault that was noted when it happened;
+        // by now there may be another instance, which is well.
+        if fault.kind != FaultKind::InstanceLost {
+            self.broke(fault);
         }
     }
 }
