@@ -74,7 +74,7 @@ mortise is ready; {CONFIG} is its configuration. Try, in another terminal:
   curl http://{ADMIN}/plugins
       the plugins that are loaded; also /metrics, /clusters, /config_dump
 
-Change the greeting in {CONFIG}: the next request has it. Ctrl-C stops.
+Change the greeting in {CONFIG}: the running proxy takes it over. Ctrl-C stops.
 "
     )
 }
