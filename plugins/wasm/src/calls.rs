@@ -129,9 +129,7 @@ impl<'a> Call<'a> {
 
     /// Remembers how the call ended, for the story of a fault.
     pub(crate) fn note(&mut self, name: &'static str, status: u32) {
-        let last = &mut self.caller.data_mut().last_call;
-        last.name = name;
-        last.status = status;
+        self.caller.data_mut().last_calls.note(name, status);
     }
 
     /// The host's side of the guest.

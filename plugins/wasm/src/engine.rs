@@ -71,3 +71,6 @@ fn pool(settings: &WasmSettings) -> PoolingAllocationConfig {
     pool.pagemap_scan(Enabled::Auto);
     pool
 }
+
+#[cfg(test)]
+mod tests;

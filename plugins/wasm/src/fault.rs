@@ -44,10 +44,15 @@ fn kind(error: &Error, data: &VmData) -> FaultKind {
 fn story(error: &Error, data: &VmData, kind: FaultKind) -> String {
     let plugin = &data.plugin;
     let callback = data.duty().callback;
-    let mut story = match kind {
-        FaultKind::TimedOut => format!("plugin `{plugin}` ran past its budget in `{callback}`"),
-        FaultKind::OutOfMemory => format!("plugin `{plugin}` ran out of memory in `{callback}`"),
-        _ => format!("plugin `{plugin}` trapped in `{callback}`: {}", cause(error)),
+    let mut story = if kind == FaultKind::TimedOut {
+        format!("plugin `{plugin}` ran past its budget in `{callback}`")
+    } else if kind == FaultKind::OutOfMemory {
+        format!("plugin `{plugin}` ran out of memory in `{callback}`")
+    } else if error.is::<Trap>() || error.is::<GuestExit>() {
+        format!("plugin `{plugin}` trapped in `{callback}`: {}", cause(error))
+    } else {
+        // Not the guest's doing: no free place in the pool, for one.
+        format!("plugin `{plugin}` failed in `{callback}`: {}", cause(error))
     };
     let mut add = |part: std::fmt::Arguments<'_>| {
         story.write_fmt(part).expect("writing to a string does not fail");
@@ -65,9 +70,13 @@ fn story(error: &Error, data: &VmData, kind: FaultKind) -> String {
     if let Some(frames) = frames(error) {
         add(format_args!("; at {frames}"));
     }
-    let last = data.last_call;
-    if !last.name.is_empty() {
-        add(format_args!("; its last host call was {} = {}", last.name, last.status));
+    let last = data.last_calls;
+    if let Some(call) = last.any {
+        add(format_args!("; its last host call was {} = {}", call.name, call.status));
+        if let Some(refused) = last.refused.filter(|_| call.status == 0) {
+            let (name, status) = (refused.name, refused.status);
+            add(format_args!(", the last refused one {name} = {status}"));
+        }
     }
     story
 }

@@ -20,9 +20,12 @@ pub(crate) struct Hooks {
 /// The callbacks of one direction.
 pub(crate) struct MessageHooks {
     pub(crate) headers: Option<HeaderHook>,
-    pub(crate) body: Option<TypedFunc<(u32, u32, u32), u32>>,
+    pub(crate) body: Option<BodyHook>,
     pub(crate) trailers: Option<TypedFunc<(u32, u32), u32>>,
 }
+
+/// A body callback: context, length, end.
+pub(crate) type BodyHook = TypedFunc<(u32, u32, u32), u32>;
 
 /// A header callback. Its type tells whether it wants to know of the end of the stream, not
 /// the version that the module marks itself with.

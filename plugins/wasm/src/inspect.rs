@@ -87,12 +87,7 @@ fn parse(bytes: &[u8]) -> Result<Module<'_>, wasmparser::BinaryReaderError> {
             }
         } else if let Payload::ExportSection(exports) = payload {
             for export in exports {
-                let export = export?;
-                match export.kind {
-                    ExternalKind::Func => drop(module.exports.insert(export.name)),
-                    ExternalKind::Memory => module.has_memory_export |= export.name == "memory",
-                    _ => {}
-                }
+                module.export(export?);
             }
         }
     }
@@ -102,15 +97,23 @@ fn parse(bytes: &[u8]) -> Result<Module<'_>, wasmparser::BinaryReaderError> {
 impl<'a> Module<'a> {
     fn import(&mut self, import: wasmparser::Import<'a>) {
         let key = (import.module, import.name);
-        match import.ty {
-            TypeRef::Func(_) if is_offered(import.module, import.name) => {
-                self.imports.insert(key);
-            }
-            TypeRef::Memory(memory) => {
-                self.memories.push(memory);
-                self.unknown_imports.insert(key);
-            }
-            _ => drop(self.unknown_imports.insert(key)),
+        if let TypeRef::Func(_) = import.ty
+            && is_offered(import.module, import.name)
+        {
+            self.imports.insert(key);
+            return;
+        }
+        if let TypeRef::Memory(memory) = import.ty {
+            self.memories.push(memory);
+        }
+        self.unknown_imports.insert(key);
+    }
+
+    fn export(&mut self, export: wasmparser::Export<'a>) {
+        if export.kind == ExternalKind::Func {
+            self.exports.insert(export.name);
+        } else if export.kind == ExternalKind::Memory {
+            self.has_memory_export |= export.name == "memory";
         }
     }
 }

@@ -2,7 +2,6 @@
 
 use std::{rc::Rc, sync::Arc};
 
-use abi_wasm::Status;
 use host_extension::{HostCalls, LogLevel, Side, Verdict, WorkerScope};
 use host_types::{PluginLimits, PluginName};
 use wasmtime::{Memory, TypedFunc};
@@ -29,8 +28,8 @@ pub(crate) struct VmData {
     pub(crate) allocate: Option<TypedFunc<u32, u32>>,
     /// The context that calls without one mean; a guest can change it.
     pub(crate) effective: u32,
-    /// The last host call, for the story of a fault.
-    pub(crate) last_call: LastCall,
+    /// The host calls of this callback, for the story of a fault.
+    pub(crate) last_calls: LastCalls,
     /// A buffer for values on their way to the guest.
     pub(crate) scratch: Vec<u8>,
     duty: Duty,
@@ -63,11 +62,30 @@ pub(crate) enum GuestStage {
     Allocating,
 }
 
+/// What a callback called last. A guest that gives up over a refusal logs why first, so the
+/// last refusal says more than the last call.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct LastCalls {
+    pub(crate) any: Option<MadeCall>,
+    pub(crate) refused: Option<MadeCall>,
+}
+
 /// A host call that was made.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct LastCall {
+pub(crate) struct MadeCall {
     pub(crate) name: &'static str,
     pub(crate) status: u32,
+}
+
+impl LastCalls {
+    /// Remembers a call; zero is "ok" in all interfaces.
+    pub(crate) fn note(&mut self, name: &'static str, status: u32) {
+        let call = MadeCall { name, status };
+        self.any = Some(call);
+        if status != 0 {
+            self.refused = Some(call);
+        }
+    }
 }
 
 impl VmData {
@@ -88,7 +106,7 @@ impl VmData {
             memory: None,
             allocate: None,
             effective: ROOT,
-            last_call: LastCall { name: "", status: Status::Ok.into() },
+            last_calls: LastCalls::default(),
             scratch: Vec::new(),
             duty: Duty { callback: "", context: ROOT, side: None },
             answer: None,
@@ -101,7 +119,7 @@ impl VmData {
         self.duty = duty;
         self.effective = duty.context;
         self.answer = None;
-        self.last_call.name = "";
+        self.last_calls = LastCalls::default();
         self.limiter.forget();
         if let Some(side) = duty.side
             && let Some(context) = self.contexts.get_mut(duty.context)

@@ -51,7 +51,7 @@ fn section(stream: &Stream, map: HeaderMapKind) -> &RefCell<Option<Headers>> {
         HeaderMapKind::RequestHeaders => &stream.request.headers,
         HeaderMapKind::RequestTrailers => &stream.request.trailers,
         HeaderMapKind::ResponseHeaders => &stream.response.headers,
-        _ => &stream.response.trailers,
+        HeaderMapKind::ResponseTrailers | _ => &stream.response.trailers,
     }
 }
 
@@ -258,10 +258,10 @@ pub(crate) fn load(
 /// The fault that a hook must have answered with.
 #[track_caller]
 pub(crate) fn fault(step: Step) -> PluginFault {
-    match step {
-        Step::Ready(Verdict::Failed(fault)) => fault,
-        other => panic!("expected a fault, got {other:?}"),
-    }
+    let Step::Ready(Verdict::Failed(fault)) = step else {
+        panic!("expected a fault, got {step:?}");
+    };
+    fault
 }
 
 /// What a pending step comes to now, if it does.

@@ -24,10 +24,7 @@ use super::Failure;
 
 /// The answer for one value.
 pub(super) fn of_value(error: CallError) -> Status {
-    match error {
-        CallError::NotFound | CallError::Denied => Status::NotFound,
-        other => of_any(other),
-    }
+    if error == CallError::Denied { Status::NotFound } else { of_any(error) }
 }
 
 /// The answer for a whole map or body: an error, or that it is empty.
@@ -51,6 +48,6 @@ fn of_any(error: CallError) -> Status {
         CallError::NotFound => Status::NotFound,
         CallError::BadArgument | CallError::WrongPhase => Status::BadArgument,
         CallError::Unsupported => Status::Unimplemented,
-        _ => Status::InternalFailure,
+        CallError::Denied | CallError::LimitReached | _ => Status::InternalFailure,
     }
 }

@@ -236,11 +236,13 @@ fn the_time_is_that_of_the_host() {
     assert_eq!(step, "Ready(Continue)");
 }
 
+/// A call, its arguments, and which of them are addresses.
+type Case = (&'static str, &'static [u32], &'static [usize]);
+
 /// Every pointer of every call that is served, each in turn outside of the memory.
 #[test]
 fn bad_pointers_are_refused_by_every_call_and_nothing_is_written() {
-    // The arguments of a call that is well, and which of them are addresses.
-    let calls: &[(&str, &[u32], &[usize])] = &[
+    let calls: &[Case] = &[
         ("proxy_log", &[2, 110, 5], &[1]),
         ("proxy_get_log_level", &[300], &[0]),
         ("proxy_get_current_time_nanoseconds", &[300], &[0]),
@@ -264,7 +266,6 @@ fn bad_pointers_are_refused_by_every_call_and_nothing_is_written() {
     for (name, good, addresses) in calls {
         assert!(run(&caller(name, good)).contains('A'), "{name} {good:?}");
         for address in *addresses {
-            // A length that the memory does not have: 100 bytes from the last 16 of 4 GiB.
             let mut bad = good.to_vec();
             bad[*address] = BAD;
             assert_eq!(run(&caller(name, &bad)), "G", "{name} {bad:?}");

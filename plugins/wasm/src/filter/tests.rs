@@ -8,12 +8,12 @@ const RESUME: &str = r#"
   (import "env" "proxy_set_effective_context" (func $effective (param i32) (result i32)))"#;
 
 #[track_caller]
-fn continues(step: Step) {
+fn continues(step: &Step) {
     assert!(matches!(step, Step::Ready(Verdict::Continue)), "{step:?}");
 }
 
 #[track_caller]
-fn holds(step: Step) {
+fn holds(step: &Step) {
     assert!(matches!(step, Step::Ready(Verdict::Hold)), "{step:?}");
 }
 
@@ -31,9 +31,9 @@ fn header_hooks_are_called_by_their_type_and_not_by_the_version() {
         (call $say (i32.add (i32.const 48) (local.get 1))) i32.const 0)"#;
     let rig = Rig::new(&guest(LOG, &format!("{SAY} {three} {two}")));
     let (mut filter, stream) = rig.filter();
-    continues(filter.on_request_headers(&stream, true));
+    continues(&filter.on_request_headers(&stream, true));
     open_response(&stream);
-    continues(filter.on_response_headers(&stream, true));
+    continues(&filter.on_response_headers(&stream, true));
     assert_eq!(rig.host.said(), "611", "6 request fields, the end, 1 response field");
 }
 
@@ -61,7 +61,7 @@ fn paused_headers_go_on_when_another_callback_resumes_that_context() {
     let mut resumes = factory.create(&second).expect("a filter");
     let mut step = waits.on_request_headers(&first, true);
     assert!(poll(&mut step).is_none());
-    continues(resumes.on_request_headers(&second, true));
+    continues(&resumes.on_request_headers(&second, true));
     assert!(matches!(poll(&mut step), Some(Verdict::Continue)));
 }
 
@@ -89,9 +89,9 @@ fn a_guest_that_resumes_and_then_pauses_in_one_callback_goes_on() {
     for name in ["proxy_on_request_headers", "proxy_on_request_body"] {
         let rig = Rig::new(&guest(RESUME, &hook(name, body)));
         let (mut filter, stream) = rig.filter();
-        continues(filter.on_request_headers(&stream, false));
-        continues(filter.on_request_body(&stream, false));
-        continues(filter.on_request_body(&stream, true));
+        continues(&filter.on_request_headers(&stream, false));
+        continues(&filter.on_request_body(&stream, false));
+        continues(&filter.on_request_body(&stream, true));
     }
 }
 
@@ -103,7 +103,7 @@ fn a_paused_body_is_held_before_the_end_and_waits_at_the_end() {
     let rig = Rig::new(&guest(LOG, &rest));
     let (mut filter, stream) = rig.filter();
     stream.response.body.borrow_mut().push(&Bytes::from_static(b"123"));
-    holds(filter.on_response_body(&stream, false));
+    holds(&filter.on_response_body(&stream, false));
     stream.response.body.borrow_mut().push(&Bytes::from_static(b"45"));
     let mut step = filter.on_response_body(&stream, true);
     assert!(poll(&mut step).is_none());
@@ -117,7 +117,7 @@ fn trailers_pause_as_headers_do() {
     let rig = Rig::new(&guest("", rest));
     let (mut filter, stream) = rig.filter();
     assert!(poll(&mut filter.on_request_trailers(&stream)).is_none());
-    continues(filter.on_response_trailers(&stream));
+    continues(&filter.on_response_trailers(&stream));
 }
 
 #[test]
@@ -179,7 +179,7 @@ fn a_reply_with_a_status_that_ends_nothing_is_refused() {
     for status in [0, 100, 199, 600, 1000, 65_736] {
         let rig = replying(&reply(status));
         let (mut filter, stream) = rig.filter();
-        continues(filter.on_request_headers(&stream, true));
+        continues(&filter.on_request_headers(&stream, true));
         assert_eq!(rig.host.said(), "C", "{status}");
     }
 }
@@ -195,7 +195,7 @@ fn another_stream_is_answered_and_closed_through_the_host() {
     let (first, second) = (stream(), stream());
     let _first = factory.create(&first).expect("a filter");
     let mut filter = factory.create(&second).expect("a filter");
-    continues(filter.on_request_headers(&second, true));
+    continues(&filter.on_request_headers(&second, true));
     assert_eq!(*rig.host.replies.borrow(), [429]);
     assert_eq!(*rig.host.resets.borrow(), 1);
 }
@@ -239,9 +239,9 @@ fn hooks_that_a_guest_does_not_have_let_everything_pass() {
     let rig = Rig::new(&guest("", ""));
     assert_eq!(rig.factory().phases(), Phases::NONE);
     let (mut filter, stream): (Box<dyn StreamFilter>, std::rc::Rc<Stream>) = rig.filter();
-    continues(filter.on_request_headers(&stream, false));
-    continues(filter.on_request_body(&stream, true));
-    continues(filter.on_response_headers(&stream, false));
-    continues(filter.on_response_body(&stream, true));
+    continues(&filter.on_request_headers(&stream, false));
+    continues(&filter.on_request_body(&stream, true));
+    continues(&filter.on_response_headers(&stream, false));
+    continues(&filter.on_response_body(&stream, true));
     filter.on_complete(&stream);
 }

@@ -126,6 +126,14 @@ fn a_trap_tells_where_it_happened_and_what_was_called_last() {
     let bytes = hook(LOG, &rest, body);
     fails(&bytes, &small(), FaultKind::Trapped, "at inner < hook");
     fails(&bytes, &small(), FaultKind::Trapped, "its last host call was proxy_log = 0");
+    let refused = "(drop (call $log (i32.const 9) (i32.const 0) (i32.const 0)))";
+    let bytes = hook(LOG, &rest, &format!("{refused} {body}"));
+    fails(
+        &bytes,
+        &small(),
+        FaultKind::Trapped,
+        "was proxy_log = 0, the last refused one proxy_log = 2",
+    );
     let outside = "(drop (i32.load (i32.const -4)))";
     fails(&hook("", "", outside), &small(), FaultKind::Trapped, "out of bounds");
 }
