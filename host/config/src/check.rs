@@ -1,15 +1,15 @@
 //! The tree against the schema: every violation at once, in our own words.
 //!
 //! Knows the part of JSON Schema that the model's schema uses (a test holds the two together).
-//! What is refused is taken out of the tree, so that the rest can be checked further; the map
-//! that it is taken from is marked as damaged. Start reading at [`Checker::check`].
+//! What is refused is taken out of the tree, and something stands in for what must be there, so
+//! that the rest can be checked further; the map around it is marked as damaged. Start reading at [`Checker::check`].
 
 use serde_json::{Map, Value};
 
 use crate::{
     problem::{Path, Problem, Problems},
     suggest,
-    tree::{Entry, Node, Tree},
+    tree::{Entry, Node, Span, Tree},
 };
 
 /// Checks nodes against schemas that may refer to definitions.
@@ -45,7 +45,10 @@ impl<'a> Checker<'a> {
             return self.check_words(node, &words(schema), path, name);
         }
         match &mut node.tree {
-            Tree::Map(_) => self.check_map(node, schema, path, name),
+            Tree::Map(_) => {
+                self.check_map(node, schema, path, name);
+                true
+            }
             Tree::List(_) => self.check_list(node, schema, path, name),
             Tree::Number(_) | Tree::Text(_) => self.check_range(node, schema, path, name),
             Tree::Null | Tree::Bool(_) => true,
@@ -85,7 +88,10 @@ impl<'a> Checker<'a> {
             return self.check_words(node, &words, path, name);
         }
         match &mut node.tree {
-            Tree::Map(_) => self.check_map(node, first, path, name),
+            Tree::Map(_) => {
+                self.check_map(node, first, path, name);
+                true
+            }
             Tree::List(_) => self.check_list(node, first, path, name),
             Tree::Number(_) | Tree::Text(_) => self.check_range(node, first, path, name),
             Tree::Null | Tree::Bool(_) => true,
@@ -102,9 +108,9 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn check_map(&self, node: &mut Node, schema: Schema<'a>, path: &Path, name: &str) -> bool {
+    fn check_map(&self, node: &mut Node, schema: Schema<'a>, path: &Path, name: &str) {
         let place = node.head_span();
-        let Tree::Map(entries) = &mut node.tree else { return true };
+        let Tree::Map(entries) = &mut node.tree else { return };
         let properties = schema.get("properties").and_then(Value::as_object);
         let others = schema.get("additionalProperties");
         let before = entries.len();
@@ -122,25 +128,48 @@ impl<'a> Checker<'a> {
         });
         node.damaged |= entries.len() < before;
         let required = schema.get("required").and_then(Value::as_array);
-        let required = required.into_iter().flatten().filter_map(Value::as_str);
-        let mut usable = true;
-        for key in required {
-            let usable_value = node.entry(key).is_some();
-            usable &= usable_value;
+        for key in required.into_iter().flatten().filter_map(Value::as_str) {
+            let property = properties.and_then(|known| known.get(key));
+            let (None, Some(property)) = (node.entry(key), property) else { continue };
             // A misspelt key was told already, with the right one as advice.
             let misspelt = || {
-                let mut unknown = written.iter().filter(|word| {
-                    !properties.is_some_and(|known| known.contains_key(word.as_str()))
-                });
+                let known = |word: &str| properties.is_some_and(|known| known.contains_key(word));
+                let mut unknown = written.iter().filter(|word| !known(word.as_str()));
                 unknown.any(|word| suggest::nearest(word, std::iter::once(key)).is_some())
             };
-            if !usable_value && !written.iter().any(|word| word == key) && !misspelt() {
+            if !written.iter().any(|word| word == key) && !misspelt() {
                 let message = format!("{name} has no `{key}`");
                 let label = format!("`{key}` must be given here");
                 self.problems.add(Problem::new(message, place.clone(), label).at(path));
             }
+            let value = self.stand_in(property, &place, 0);
+            if let Tree::Map(entries) = &mut node.tree {
+                entries.push(Entry { key: key.to_owned(), key_span: place.clone(), value });
+            }
         }
-        usable
+    }
+
+    /// A value of a schema's type in the place of one that is missing, so that everything
+    /// beside it can be checked on. The file is not used.
+    fn stand_in(&self, schema: &'a Value, place: &Span, depth: usize) -> Node {
+        let schema = self.resolve(schema);
+        let branch = schema.and_then(branches).and_then(<[Value]>::first);
+        if let (Some(branch), true) = (branch, depth < STAND_IN_DEPTH_MAX) {
+            return self.stand_in(branch, place, depth + 1);
+        }
+        let word = schema.and_then(|schema| words(schema).first().copied());
+        let kind = schema.and_then(|schema| types(schema).next());
+        let number = schema.and_then(|schema| schema.get("minimum")?.as_u64()).unwrap_or_default();
+        let tree = match (word, kind) {
+            (Some(Value::String(word)), _) => Tree::Text(word.clone()),
+            (_, Some("string")) => Tree::Text(String::new()),
+            (_, Some("integer" | "number")) => Tree::Number(number.into()),
+            (_, Some("boolean")) => Tree::Bool(false),
+            (_, Some("array")) => Tree::List(Vec::new()),
+            (_, Some("object")) => Tree::Map(Vec::new()),
+            _ => Tree::Null,
+        };
+        Node { damaged: true, missing: true, ..Node::new(place.clone(), tree) }
     }
 
     fn unknown_key(
@@ -166,15 +195,15 @@ impl<'a> Checker<'a> {
         let Some(item_schema) = schema.get("items") else { return true };
         let Tree::List(items) = &mut node.tree else { return true };
         let item_name = format!("an entry of {name}");
+        let before = items.len();
         let mut place = 0;
         items.retain_mut(|item| {
             let path = path.item(place);
             place += 1;
             self.check(item, item_schema, &path, &item_name)
         });
-        // What is left stands in for the whole, but an empty list would look like a mistake
-        // that nobody made.
-        !items.is_empty() || count == 0
+        node.damaged |= items.len() < before;
+        true
     }
 
     fn check_words(&self, node: &Node, words: &[&Value], path: &Path, name: &str) -> bool {
@@ -303,6 +332,9 @@ fn either(mut words: Vec<String>) -> String {
     words.dedup();
     words.join(" or ")
 }
+
+/// Deepest shape within a shape; those of the model are flat.
+const STAND_IN_DEPTH_MAX: usize = 8;
 
 #[cfg(test)]
 mod tests;

@@ -51,7 +51,7 @@ impl<'a> Cursor<'a> {
     /// True where nothing in this map was refused before: only then may what is missing be
     /// called missing.
     pub(crate) fn is_whole(&self) -> bool {
-        self.node.is_some_and(|node| !node.damaged)
+        self.node.is_some_and(|node| !node.damaged && !node.missing)
     }
 
     pub(crate) fn span(&self) -> Span {
@@ -63,8 +63,11 @@ impl<'a> Cursor<'a> {
         Problem::new(message, self.span.clone(), label).at(&self.path)
     }
 
+    /// Tells a problem of this place, unless it only stands in for what is missing.
     pub(crate) fn add(&self, problem: Problem) {
-        self.problems.add(problem);
+        if !self.node.is_some_and(|node| node.missing) {
+            self.problems.add(problem);
+        }
     }
 
     /// Tells that this place is wrong. `None`, to be returned by who can make nothing of it.

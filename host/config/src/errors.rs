@@ -86,6 +86,7 @@ impl ConfigErrors {
             if handler.render_report(&mut report, error).is_err() {
                 report.push_str(&error.line());
             }
+            report.push('\n');
         }
         report.push_str(&self.summary());
         report

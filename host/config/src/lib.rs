@@ -25,6 +25,7 @@ use std::{
     fs::File,
     io::Read as _,
     path::{Path, PathBuf},
+    sync::LazyLock,
 };
 
 pub use errors::{ConfigError, ConfigErrors, Place};
@@ -109,12 +110,14 @@ pub fn parse(name: &str, text: &str, format: Format, base: &Path) -> Result<Load
     }
 }
 
+/// Made once: a proxy reads its configuration again and again.
+static SCHEMA: LazyLock<serde_json::Value> = LazyLock::new(schema);
+
 /// `None` where something was told to `problems`.
 fn read_and_plan(text: &str, format: Format, base: &Path, problems: &Problems) -> Option<Loaded> {
     let mut root = tree::read(text, format, problems)?;
     let names = plan::Names::of(&root);
-    let schema = schema();
-    if !(Checker { schema: &schema, problems }).check_root(&mut root) {
+    if !(Checker { schema: &SCHEMA, problems }).check_root(&mut root) {
         return None;
     }
     // What was refused is out of the tree by now; the rest is checked on for more errors.

@@ -1,9 +1,11 @@
 use std::time::Duration;
 
-use expect_test::{Expect, expect, expect_file};
-use host_extension::OnError;
-use host_pipeline::ListenerProtocol;
-use host_types::PluginLimits;
+use expect_test::expect_file;
+use host_extension::{OnError, Phases};
+use host_pipeline::{AcceptBalance, Forwarding, ListenerProtocol};
+use host_router::{HostRewrite, RouteAction};
+use host_types::{Address, PluginLimits};
+use host_upstream::{Balance, EndpointSource, UpstreamProtocol};
 
 use super::*;
 
@@ -33,6 +35,9 @@ policies:
     limits: { memory_mib: 16, cpu_ms_per_call: 10 }
 "#;
 
+/// Every key there is.
+const EVERYTHING: &str = include_str!("tests/everything.yaml");
+
 /// A directory with the plugin that the texts name.
 fn base() -> tempfile::TempDir {
     let base = tempfile::tempdir().unwrap();
@@ -41,31 +46,138 @@ fn base() -> tempfile::TempDir {
 }
 
 fn parse_here(text: &str, format: Format) -> Result<Loaded, ConfigErrors> {
-    let base = base();
-    parse("mortise", text, format, base.path())
-}
-
-fn accepted(text: &str, format: Format) -> Loaded {
-    let base = base();
-    parse("mortise", text, format, base.path()).unwrap_or_else(|errors| panic!("{errors}"))
+    parse("mortise", text, format, base().path())
 }
 
 #[test]
 fn the_first_configuration_becomes_a_plan() {
     let base = base();
-    let loaded = parse("mortise.yaml", FIRST, Format::Yaml, base.path()).unwrap();
-    let plan = loaded.plan;
+    let plan = parse("mortise.yaml", FIRST, Format::Yaml, base.path()).unwrap().plan;
     assert!((1..=256).contains(&plan.workers));
     assert_eq!(plan.drain_timeout, Duration::from_secs(30));
+    assert_eq!(plan.admin, AdminPlan { address: None });
+    assert_eq!(plan.log, LogPlan { level: "info".into(), format: LogFormat::Text });
+    assert_eq!(plan.access_log.target, AccessLogTarget::Stdout);
     let plugin = &plan.plugins[0];
     assert_eq!(plugin.source, base.path().join("./greet.wasm"));
     let limits = PluginLimits { memory_bytes_max: 16 << 20, ..PluginLimits::default() };
     assert_eq!(plugin.limits, limits);
-    let ListenerProtocol::Http(http) = &plan.listeners[0].protocol else { panic!() };
+    assert_eq!(plugin.phases, None);
+    let listener = &plan.listeners[0];
+    assert_eq!(listener.name.as_str(), "127.0.0.1:8080");
+    assert_eq!(listener.limits, host_types::Limits::default());
+    let ListenerProtocol::Http(http) = &listener.protocol else { panic!() };
     let filter = &http.stream_filters[0];
     assert_eq!(&*filter.config, br#"{"header":"x-greeting","value":"hello"}"#);
     assert_eq!(filter.on_error, OnError::Closed);
-    assert_eq!(http.route_filters.len(), http.router.routes().count());
+    assert_eq!(http.route_filters, [[]]);
+    let (_, route) = http.router.routes().next().unwrap();
+    let RouteAction::Forward(forward) = &route.action else { panic!() };
+    assert_eq!(forward.timeout, Some(Duration::from_secs(15)));
+    assert_eq!(plan.clusters[0].connect_timeout, Duration::from_secs(1));
+    assert_eq!(plan.clusters[0].pool, host_upstream::PoolLimits::default());
+}
+
+#[test]
+fn every_key_reaches_the_plan() {
+    let plan = parse_here(EVERYTHING, Format::Yaml).unwrap().plan;
+    assert_eq!(plan.workers, 3);
+    assert_eq!(plan.admin.address, Some("127.0.0.1:9901".parse().unwrap()));
+    assert!(
+        matches!(plan.access_log.target, AccessLogTarget::File(file) if file.ends_with("a.log"))
+    );
+    let [main, raw, auto] = &plan.listeners[..] else { panic!() };
+    assert_eq!((main.name.as_str(), main.balance), ("main", AcceptBalance::Exact));
+    assert_eq!(main.limits.header_timeout, Duration::from_millis(1));
+    let ListenerProtocol::Http(http) = &main.protocol else { panic!() };
+    assert_eq!(http.forwarding, Forwarding { trust_client: true, via: Some("edge".into()) });
+    assert_eq!(&*http.stream_filters[0].config, b"text as it stands");
+    assert_eq!(http.stream_filters[1].on_error, OnError::Reload);
+    let filters: Vec<_> = http.route_filters.iter().map(Vec::len).collect();
+    assert_eq!(filters, [0, 1, 0, 0, 0]);
+    let routes: Vec<_> = http.router.routes().map(|(_, route)| route).collect();
+    let RouteAction::Forward(forward) = &routes[1].action else { panic!() };
+    assert_eq!(forward.host_rewrite, HostRewrite::Endpoint);
+    assert_eq!(forward.timeout, None);
+    let shares: Vec<_> =
+        forward.clusters.iter().map(|(name, share)| (name.as_str(), share)).collect();
+    assert_eq!(shares, [("app", 9), ("names", 1)]);
+    assert!(matches!(&raw.protocol, ListenerProtocol::Tcp(tcp) if tcp.cluster.as_str() == "app"));
+    assert!(
+        matches!(&auto.protocol, ListenerProtocol::Auto(_, tcp) if tcp.cluster.as_str() == "app")
+    );
+    let [app, names] = &plan.clusters[..] else { panic!() };
+    assert_eq!((app.balance, app.protocol), (Balance::LeastRequest, UpstreamProtocol::Http2));
+    let EndpointSource::Static(endpoints) = &app.endpoints else { panic!() };
+    assert_eq!(endpoints.iter().map(|endpoint| endpoint.weight).collect::<Vec<_>>(), [1, 5]);
+    assert!(
+        matches!(&names.endpoints, EndpointSource::Dns(names) if names[0].host == "db.internal")
+    );
+    assert_eq!(plan.plugins[0].phases, Some(Phases::REQUEST_HEADERS | Phases::RESPONSE_BODY));
+}
+
+#[test]
+fn json_and_toml_give_the_same_plan_as_yaml() {
+    let base = base();
+    let loaded = parse("mortise", EVERYTHING, Format::Yaml, base.path()).unwrap();
+    let json = serde_json::to_string_pretty(&loaded.effective).unwrap();
+    let toml = toml::to_string(&loaded.effective).unwrap();
+    for (text, format) in [(json, Format::Json), (toml, Format::Toml)] {
+        let other = parse("mortise", &text, format, base.path()).unwrap();
+        assert_eq!(format!("{:?}", other.plan), format!("{:?}", loaded.plan), "{format:?}");
+        assert_eq!(other.effective, loaded.effective);
+    }
+}
+
+#[test]
+fn what_is_in_force_says_every_default() {
+    let effective = parse_here(FIRST, Format::Yaml).unwrap().effective;
+    assert!(effective["workers"].is_u64());
+    assert_eq!(effective["listeners"][0]["name"], "127.0.0.1:8080");
+    assert_eq!(effective["listeners"][0]["limits"]["idle_timeout_ms"], 60_000);
+    assert_eq!(effective["listeners"][0]["routes"][0]["timeout_ms"], 15_000);
+    assert_eq!(effective["policies"][0]["limits"]["cpu_ms_start"], 1000);
+    assert_eq!(effective["access_log"], "stdout");
+}
+
+#[test]
+fn the_defaults_are_those_of_the_rooms() {
+    let text = FIRST.replace(", cpu_ms_per_call: 10", "").replace("memory_mib: 16", "");
+    let plan = parse_here(&text, Format::Yaml).unwrap().plan;
+    assert_eq!(plan.plugins[0].limits, PluginLimits::default());
+    assert_eq!(plan.listeners[0].limits, host_types::Limits::default());
+}
+
+#[test]
+fn a_file_is_read_by_its_ending() {
+    let base = base();
+    for ending in ["yaml", "YML"] {
+        let file = base.path().join(format!("mortise.{ending}"));
+        std::fs::write(&file, format!("\u{feff}{FIRST}")).unwrap();
+        let plan = load(&file).unwrap().plan;
+        let address: Address = "127.0.0.1:8080".parse().unwrap();
+        assert_eq!(plan.listeners[0].address, address);
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_an_error_without_a_place() {
+    let base = base();
+    let refused = |name: &str| {
+        let errors = load(&base.path().join(name)).unwrap_err();
+        let errors: Vec<_> =
+            errors.iter().map(|error| (error.to_string(), error.place())).collect();
+        assert_eq!(errors.len(), 1);
+        assert_eq!(errors[0].1, None);
+        errors[0].0.clone()
+    };
+    assert!(refused("missing.yaml").starts_with("cannot read the file: "));
+    let ending = "the name of the file must end in .yaml, .yml, .json or .toml";
+    assert_eq!(refused("mortise.ini"), ending);
+    std::fs::write(base.path().join("bytes.yaml"), b"a: \xff").unwrap();
+    assert_eq!(refused("bytes.yaml"), "the file is not UTF-8 text from byte 3 on");
+    std::fs::write(base.path().join("big.yaml"), vec![b' '; FILE_BYTES_MAX + 1]).unwrap();
+    assert_eq!(refused("big.yaml"), "the file is larger than 4194304 bytes");
 }
 
 #[test]

@@ -24,6 +24,9 @@ pub(crate) struct Node {
     pub(crate) tree: Tree,
     /// Something in it was refused already, so what is missing may not be missed.
     pub(crate) damaged: bool,
+    /// It stands in for what must be there and is not, or was refused: whatever is wrong with
+    /// it was told already.
+    pub(crate) missing: bool,
 }
 
 /// A value.
@@ -62,7 +65,7 @@ pub(crate) fn read(text: &str, format: Format, problems: &Problems) -> Option<No
 
 impl Node {
     pub(crate) fn new(span: Span, tree: Tree) -> Self {
-        Self { span, tree, damaged: false }
+        Self { span, tree, damaged: false, missing: false }
     }
 
     /// The entry of a key, if this is a map that has it.
@@ -97,6 +100,10 @@ impl Node {
         match &self.tree {
             Tree::Null => "nothing",
             Tree::Bool(_) => "true or false",
+            Tree::Number(number) if number.as_f64().is_some_and(|value| value.abs() > 1e18) => {
+                "a number so large"
+            }
+            Tree::Number(number) if number.is_f64() => "a fraction",
             Tree::Number(_) => "a number",
             Tree::Text(_) => "text",
             Tree::List(_) => "a list",
@@ -142,7 +149,7 @@ impl MapBuilder {
     }
 
     fn build(self, span: Span) -> Node {
-        Node { span, tree: Tree::Map(self.entries), damaged: self.damaged }
+        Node { damaged: self.damaged, ..Node::new(span, Tree::Map(self.entries)) }
     }
 }
 

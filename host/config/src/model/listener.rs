@@ -101,8 +101,8 @@ pub(crate) struct LimitsConfig {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct ForwardingConfig {
-    /// Keep the `x-forwarded-*` and `x-request-id` fields that the client sent. Only behind a
-    /// proxy that sets them: anybody can write them.
+    /// Keep the `x-forwarded-for` and `x-forwarded-proto` that the client sent, and add to the
+    /// former. Only behind a proxy that sets them: anybody can write them.
     pub(crate) trust_client: bool,
     /// Add a `via` field with this name to requests and responses. Default: none is added.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -147,7 +147,7 @@ impl Default for LimitsConfig {
             held_body_bytes_max: 1_048_576,
             header_timeout_ms: 10_000,
             idle_timeout_ms: 60_000,
-            stall_timeout_ms: 30_000,
+            stall_timeout_ms: 60_000,
         }
     }
 }

@@ -143,6 +143,7 @@ impl<'a> Reader<'a> {
 
     fn scalar(&self, text: &str, style: ScalarStyle, span: Span) -> Node {
         if style != ScalarStyle::Plain {
+            let span = self.quoted_span(style, span);
             return Node::new(span, Tree::Text(text.to_owned()));
         }
         let tree = plain(text).unwrap_or_else(|| {
@@ -151,6 +152,20 @@ impl<'a> Reader<'a> {
             Tree::Null
         });
         Node::new(span, tree)
+    }
+
+    /// The parser takes what follows a closing quote into the span.
+    fn quoted_span(&self, style: ScalarStyle, span: Span) -> Span {
+        let quote = match style {
+            ScalarStyle::SingleQuoted => '\'',
+            ScalarStyle::DoubleQuoted => '"',
+            ScalarStyle::Plain | ScalarStyle::Literal | ScalarStyle::Folded => return span,
+        };
+        let text = self.text.get(span.clone()).unwrap_or_default();
+        let before_comment = text.split_once(" #").map_or(text, |(before, _)| before);
+        let closes = before_comment.trim_end().ends_with(quote);
+        let end = if closes { before_comment.trim_end().len() } else { text.trim_end().len() };
+        span.start..span.start + end
     }
 
     fn count(&mut self, nodes: usize, span: &Span) -> Result<(), Problem> {
@@ -168,11 +183,13 @@ impl<'a> Reader<'a> {
         let at = self.places.byte(error.marker().index());
         let message = format!("the file is no YAML: {}", error.info());
         let problem = Problem::new(message, at..at, "here");
-        let line = self.text.get(..at).unwrap_or_default().rsplit('\n').next().unwrap_or_default();
-        let rest = self.text.get(at..).unwrap_or_default();
-        if error.info().contains("anchor") || error.info().contains("alias") {
+        let tab = |line: &str| line.trim_start_matches(' ').starts_with('\t');
+        if error.info().contains("recursion limit") {
+            let message = format!("the nesting is deeper than {DEPTH_MAX}");
+            Problem::new(message, at..at, "too deep")
+        } else if error.info().contains("anchor") || error.info().contains("alias") {
             problem.help("text that begins with `*` or `&` must stand in quotes: \"*.example.com\"")
-        } else if line.contains('\t') || rest.starts_with('\t') {
+        } else if self.text.get(..at).unwrap_or_default().lines().any(tab) {
             problem.help("YAML is indented by spaces, never by tabs")
         } else {
             problem
