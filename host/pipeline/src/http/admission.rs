@@ -79,7 +79,7 @@ fn origin_form(uri: &Uri) -> Option<PathAndQuery> {
     let path = match uri.path_and_query() {
         Some(path) if path.as_str().starts_with('?') => {
             // `http://host?query` has the empty path, which is `/` (RFC 9110 section 4.2.3).
-            PathAndQuery::try_from(format!("/{path}")).ok()?
+            PathAndQuery::try_from(format!("/{}", path.as_str())).ok()?
         }
         Some(path) => path.clone(),
         None if uri.authority().is_some() && uri.scheme().is_some() => {
