@@ -247,3 +247,6 @@ fn dispatch(filter: &mut dyn StreamFilter, side: Side, hook: Hook, stream: &Rc<S
         (Side::Response, Hook::Trailers) => filter.on_response_trailers(stream),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -41,6 +41,7 @@ pub(crate) struct Direction {
     out: VecDeque<Event>,
     /// The end of the message has been put in.
     ended: bool,
+    /// Something behind the head has been put in.
     body_seen: bool,
 }
 
@@ -112,13 +113,18 @@ impl Direction {
         self.out.pop_front()
     }
 
-    /// Bytes of body that passed all filters and were not popped yet.
-    pub(crate) fn ready_bytes(&self) -> u64 {
-        let size = |event: &Event| match event {
-            Event::Data(bytes) => bytes.len() as u64,
-            Event::Trailers(_) => 0,
-        };
-        self.out.iter().map(size).sum()
+    /// True once any of the body or the trailers was put in.
+    pub(crate) fn body_seen(&self) -> bool {
+        self.body_seen
+    }
+
+    /// Bytes of body that passed all filters and were not popped yet; `None` where trailers
+    /// follow them, which no announced length leaves room for in HTTP/1.
+    pub(crate) fn ready_bytes(&self) -> Option<u64> {
+        self.out.iter().try_fold(0, |sum, event| match event {
+            Event::Data(bytes) => Some(sum + bytes.len() as u64),
+            Event::Trailers(map) => map.is_empty().then_some(sum),
+        })
     }
 
     /// Shows the head to the filters that have not seen it. [`Passed::Held`] asks for body:
@@ -151,17 +157,23 @@ impl Direction {
         self.head_at >= self.chain.len()
     }
 
-    /// Sends what already passed through the filters that were added since.
+    /// Sends what already passed through the filters that were added since, before anything
+    /// else is put in.
     ///
     /// # Errors
     /// The stream does not go on.
     pub(crate) async fn replay(&mut self, from: usize) -> Result<(), Interrupt> {
-        let passed = std::mem::take(&mut self.out);
+        let mut passed = std::mem::take(&mut self.out);
+        let ended = self.ended && self.body_seen;
+        let end_is_told = matches!(passed.back(), Some(Event::Trailers(_)));
+        if ended && passed.is_empty() {
+            passed.push_back(Event::Data(Bytes::new()));
+        }
         let last = passed.len();
-        let ended = self.ended;
         for (index, event) in passed.into_iter().enumerate() {
+            let end = ended && !end_is_told && index + 1 == last;
             match event {
-                Event::Data(bytes) => self.data_from(from, bytes, ended && index + 1 == last).await?,
+                Event::Data(bytes) => self.data_from(from, bytes, end).await?,
                 Event::Trailers(map) => self.trailers_from(from, map).await?,
             }
         }
@@ -188,10 +200,18 @@ impl Direction {
         self.trailers_from(0, map).await
     }
 
-    async fn data_from(&mut self, from: usize, mut bytes: Bytes, end: bool) -> Result<(), Interrupt> {
+    async fn data_from(
+        &mut self,
+        from: usize,
+        mut bytes: Bytes,
+        end: bool,
+    ) -> Result<(), Interrupt> {
         for at in from..self.chain.len() {
             let place = self.place(at);
             if self.chain.wants_at(place, self.phase(Hook::Body { end })) {
+                if bytes.is_empty() && !end {
+                    return Ok(()); // nothing is new for it
+                }
                 bytes = match self.show_body(at, place, bytes, end).await? {
                     Some(bytes) => bytes,
                     None => return Ok(()),
@@ -199,13 +219,15 @@ impl Direction {
             } else {
                 bytes = self.unhold(at, bytes);
             }
-            self.release_head(at, end).await?;
+            self.release_head(at).await?;
+            if end && let Some(map) = self.added_trailers() {
+                // For the filters behind, the trailers are the end.
+                Box::pin(self.data_from(at + 1, bytes, false)).await?;
+                return self.trailers_from(at + 1, map).await;
+            }
         }
         if !bytes.is_empty() {
             self.out.push_back(Event::Data(bytes));
-        }
-        if end {
-            self.push_added_trailers();
         }
         Ok(())
     }
@@ -267,13 +289,11 @@ impl Direction {
     }
 
     /// The filter at `at` let the body pass, and so the head that it held.
-    async fn release_head(&mut self, at: usize, end: bool) -> Result<(), Interrupt> {
+    async fn release_head(&mut self, at: usize) -> Result<(), Interrupt> {
         if self.head_held && self.head_at == at {
             self.head_held = false;
             self.head_at += 1;
-            let ended = self.ended;
             Box::pin(self.headers(false)).await?;
-            debug_assert!(self.ended == ended || end, "showing a head never ends a message");
         }
         Ok(())
     }
@@ -285,12 +305,10 @@ impl Direction {
                 let message = self.stream.message(self.side);
                 message.trailers.replace(Some(Headers::trailers(map)));
                 self.call(place, Hook::Trailers).await?;
-                let message = self.stream.message(self.side);
-                let trailers = message.trailers.borrow_mut().as_mut().map(Headers::take_map);
-                map = trailers.unwrap_or_default();
+                map = self.take_trailers();
             }
             let held = self.unhold(at, Bytes::new());
-            self.release_head(at, true).await?;
+            self.release_head(at).await?;
             if !held.is_empty() {
                 Box::pin(self.data_from(at + 1, held, false)).await?;
             }
@@ -299,13 +317,14 @@ impl Direction {
         Ok(())
     }
 
-    /// A filter may have added trailers at the end of a message that had none.
-    fn push_added_trailers(&mut self) {
-        let mut trailers = self.stream.message(self.side).trailers.borrow_mut();
-        let map = trailers.as_mut().map(Headers::take_map).unwrap_or_default();
-        if !map.is_empty() {
-            self.out.push_back(Event::Trailers(map));
-        }
+    /// The trailers that a filter added at the end of a message that had none.
+    fn added_trailers(&self) -> Option<HeaderMap> {
+        Some(self.take_trailers()).filter(|map| !map.is_empty())
+    }
+
+    fn take_trailers(&self) -> HeaderMap {
+        let trailers = self.stream.message(self.side).trailers.take();
+        trailers.map(|mut trailers| trailers.take_map()).unwrap_or_default()
     }
 
     async fn call(&self, place: usize, hook: Hook) -> Result<Passed, Interrupt> {

@@ -18,7 +18,7 @@ use host_upstream::BodyError;
 use http::{HeaderValue, StatusCode, header::USER_AGENT};
 use http_body::Frame;
 
-use crate::{chain::Chain, listener::ListenerState, watch::Watch};
+use crate::{chain::Chain, listener::ListenerState, source::note, watch::Watch};
 
 /// Ends a stream exactly once: tells the filters, counts, and writes the access log.
 #[derive(Default)]
@@ -142,6 +142,15 @@ impl StreamEnd {
                 ending.sent_bytes += frame.data_ref().map_or(0, Bytes::len) as u64;
             }
             Some(Err(_)) => ending.broken = true,
+        }
+    }
+
+    /// Notes what broke the response off, where somebody posted it.
+    pub(crate) fn note_interrupt(&self) {
+        if let Some(ending) = &self.0
+            && let Some(interrupt) = ending.stream.take_interrupt()
+        {
+            note(&ending.stream, &interrupt);
         }
     }
 }

@@ -24,6 +24,8 @@ mod reply;
 mod source;
 mod stop;
 mod stream;
+#[cfg(test)]
+mod testing;
 mod upgrade;
 mod watch;
 mod worker;

@@ -67,11 +67,8 @@ fn finish_head(exchange: &mut Exchange, filtered: Filtered) -> Response<ReplyBod
     forward::remove_hop_by_hop(&mut map);
     let pass_by = filtered.can_pass_by();
     let bodyless = exchange.end.is_bodyless(status);
-    if !pass_by && !bodyless {
-        map.remove(CONTENT_LENGTH);
-        if let Some(length) = filtered.length() {
-            map.insert(CONTENT_LENGTH, HeaderValue::from(length));
-        }
+    if !bodyless {
+        filtered.announce_length(&mut map);
     }
     if exchange.upgrade.is_some() || exchange.end.closes_connection() {
         // What follows an upgrade that was refused was never looked at.
@@ -79,12 +76,14 @@ fn finish_head(exchange: &mut Exchange, filtered: Filtered) -> Response<ReplyBod
     }
     exchange.stream.facts.borrow_mut().status = Some(status.as_u16());
     exchange.end.head_sent(if bodyless { Some(0) } else { content_length(&map) });
-    let inner = if pass_by || bodyless {
+    let inner = if bodyless {
+        Inner::Empty // a filter may have made it so: what the upstream sends goes nowhere
+    } else if pass_by {
         filtered.into_source().map_or(Inner::Empty, Inner::Source)
     } else {
         Inner::Filtered(filtered.into_frames())
     };
-    let mut response = Response::new(ReplyBody { inner, end: exchange.end.take() });
+    let mut response = Response::new(ReplyBody::new(inner, exchange.end.take()));
     *response.status_mut() = status;
     *response.headers_mut() = map;
     response
@@ -130,7 +129,11 @@ fn note_local(stream: &Stream, reason: ReplyReason, reply: &LocalReply) {
     }
 }
 
-fn local_parts(exchange: &Exchange, reply: LocalReply) -> (Headers, Source) {
+fn local_parts(exchange: &Exchange, mut reply: LocalReply) -> (Headers, Source) {
+    if reply.status.is_informational() {
+        // A plugin's mistake: a client would wait for another head, or change the protocol.
+        reply.status = StatusCode::INTERNAL_SERVER_ERROR;
+    }
     let mut map = reply.headers;
     forward::remove_hop_by_hop(&mut map);
     map.remove(CONTENT_LENGTH);
@@ -156,6 +159,14 @@ enum Inner {
 }
 
 impl ReplyBody {
+    fn new(inner: Inner, end: StreamEnd) -> Self {
+        let mut body = Self { inner, end };
+        if http_body::Body::is_end_stream(&body) {
+            body.end.sent(None); // nobody asks for a piece of it
+        }
+        body
+    }
+
     /// No body, and no stream behind it: the stream's end is elsewhere.
     pub(crate) fn none() -> Self {
         Self { inner: Inner::Empty, end: StreamEnd::default() }
@@ -175,10 +186,16 @@ impl http_body::Body for ReplyBody {
             Inner::Source(source) => source.poll_frame(context),
             Inner::Filtered(frames) => frames.as_mut().poll_next(context),
         };
-        if let Poll::Ready(frame) = &polled {
-            self.end.sent(frame.as_ref());
+        let Poll::Ready(frame) = polled else { return Poll::Pending };
+        self.end.sent(frame.as_ref());
+        match &frame {
+            // A body that went past the filters: who ended the stream was not noted yet.
+            Some(Err(_)) if matches!(self.inner, Inner::Source(_)) => self.end.note_interrupt(),
+            // Whoever sends knows that this was the last piece, and asks for no more.
+            Some(Ok(_)) if self.is_end_stream() => self.end.sent(None),
+            _ => {}
         }
-        polled
+        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {

@@ -13,7 +13,7 @@ use futures_util::{Stream as FrameStream, stream};
 use host_extension::{Interrupt, Side, Stream};
 use host_types::ReplyReason;
 use host_upstream::{Body, BodyError, Lease};
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue, header::CONTENT_LENGTH};
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 
@@ -88,8 +88,10 @@ impl Source {
                 return match self.side {
                     // The stream's own task waits for interrupts until the head is sent.
                     Side::Request => Poll::Pending,
+                    // Whoever reads this body takes the interrupt: before the head is sent it
+                    // becomes the reply, after that it is noted.
                     Side::Response => self.stream.poll_interrupted(context).map(|interrupt| {
-                        note(&self.stream, &interrupt);
+                        self.stream.interrupt(interrupt);
                         Some(Err(BodyError::Stopped("the stream was ended")))
                     }),
                 };
@@ -152,10 +154,7 @@ impl Source {
 impl FrameStream for Source {
     type Item = FrameResult;
 
-    fn poll_next(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<FrameResult>> {
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<FrameResult>> {
         self.poll_frame(context)
     }
 }
@@ -201,11 +200,6 @@ impl Filtered {
         Self { direction, source }
     }
 
-    /// The direction, to show it the head.
-    pub(crate) fn direction(&mut self) -> &mut Direction {
-        &mut self.direction
-    }
-
     /// Shows the head to the filters, and as much of the body as those that hold it ask for.
     ///
     /// # Errors
@@ -213,6 +207,22 @@ impl Filtered {
     pub(crate) async fn pass_head(&mut self) -> Result<(), Interrupt> {
         let end = self.is_empty();
         self.direction.headers(end).await?;
+        self.finish_head().await
+    }
+
+    /// As [`Filtered::pass_head`] for the filters that were added at `from`, which are shown
+    /// first what those before them let pass already.
+    ///
+    /// # Errors
+    /// The stream does not go on.
+    pub(crate) async fn pass_added(&mut self, from: usize) -> Result<(), Interrupt> {
+        let end = self.is_empty();
+        self.direction.headers(end).await?;
+        self.direction.replay(from).await?;
+        self.finish_head().await
+    }
+
+    async fn finish_head(&mut self) -> Result<(), Interrupt> {
         while !self.direction.head_passed() {
             self.take_in().await?;
         }
@@ -221,7 +231,7 @@ impl Filtered {
 
     /// True where the message has no body at all.
     pub(crate) fn is_empty(&self) -> bool {
-        self.source.as_ref().is_none_or(Source::is_end_stream)
+        !self.direction.body_seen() && self.source.as_ref().is_none_or(Source::is_end_stream)
     }
 
     /// True where the body can go past the filters.
@@ -234,16 +244,34 @@ impl Filtered {
         self.source.take()
     }
 
-    /// The whole length, where all of the message has passed the filters already.
+    /// The whole length, where it is known: that of a body that goes past the filters, or
+    /// that of a message that has passed them already and has no trailers.
     pub(crate) fn length(&self) -> Option<u64> {
-        self.direction.has_ended().then(|| self.direction.ready_bytes())
+        if self.can_pass_by() {
+            return self.source.as_ref().map_or(Some(0), |source| source.size_hint().exact());
+        }
+        if self.direction.has_ended() { self.direction.ready_bytes() } else { None }
+    }
+
+    /// Makes `content-length` say what is sent, whatever a filter wrote: framing belongs to
+    /// the pipeline. A body that goes past the filters is announced only where it was.
+    pub(crate) fn announce_length(&self, map: &mut HeaderMap) {
+        let announced = map.remove(CONTENT_LENGTH).is_some();
+        if let Some(length) = self.length()
+            && (announced || !self.can_pass_by())
+        {
+            map.insert(CONTENT_LENGTH, HeaderValue::from(length));
+        }
     }
 
     /// The body behind the filters.
     pub(crate) fn into_frames(self) -> Pin<Box<dyn FrameStream<Item = FrameResult>>> {
-        Box::pin(stream::unfold(self, |mut filtered| async move {
+        // Nothing is asked of the filters any more once one of them ended the stream.
+        Box::pin(stream::unfold(Some(self), |filtered| async move {
+            let mut filtered = filtered?;
             let frame = filtered.next().await?;
-            Some((frame, filtered))
+            let rest = frame.is_ok().then_some(filtered);
+            Some((frame, rest))
         }))
     }
 
@@ -253,8 +281,13 @@ impl Filtered {
             if let Some(event) = self.direction.pop() {
                 return Some(Ok(match event {
                     Event::Data(bytes) => Frame::data(bytes),
-                    Event::Trailers(map) if map.is_empty() => continue,
-                    Event::Trailers(map) => Frame::trailers(map),
+                    Event::Trailers(mut map) => {
+                        drop_forbidden_trailers(&mut map); // a filter may have written some
+                        if map.is_empty() {
+                            continue;
+                        }
+                        Frame::trailers(map)
+                    }
                 }));
             }
             if self.direction.has_ended() {

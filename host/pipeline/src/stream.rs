@@ -58,7 +58,7 @@ pub(crate) async fn run_stream(
         Ok(response) => Ok(response),
         Err(Interrupt::Reply(reason, reply)) => reply::local(exchange, reason, *reply).await,
         Err(Interrupt::Reset(reason)) => {
-            exchange.stream.note_reason(reason);
+            exchange.stream.end_because(reason);
             Err(StreamReset)
         }
     }
@@ -74,11 +74,14 @@ async fn forward_and_respond(
     let head = take_request_head(exchange, &target);
     let request = upstream_request(exchange, request, head, &target);
     let response = send(exchange, &target, request).await?;
+    let response = if response.message.status() == StatusCode::SWITCHING_PROTOCOLS {
+        upgrade::switch(exchange, response)?
+    } else {
+        respond(exchange, response).await?
+    };
+    // Only now: until its head is on its way out, the stream may still end for another reason.
     exchange.stream.note_reason(ReplyReason::Upstream);
-    if response.message.status() == StatusCode::SWITCHING_PROTOCOLS {
-        return upgrade::switch(exchange, response);
-    }
-    respond(exchange, response).await
+    Ok(response)
 }
 
 /// The request's direction, with its body.
@@ -116,8 +119,7 @@ async fn route(exchange: &Exchange, request: &mut Filtered) -> Result<Target, In
     {
         let added_at = exchange.chain.len();
         exchange.chain.extend(entries);
-        request.pass_head().await?;
-        request.direction().replay(added_at).await?;
+        request.pass_added(added_at).await?;
     }
     rewrite(exchange, path, &host);
     let cluster = find_cluster(exchange, &cluster)?;
@@ -214,14 +216,13 @@ fn upstream_request(
         map.remove(CONTENT_LENGTH);
         keep_empty_length(&headers, &mut map);
         Body::Empty
-    } else if side.can_pass_by() {
-        side.into_source().map_or(Body::Empty, Source::into_body)
     } else {
-        map.remove(CONTENT_LENGTH);
-        if let Some(length) = side.length() {
-            map.insert(CONTENT_LENGTH, HeaderValue::from(length));
+        side.announce_length(&mut map);
+        if side.can_pass_by() {
+            side.into_source().map_or(Body::Empty, Source::into_body)
+        } else {
+            Body::Stream(side.into_frames())
         }
-        Body::Stream(side.into_frames())
     };
     let mut request = Request::new(body);
     if let Some(head) = headers.as_request() {

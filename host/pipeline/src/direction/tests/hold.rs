@@ -1,0 +1,189 @@
+use host_extension::Phases;
+use host_types::Headers;
+
+use super::*;
+
+/// Holds what comes until the end.
+fn holding_body(log: &Log, name: &'static str) -> Fake {
+    Fake::new(log, name).answering(only("body", || Verdict::Hold.into()))
+}
+
+/// Holds the head until some body came.
+fn holding_head(log: &Log, name: &'static str) -> Fake {
+    Fake::new(log, name).answering(only("head", || Verdict::Hold.into()))
+}
+
+#[tokio::test]
+async fn a_head_is_held_until_the_body_came() {
+    let log = Log::default();
+    let mut bench = bench(Side::Request, &[holding_head(&log, "a"), Fake::new(&log, "b")]);
+    assert_eq!(bench.direction.headers(false).await.unwrap(), Passed::Held);
+    assert!(!bench.direction.head_passed());
+    assert_eq!(seen(&log), ["a>head"]);
+    bench.direction.data(bytes("x"), false).await.unwrap();
+    assert!(bench.direction.head_passed());
+    assert_eq!(seen(&log), ["a>body(x)", "b>head", "b>body(x)"]);
+}
+
+#[tokio::test]
+async fn a_head_is_held_by_two_filters_one_after_the_other() {
+    let log = Log::default();
+    let both = |name| {
+        Fake::new(&log, name).answering(|_, hook, stream| {
+            let body = stream.request.body.borrow();
+            let wants_more = match hook {
+                Hook::Headers { .. } => true,
+                Hook::Body { .. } => body.len() < 4,
+                Hook::Trailers => false,
+            };
+            if wants_more { Verdict::Hold.into() } else { Step::CONTINUE }
+        })
+    };
+    let mut bench = bench(Side::Request, &[both("a"), both("b"), Fake::new(&log, "c")]);
+    assert_eq!(bench.direction.headers(false).await.unwrap(), Passed::Held);
+    bench.direction.data(bytes("ab"), false).await.unwrap();
+    assert_eq!(seen(&log), ["a>head", "a>body(ab)"]);
+    bench.direction.data(bytes("cd"), false).await.unwrap();
+    let released = ["a>body(abcd)", "b>head", "b>body(abcd)", "c>head", "c>body(abcd)"];
+    assert_eq!(seen(&log), released);
+    assert!(bench.direction.head_passed());
+    bench.direction.data(bytes("e"), false).await.unwrap();
+    bench.direction.trailers(fields(&[("t", "1")])).await.unwrap();
+    assert_eq!(bench.out(), ("abcde".to_owned(), Some(fields(&[("t", "1")]))));
+    let tail = ["a>trailers", "b>body(e)", "b>trailers", "c>body(e)", "c>trailers"];
+    let log = seen(&log);
+    assert_eq!(log.iter().filter(|call| tail.contains(&call.as_str())).count(), 5, "{log:?}");
+}
+
+#[tokio::test]
+async fn a_held_body_grows_and_goes_on_as_one() {
+    let log = Log::default();
+    let mut bench = bench(Side::Response, &[Fake::new(&log, "b"), holding_body(&log, "a")]);
+    bench.direction.headers(false).await.unwrap();
+    for piece in ["he", "ll"] {
+        bench.direction.data(bytes(piece), false).await.unwrap();
+        assert!(bench.direction.pop().is_none());
+    }
+    // At the end a hold is as good as a continue.
+    bench.direction.data(bytes("o"), true).await.unwrap();
+    let expect =
+        ["a<head", "b<head", "a<body(he)", "a<body(hell)", "a<body(hello).", "b<body(hello)."];
+    assert_eq!(seen(&log), expect);
+    assert_eq!(bench.direction.ready_bytes(), Some(5));
+    assert_eq!(bench.out(), ("hello".to_owned(), None));
+}
+
+#[tokio::test]
+async fn trailers_let_go_what_is_held() {
+    let log = Log::default();
+    let fakes = [holding_body(&log, "a"), holding_head(&log, "b"), holding_body(&log, "c")];
+    let mut bench = bench(Side::Request, &fakes);
+    bench.direction.headers(false).await.unwrap();
+    bench.direction.data(bytes("xy"), false).await.unwrap();
+    bench.direction.trailers(fields(&[("t", "1")])).await.unwrap();
+    assert!(bench.direction.head_passed());
+    let expect = [
+        "a>head",
+        "b>head",
+        "a>body(xy)",
+        "a>trailers",
+        "b>body(xy)",
+        "c>head",
+        "c>body(xy)",
+        "b>trailers",
+        "c>trailers",
+    ];
+    assert_eq!(seen(&log), expect);
+    // HTTP/1 has no room for trailers behind an announced length.
+    assert_eq!(bench.direction.ready_bytes(), None);
+    assert_eq!(bench.out(), ("xy".to_owned(), Some(fields(&[("t", "1")]))));
+}
+
+#[tokio::test]
+async fn a_head_that_is_held_goes_on_with_trailers_alone() {
+    let log = Log::default();
+    let mut bench = bench(Side::Request, &[holding_head(&log, "a"), Fake::new(&log, "b")]);
+    bench.direction.headers(false).await.unwrap();
+    bench.direction.trailers(fields(&[("t", "1")])).await.unwrap();
+    assert!(bench.direction.head_passed());
+    assert_eq!(seen(&log), ["a>head", "a>trailers", "b>head", "b>trailers"]);
+}
+
+#[tokio::test]
+async fn who_never_sees_the_body_cannot_hold_the_head_for_it() {
+    let log = Log::default();
+    let fake = holding_head(&log, "a").phases(Phases::REQUEST_HEADERS);
+    let mut bench = bench(Side::Request, &[fake]);
+    assert_eq!(bench.direction.headers(false).await.unwrap(), Passed::On);
+    let mut ended = super::bench(Side::Request, &[holding_head(&log, "a")]);
+    assert_eq!(ended.direction.headers(true).await.unwrap(), Passed::On);
+}
+
+#[tokio::test]
+async fn a_hold_past_the_limit_ends_the_stream() {
+    for (side, status) in [(Side::Request, 413), (Side::Response, 502)] {
+        let log = Log::default();
+        let mut bench = bench_holding(side, &[holding_body(&log, "a")], 4);
+        bench.direction.headers(false).await.unwrap();
+        bench.direction.data(bytes("abcd"), false).await.unwrap();
+        let ended = bench.direction.data(bytes("e"), false).await.expect_err("over the limit");
+        assert_eq!(told(&ended), (ReplyReason::Overload, Some(status)));
+    }
+}
+
+#[tokio::test]
+async fn what_was_held_by_a_filter_that_fails_open_goes_on() {
+    let log = Log::default();
+    let failing =
+        Fake::new(&log, "a").on_error(OnError::Open).answering(|_, hook, stream| match hook {
+            Hook::Body { .. } if stream.request.body.borrow().len() > 3 => {
+                Verdict::Failed(fault()).into()
+            }
+            _ => Verdict::Hold.into(),
+        });
+    let mut bench = bench(Side::Request, &[failing, Fake::new(&log, "b")]);
+    assert_eq!(bench.direction.headers(false).await.unwrap(), Passed::Held);
+    bench.direction.data(bytes("ab"), false).await.unwrap();
+    bench.direction.data(bytes("cd"), false).await.unwrap();
+    bench.direction.data(bytes("e"), true).await.unwrap();
+    assert_eq!(bench.out().0, "abcde");
+    let expect = ["a>head", "a>body(ab)", "a>body(abcd)", "b>head", "b>body(abcd)", "b>body(e)."];
+    assert_eq!(seen(&log), expect);
+}
+
+#[tokio::test]
+async fn what_was_held_by_a_filter_that_failed_on_the_other_side_goes_on() {
+    let log = Log::default();
+    let fake = Fake::new(&log, "a").on_error(OnError::Open).answering(|side, _, _| match side {
+        Side::Request => Verdict::Hold.into(),
+        Side::Response => Verdict::Failed(fault()).into(),
+    });
+    let mut bench = bench(Side::Request, &[fake]);
+    bench.direction.headers(false).await.unwrap();
+    bench.direction.data(bytes("ab"), false).await.unwrap();
+    let mut response = Direction::new(&bench.chain, &bench.stream, Side::Response, 4);
+    response.headers(false).await.unwrap();
+    bench.direction.trailers(HeaderMap::new()).await.unwrap();
+    assert!(bench.direction.head_passed());
+    assert_eq!(bench.out(), ("ab".to_owned(), Some(HeaderMap::new())));
+}
+
+#[tokio::test]
+async fn trailers_that_a_filter_adds_at_the_end_pass_the_filters_behind_it() {
+    let log = Log::default();
+    let adding = Fake::new(&log, "a").answering(|side, hook, stream| {
+        if hook == (Hook::Body { end: true }) {
+            let trailers = Headers::trailers(fields(&[("sum", "1")]));
+            stream.message(side).trailers.replace(Some(trailers));
+        }
+        Step::CONTINUE
+    });
+    let mut bench = bench(Side::Request, &[adding, holding_body(&log, "b")]);
+    bench.direction.headers(false).await.unwrap();
+    bench.direction.data(bytes("x"), false).await.unwrap();
+    bench.direction.data(bytes("y"), true).await.unwrap();
+    assert_eq!(bench.out(), ("xy".to_owned(), Some(fields(&[("sum", "1")]))));
+    let expect =
+        ["a>head", "b>head", "a>body(x)", "b>body(x)", "a>body(y).", "b>body(xy)", "b>trailers"];
+    assert_eq!(seen(&log), expect);
+}
