@@ -78,7 +78,6 @@ async fn hostile_response_heads_are_refused() {
     }
 }
 
-/// The proxy's own answer needs no upstream: proof that it lives.
 #[tokio::test]
 async fn an_upstream_killed_in_the_body_never_looks_like_a_clean_end() {
     let bodies = [
@@ -96,11 +95,13 @@ async fn an_upstream_killed_in_the_body_never_looks_like_a_clean_end() {
             let mut peer = upstream.accept().await;
             peer.read_head().await;
             peer.send(body).await;
-            let response = within("the head", response).await.expect("no panic").expect("a head");
-            assert_eq!(response.status(), StatusCode::OK);
             drop(peer);
-            let read = within("the end of the body", Reply::try_read(response)).await;
-            assert!(read.is_err(), "{down:?} {body:?}: {read:?}");
+            // Where the head and the break come together, the head may be lost.
+            if let Ok(response) = within("a head", response).await.expect("no panic") {
+                assert_eq!(response.status(), StatusCode::OK);
+                let read = within("the end of the body", Reply::try_read(response)).await;
+                assert!(read.is_err(), "{down:?} {body:?}: {read:?}");
+            }
             let record = only_record(&proxy).await;
             assert_eq!(record["reason"], "upstream_failed", "{down:?} {body:?}: {record}");
         }

@@ -100,7 +100,7 @@ impl Call {
     async fn start() -> Self {
         let upstream = Upstream::serve(Http::Two, serve).await;
         let config = Config::new()
-            .listener("web", "routes: [{ match: { prefix: /notes. }, cluster: app }]")
+            .listener("web", "routes: [{ match: { prefix: /notes.Notes }, cluster: app }]")
             .cluster("app", upstream.address(), "protocol: http2");
         let proxy = Proxy::start(&config).await;
         let endpoint = Channel::from_shared(format!("http://{}", proxy.web())).expect("a URI");

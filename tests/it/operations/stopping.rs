@@ -80,6 +80,7 @@ async fn idle_connections_are_told_to_go() {
     peer.send("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await;
     let response = within("the reply", response).await.expect("no panic").expect("a reply");
     assert_eq!(Reply::read(response).await.text(), "ok");
+    assert_eq!(idle2.find(|frame| frame.stream != 0).await, None, "closed after GOAWAY");
     assert_eq!(proxy.exited().await.code(), Some(0));
 }
 

@@ -1,6 +1,6 @@
 //! What filters read and write in heads, and what the host refuses.
 
-use tests_support::{Http, RawPeer, Recorder, Upstream};
+use tests_support::{Client, Http, RawPeer, Recorder, Upstream, within};
 
 use super::{act, act_with, filtered, start};
 use crate::common::{ask, get, post};
@@ -166,8 +166,9 @@ async fn a_filter_can_change_the_status() {
 async fn a_flood_of_fields_does_not_break_the_proxy() {
     let (_upstream, proxy) = start(&[act_with("header_flood", ", count: 5000", "closed")]).await;
     for version in crate::common::VERSIONS {
-        let reply = ask(version, proxy.web(), get("/", &[])).await;
-        assert!(reply.status.as_u16() < 600);
+        // Heads of that size are more than some clients take.
+        let mut client = Client::connect(version, proxy.web()).await;
+        drop(within("an end", client.try_send(get("/", &[]))).await);
     }
     assert_eq!(ask(Http::One, proxy.web(), get("/plain", &[])).await.status.as_u16(), 200);
 }

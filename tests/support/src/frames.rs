@@ -150,7 +150,8 @@ impl RawHttp2 {
         self.send(FrameKind::Headers, end | RawFrame::END_HEADERS, stream, &block).await;
     }
 
-    /// The next frame; `None` at the end of the connection. Settings are acknowledged.
+    /// The next frame; `None` at the end of the connection. Settings and pings are
+    /// acknowledged.
     pub async fn next(&mut self) -> Option<RawFrame> {
         let head = self.exact(9).await?;
         let (length, rest) = head.split_first_chunk::<3>()?;
@@ -161,10 +162,18 @@ impl RawHttp2 {
         let stream = u32::from_be_bytes(*stream.first_chunk::<4>()?) & 0x7fff_ffff;
         let payload = self.exact(length).await?;
         let frame = RawFrame { kind: FrameKind::of(*kind), flags: *flags, stream, payload };
-        if frame.kind == FrameKind::Settings && frame.flags & RawFrame::ACK == 0 {
-            self.send(FrameKind::Settings, RawFrame::ACK, 0, &[]).await;
+        if frame.flags & RawFrame::ACK == 0 {
+            self.acknowledge(&frame).await;
         }
         Some(frame)
+    }
+
+    async fn acknowledge(&mut self, frame: &RawFrame) {
+        if frame.kind == FrameKind::Settings {
+            self.send(frame.kind, RawFrame::ACK, 0, &[]).await;
+        } else if frame.kind == FrameKind::Ping {
+            self.send(frame.kind, RawFrame::ACK, 0, &frame.payload).await;
+        }
     }
 
     /// The first frame that `wanted` takes; `None` where the connection ends before.
