@@ -17,9 +17,15 @@ use http::HeaderMap;
 
 /// Bytes of all attributes that plugins may set on one stream.
 const ATTRIBUTE_BYTES_MAX: usize = 64 * 1024;
-/// Fields that one head may have after a plugin's changes.
+/// What one attribute costs besides its bytes.
+const ATTRIBUTE_OVERHEAD: usize = 32;
+/// Fields that one section may have after a plugin's changes.
 const HEADER_COUNT_MAX: usize = 1024;
-/// Bytes that a plugin may put in the place of the body bytes on duty.
+/// Bytes that one section may have after a plugin's changes.
+const HEADER_BYTES_MAX: usize = 1024 * 1024;
+/// A field up to this size is not weighed: as many as may be stay below the limit.
+const SMALL_FIELD_BYTES: usize = HEADER_BYTES_MAX / HEADER_COUNT_MAX;
+/// Bytes that the body bytes on duty may have after a plugin's changes.
 const BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// The host calls of one worker.
@@ -60,13 +66,8 @@ impl HostCalls for WorkerCalls {
         write: FieldWrite<'_>,
     ) -> CallResult<()> {
         let mut headers = section_to_write(stream, map)?;
+        check_size(&headers, write)?;
         let written = match write {
-            FieldWrite::Add(..) if headers.len() >= HEADER_COUNT_MAX => {
-                return Err(CallError::LimitReached);
-            }
-            FieldWrite::SetAll(pairs) if pairs.len() > HEADER_COUNT_MAX => {
-                return Err(CallError::LimitReached);
-            }
             FieldWrite::Add(name, value) => headers.add(name, value),
             FieldWrite::Replace(name, value) => headers.replace(name, value),
             FieldWrite::Remove(name) => headers.remove(name),
@@ -76,7 +77,11 @@ impl HostCalls for WorkerCalls {
     }
 
     fn body(&self, stream: &Stream, body: BodyKind, show: &mut dyn FnMut(&[u8])) -> CallResult<()> {
-        show(stream.message(body).body.borrow().as_slice());
+        let message = stream.message(body);
+        if !message.body_on_duty.get() {
+            return Err(CallError::WrongPhase);
+        }
+        show(message.body.borrow().as_slice());
         Ok(())
     }
 
@@ -93,7 +98,8 @@ impl HostCalls for WorkerCalls {
             return Err(CallError::WrongPhase);
         }
         let mut buffer = message.body.borrow_mut();
-        if buffer.len().saturating_add(with.len()) > BODY_BYTES_MAX {
+        let replaced = length.min(buffer.len().saturating_sub(start));
+        if (buffer.len() - replaced).saturating_add(with.len()) > BODY_BYTES_MAX {
             return Err(CallError::LimitReached);
         }
         buffer.splice(start, length, with);
@@ -111,11 +117,13 @@ impl HostCalls for WorkerCalls {
         }
         let key = path.join(&0_u8).into_boxed_slice();
         let attributes = &mut stream.facts.borrow_mut().attributes;
-        attributes.retain(|(known, _)| *known != key);
-        let used: usize = attributes.iter().map(|(key, value)| key.len() + value.len()).sum();
-        if used + key.len() + value.len() > ATTRIBUTE_BYTES_MAX {
+        let cost = |key: &[u8], value: &[u8]| key.len() + value.len() + ATTRIBUTE_OVERHEAD;
+        let others = attributes.iter().filter(|(known, _)| *known != key);
+        let used: usize = others.map(|(key, value)| cost(key, value)).sum();
+        if used + cost(&key, value) > ATTRIBUTE_BYTES_MAX {
             return Err(CallError::LimitReached);
         }
+        attributes.retain(|(known, _)| *known != key);
         attributes.push((key, value.into()));
         Ok(())
     }
@@ -123,6 +131,9 @@ impl HostCalls for WorkerCalls {
     fn respond(&self, stream: &Rc<Stream>, plugin: &str, reply: LocalReply) -> CallResult<()> {
         if stream.response.stage.get() == Stage::Sent {
             return Err(CallError::WrongPhase);
+        }
+        if reply.status.is_informational() {
+            return Err(CallError::BadArgument); // the client would wait for another head
         }
         stream.interrupt(Interrupt::Reply(ReplyReason::Plugin(plugin.into()), Box::new(reply)));
         Ok(())
@@ -147,6 +158,25 @@ impl HostCalls for WorkerCalls {
     fn now(&self) -> SystemTime {
         SystemTime::now()
     }
+}
+
+/// Keeps a section within its limits, which are also those of the map that it is kept in.
+fn check_size(headers: &Headers, write: FieldWrite<'_>) -> CallResult<()> {
+    let (added, bytes) = match write {
+        FieldWrite::Remove(_) => return Ok(()),
+        FieldWrite::SetAll(pairs) => {
+            let bytes: usize = pairs.iter().map(|(name, value)| name.len() + value.len()).sum();
+            let fits = pairs.len() <= HEADER_COUNT_MAX && bytes <= HEADER_BYTES_MAX;
+            return if fits { Ok(()) } else { Err(CallError::LimitReached) };
+        }
+        FieldWrite::Add(name, value) => (1, name.len() + value.len()),
+        FieldWrite::Replace(name, value) => {
+            (usize::from(headers.get(name).is_none()), name.len() + value.len())
+        }
+    };
+    let count_fits = headers.len() + added <= HEADER_COUNT_MAX;
+    let bytes_fit = bytes <= SMALL_FIELD_BYTES || headers.byte_size() + bytes <= HEADER_BYTES_MAX;
+    if count_fits && bytes_fit { Ok(()) } else { Err(CallError::LimitReached) }
 }
 
 fn message(stream: &Stream, map: HeaderMapKind) -> CallResult<(&Message, bool)> {

@@ -12,13 +12,15 @@ use host_extension::{CallError, CallResult, Message, PropertyValue, Stream};
 use host_types::{Headers, RequestHead};
 
 /// The first segments that the host owns; attributes of plugins live elsewhere.
-const ROOTS: [&[u8]; 9] = [
+const ROOTS: [&[u8]; 11] = [
     b"request",
     b"response",
     b"source",
     b"destination",
     b"connection",
+    b"connection_id",
     b"upstream",
+    b"xds",
     b"listener_name",
     b"cluster_name",
     b"route_name",
