@@ -210,7 +210,12 @@ impl Link {
 
     /// Applies `on_error`: the stream goes on without the filter, or ends.
     fn fail(&self, fault: &PluginFault) -> Result<(), Interrupt> {
-        *self.filter.borrow_mut() = LinkState::Gone;
+        // Where its own hook is running, the filter stays for that one.
+        let gone = self
+            .filter
+            .try_borrow_mut()
+            .map(|mut state| std::mem::replace(&mut *state, LinkState::Gone));
+        drop(gone); // outside of the borrow: a filter's drop may run a plugin's code
         self.entry.factory.on_fault(fault);
         match self.entry.on_error {
             OnError::Open => {
