@@ -3,9 +3,9 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use super::{drop_forbidden_trailers, join_cookies, remove_hop_by_hop, upgrade_token};
 
 fn map(fields: &[(&'static str, &'static str)]) -> HeaderMap {
-    let pairs = fields.iter().map(|(name, value)| {
-        (HeaderName::from_static(name), HeaderValue::from_static(value))
-    });
+    let pairs = fields
+        .iter()
+        .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
     let mut map = HeaderMap::new();
     for (name, value) in pairs {
         map.append(name, value);

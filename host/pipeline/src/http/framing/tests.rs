@@ -25,7 +25,10 @@ fn what_every_parser_reads_alike_passes() {
     check("GET / HTTP/1.1\r\nHost: a\r\n\r\n", Ok(()));
     check("\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost: b\r\n\r\n", Ok(()));
     check("POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\n\n\n#\r\nGET / HTTP/1.1\r\n\r\n", Ok(()));
-    check("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5;a=b\r\nab\ncd\r\n0\r\nx: y\r\n\r\nGET / HTTP/1.1\r\n\r\n", Ok(()));
+    check(
+        "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5;a=b\r\nab\ncd\r\n0\r\nx: y\r\n\r\nGET / HTTP/1.1\r\n\r\n",
+        Ok(()),
+    );
     check("GET / HTTP/1.1\r\nUpgrade: websocket\r\n\r\nany \n bytes", Ok(()));
     check("CONNECT a:1 HTTP/1.1\r\n\r\nany \n bytes", Ok(()));
 }
@@ -33,21 +36,31 @@ fn what_every_parser_reads_alike_passes() {
 #[test]
 fn what_two_parsers_could_read_differently_is_refused() {
     let post = |fields: &str| format!("POST / HTTP/1.1\r\nHost: a\r\n{fields}\r\n\r\n");
-    check(&post("Content-Length: 1\r\ntransfer-encoding: chunked"), Err(Refusal::LengthAndEncoding));
-    check(&post("Transfer-Encoding: chunked\r\nContent-Length: 1"), Err(Refusal::LengthAndEncoding));
+    check(
+        &post("Content-Length: 1\r\ntransfer-encoding: chunked"),
+        Err(Refusal::LengthAndEncoding),
+    );
+    check(
+        &post("Transfer-Encoding: chunked\r\nContent-Length: 1"),
+        Err(Refusal::LengthAndEncoding),
+    );
     check(&post("Content-Length: 1\r\nContent-Length: 1"), Err(Refusal::RepeatedLength));
     check(&post("Content-Length: 1, 1"), Err(Refusal::BadLength));
     check(&post("Content-Length: +1"), Err(Refusal::BadLength));
     check(&post("Content-Length: 99999999999999999999"), Err(Refusal::BadLength));
     check(&post("Transfer-Encoding: ,chunked"), Err(Refusal::BadEncoding));
     check(&post("Transfer-Encoding: gzip, chunked"), Err(Refusal::BadEncoding));
-    check(&post("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked"), Err(Refusal::BadEncoding));
+    check(
+        &post("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked"),
+        Err(Refusal::BadEncoding),
+    );
     check(&post("Host: b"), Err(Refusal::RepeatedHost));
     check("GET / HTTP/1.1\nHost: a\r\n\r\n", Err(Refusal::BareLineFeed));
     check("GET / HTTP/1.1\r\nHost: a\n\r\n", Err(Refusal::BareLineFeed));
     check("GET / HTTP/1.1\r\nHost: a\r\n\n", Err(Refusal::BareLineFeed));
     check("GET /#f HTTP/1.1\r\n\r\n", Err(Refusal::Fragment));
-    let chunked = |body: &str| format!("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n{body}");
+    let chunked =
+        |body: &str| format!("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n{body}");
     check(&chunked("\r\n"), Err(Refusal::BadChunk));
     check(&chunked("0x5\r\n"), Err(Refusal::BadChunk));
     check(&chunked(" 5\r\n"), Err(Refusal::BadChunk));
