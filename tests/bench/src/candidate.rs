@@ -1,0 +1,215 @@
+//! Who is measured: `mortise` in several settings, and the peers that are installed.
+//!
+//! All do the same work: one route to one upstream over kept connections, with
+//! `x-forwarded-for`, `x-forwarded-proto` and `x-request-id` set. What a candidate is
+//! configured with is in `configuration`.
+
+mod configuration;
+
+use std::{
+    env, fs,
+    net::{SocketAddr, TcpListener},
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context, Result, bail, ensure};
+
+/// What the candidates are made of.
+#[derive(Debug)]
+pub(crate) struct Setting {
+    /// The proxy's binary.
+    pub(crate) mortise: PathBuf,
+    /// Where the compiled example plugins are.
+    pub(crate) plugins: PathBuf,
+    /// Where configurations and logs go.
+    pub(crate) folder: PathBuf,
+    /// The upstream of all.
+    pub(crate) upstream: SocketAddr,
+}
+
+/// One candidate, ready to be started.
+#[derive(Debug)]
+pub(crate) struct Candidate {
+    pub(crate) entry: &'static Entry,
+    pub(crate) command: Command,
+    pub(crate) address: SocketAddr,
+    pub(crate) access_log: Option<PathBuf>,
+}
+
+/// What is said of a candidate.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    /// Its name, for `--only` and in the results.
+    pub(crate) name: &'static str,
+    /// What it is, in a few words.
+    pub(crate) about: &'static str,
+    /// The candidate that differs from it in one thing, whose price is the difference.
+    pub(crate) base: Option<&'static str>,
+    /// A field that its responses have, which proves that its filters run.
+    pub(crate) proof: Option<&'static str>,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Mortise { log: bool, greets: usize, all_phases: bool },
+    Nginx { log: bool },
+    HaProxy,
+    Envoy,
+}
+
+/// The name of the candidate that ratios are taken to.
+pub(crate) const REFERENCE: &str = "nginx";
+
+const PROOF: &str = "x-bench";
+
+const ENTRIES: [Entry; 9] = [
+    Entry {
+        name: REFERENCE,
+        about: "access log off",
+        base: None,
+        proof: None,
+        kind: Kind::Nginx { log: false },
+    },
+    Entry {
+        name: "nginx-log",
+        about: "access log on, buffered",
+        base: Some(REFERENCE),
+        proof: None,
+        kind: Kind::Nginx { log: true },
+    },
+    Entry { name: "haproxy", about: "no log", base: None, proof: None, kind: Kind::HaProxy },
+    Entry { name: "envoy", about: "no access log", base: None, proof: None, kind: Kind::Envoy },
+    mortise("mortise-no-log", "router and metrics", None, (false, 0, false)),
+    mortise("mortise", "and the access log", Some("mortise-no-log"), (true, 0, false)),
+    mortise("greet", "and a Wasm header filter", Some("mortise"), (true, 1, false)),
+    mortise("greet-all-phases", "that is shown bodies, too", Some("mortise"), (true, 1, true)),
+    mortise("greet-five", "five of them in a chain", Some("mortise"), (true, 5, false)),
+];
+
+const fn mortise(
+    name: &'static str,
+    about: &'static str,
+    base: Option<&'static str>,
+    (log, greets, all_phases): (bool, usize, bool),
+) -> Entry {
+    let proof = if greets > 0 { Some(PROOF) } else { None };
+    Entry { name, about, base, proof, kind: Kind::Mortise { log, greets, all_phases } }
+}
+
+/// The entry of a name.
+#[cfg(test)]
+pub(crate) fn entry(name: &str) -> Option<&'static Entry> {
+    ENTRIES.iter().find(|entry| entry.name == name)
+}
+
+/// The candidates that this machine has, or those of them that `only` names.
+pub(crate) fn choose(setting: &Setting, only: &[String]) -> Result<Vec<Candidate>> {
+    for name in only {
+        let names = ENTRIES.map(|entry| entry.name).join(", ");
+        let known = ENTRIES.iter().any(|entry| entry.name == name);
+        ensure!(known, "no candidate is called `{name}`; there are {names}");
+    }
+    let mut chosen = Vec::new();
+    for entry in &ENTRIES {
+        if only.is_empty() || only.iter().any(|name| name == entry.name) {
+            match candidate(entry, setting)? {
+                Ok(candidate) => chosen.push(candidate),
+                Err(missing) => println!("without {}: {missing}", entry.name),
+            }
+        }
+    }
+    ensure!(!chosen.is_empty(), "no candidate is left");
+    Ok(chosen)
+}
+
+/// A candidate, or what this machine lacks for it.
+fn candidate(entry: &'static Entry, setting: &Setting) -> Result<Result<Candidate, String>> {
+    let folder = setting.folder.join(entry.name);
+    fs::create_dir(&folder).with_context(|| format!("{}", folder.display()))?;
+    let address = free_address()?;
+    let place = configuration::Place {
+        folder: &folder,
+        address,
+        upstream: setting.upstream,
+        access_log: entry.kind.logs().then(|| folder.join("access.log")),
+    };
+    let file = folder.join(entry.kind.file());
+    let (text, mut command) = match entry.kind {
+        Kind::Mortise { greets, all_phases, .. } => {
+            let greet = setting.plugins.join("greet.wasm");
+            if greets > 0 && !greet.is_file() {
+                return Ok(Err("its plugin is not built: run `cargo xtask plugins`".to_owned()));
+            }
+            let filters = configuration::Greets { greet: &greet, count: greets, all_phases };
+            (configuration::mortise(&place, &filters), program(&setting.mortise, &["run", "-c"]))
+        }
+        Kind::Nginx { .. } => {
+            let Some(nginx) = find("nginx") else { return Ok(Err(missing("nginx"))) };
+            (configuration::nginx(&place), program(&nginx, &["-e", "stderr", "-c"]))
+        }
+        Kind::HaProxy => {
+            let Some(haproxy) = find("haproxy") else { return Ok(Err(missing("haproxy"))) };
+            (configuration::haproxy(&place), program(&haproxy, &["-db", "-f"]))
+        }
+        Kind::Envoy => {
+            let Some(envoy) = env::var_os(ENVOY) else {
+                return Ok(Err(format!("{ENVOY} does not say where it is")));
+            };
+            let arguments = ["--concurrency", "1", "--use-dynamic-base-id", "-l", "error", "-c"];
+            (configuration::envoy(&place), program(Path::new(&envoy), &arguments))
+        }
+    };
+    command.arg(&file);
+    fs::write(&file, text).with_context(|| format!("{}", file.display()))?;
+    Ok(Ok(Candidate { entry, command, address, access_log: place.access_log }))
+}
+
+const ENVOY: &str = "MORTISE_BENCH_ENVOY";
+
+impl Kind {
+    fn logs(self) -> bool {
+        matches!(self, Self::Mortise { log: true, .. } | Self::Nginx { log: true })
+    }
+
+    fn file(self) -> &'static str {
+        match self {
+            Self::Mortise { .. } => "mortise.yaml",
+            Self::Nginx { .. } => "nginx.conf",
+            Self::HaProxy => "haproxy.cfg",
+            Self::Envoy => "envoy.yaml",
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "candidates are processes")]
+fn program(path: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(path);
+    command.args(arguments);
+    command
+}
+
+/// Programs of the system are in `sbin`, which a user's path may lack.
+fn find(name: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let system = ["/usr/sbin", "/usr/local/sbin", "/sbin"].map(PathBuf::from);
+    env::split_paths(&path).chain(system).map(|folder| folder.join(name)).find(|it| it.is_file())
+}
+
+fn missing(package: &str) -> String {
+    format!("it is not installed; on Debian: apt-get install {package}")
+}
+
+/// An address that was free just now. Peers cannot be asked which port they took; who loses
+/// it in between does not start, and the run says so.
+fn free_address() -> Result<SocketAddr> {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).context("no free port")?;
+    match listener.local_addr()? {
+        address @ SocketAddr::V4(_) => Ok(address),
+        SocketAddr::V6(address) => bail!("{address} is not the address that was asked for"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,0 @@
-//! CPU per request beside peers in one run.

@@ -1,0 +1,188 @@
+//! The load: keep-alive connections that send a request as soon as the last one is answered.
+//!
+//! A round is only worth something where every answer is what was asked for, so anything else
+//! than a 200 of the right length ends the run. The client reads responses that say their
+//! length, which all candidates' responses do.
+
+use std::{net::SocketAddr, time::Duration};
+
+use anyhow::{Context, Result, bail, ensure};
+use memchr::memmem;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    task::JoinSet,
+    time::{Instant, timeout},
+};
+
+/// Longest wait for one answer.
+const ANSWER_MAX: Duration = Duration::from_secs(20);
+/// Most bytes of a response head.
+const HEAD_BYTES_MAX: usize = 16 * 1024;
+
+/// One keep-alive connection.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    stream: TcpStream,
+    buffer: Vec<u8>,
+}
+
+/// The head of an answer, of which the body was read too.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    head: String,
+}
+
+/// A request as a browser's is: twelve fields.
+pub(crate) fn request(path: &str) -> Vec<u8> {
+    format!(
+        "GET {path} HTTP/1.1\r\nhost: bench.example\r\nuser-agent: Mozilla/5.0 (X11; Linux \
+         x86_64; rv:140.0) Gecko/20100101 Firefox/140.0\r\naccept: text/html,application/\
+         xhtml+xml,application/xml;q=0.9,*/*;q=0.8\r\naccept-language: en-GB,en;q=0.7,de;q=0.3\
+         \r\naccept-encoding: gzip, deflate, br, zstd\r\nreferer: http://bench.example/start\r\n\
+         cookie: session=5d41402abc4b2a76b9719d911017c592; theme=dark\r\ndnt: 1\r\n\
+         sec-fetch-dest: document\r\nsec-fetch-mode: navigate\r\nsec-fetch-site: same-origin\r\n\
+         cache-control: max-age=0\r\n\r\n"
+    )
+    .into_bytes()
+}
+
+impl Connection {
+    pub(crate) async fn open(address: SocketAddr) -> Result<Self> {
+        let stream = TcpStream::connect(address).await.context("cannot connect")?;
+        stream.set_nodelay(true)?;
+        Ok(Self { stream, buffer: Vec::with_capacity(HEAD_BYTES_MAX) })
+    }
+
+    /// Sends a request and checks the answer.
+    pub(crate) async fn ask(&mut self, request: &[u8], bytes: usize) -> Result<Answer> {
+        match timeout(ANSWER_MAX, self.exchange(request, bytes)).await {
+            Ok(answer) => answer,
+            Err(_elapsed) => bail!("no answer within {ANSWER_MAX:?}"),
+        }
+    }
+
+    async fn exchange(&mut self, request: &[u8], bytes: usize) -> Result<Answer> {
+        let head_bytes = self.exchange_raw(request, bytes).await?;
+        let head = self.buffer.get(..head_bytes).unwrap_or_default();
+        Ok(Answer { head: String::from_utf8_lossy(head).into_owned() })
+    }
+
+    /// As [`Connection::ask`], without a timer and without a copy of the head.
+    async fn exchange_raw(&mut self, request: &[u8], bytes: usize) -> Result<usize> {
+        self.buffer.clear();
+        self.stream.write_all(request).await?;
+        loop {
+            let count = self.stream.read_buf(&mut self.buffer).await?;
+            ensure!(count > 0, "the connection was closed");
+            if let Some(end) = memmem::find(&self.buffer, b"\r\n\r\n") {
+                let head_bytes = end + 4;
+                let head = self.buffer.get(..head_bytes).unwrap_or_default();
+                check_head(head, bytes)?;
+                self.rest_of_body(head_bytes + bytes).await?;
+                return Ok(head_bytes);
+            }
+            ensure!(self.buffer.len() <= HEAD_BYTES_MAX, "the answer's head does not end");
+        }
+    }
+
+    async fn rest_of_body(&mut self, whole: usize) -> Result<()> {
+        while self.buffer.len() < whole {
+            let count = self.stream.read_buf(&mut self.buffer).await?;
+            ensure!(count > 0, "the answer broke off");
+        }
+        ensure!(self.buffer.len() == whole, "the answer is longer than it says");
+        Ok(())
+    }
+}
+
+impl Answer {
+    /// True where the head has this field, whatever its value.
+    pub(crate) fn has_field(&self, name: &str) -> bool {
+        let named = |line: &str| {
+            line.split_once(':').is_some_and(|(field, _)| field.eq_ignore_ascii_case(name))
+        };
+        self.head.lines().any(named)
+    }
+}
+
+/// The head says 200 and the length that was asked for.
+fn check_head(head: &[u8], bytes: usize) -> Result<()> {
+    let shown = || String::from_utf8_lossy(head).into_owned();
+    ensure!(head.starts_with(b"HTTP/1.1 200 "), "not the answer: {}", shown());
+    let mut lines = head.split(|byte| *byte == b'\n');
+    let is_length =
+        |line: &&[u8]| line.get(..NAME.len()).is_some_and(|name| name.eq_ignore_ascii_case(NAME));
+    let value = lines.find(is_length).and_then(|line| line.get(NAME.len()..));
+    let length = value.and_then(|value| str::from_utf8(value).ok()?.trim().parse::<usize>().ok());
+    ensure!(length == Some(bytes), "not {bytes} bytes: {}", shown());
+    Ok(())
+}
+
+const NAME: &[u8] = b"content-length:";
+
+/// Connections that are open and have been answered once.
+#[derive(Debug)]
+pub(crate) struct Load {
+    connections: Vec<Connection>,
+    request: Vec<u8>,
+    bytes: usize,
+}
+
+impl Load {
+    /// Opens the connections.
+    pub(crate) async fn open(
+        address: SocketAddr,
+        connections: u16,
+        path: &str,
+        bytes: usize,
+    ) -> Result<Self> {
+        let request = request(path);
+        let mut open = Vec::new();
+        for _ in 0..connections {
+            let mut connection = Connection::open(address).await?;
+            connection.ask(&request, bytes).await?;
+            open.push(connection);
+        }
+        Ok(Self { connections: open, request, bytes })
+    }
+
+    /// Asks on all connections for some time; returns how many answers came.
+    pub(crate) async fn run(&mut self, time: Duration) -> Result<u64> {
+        let until = Instant::now() + time;
+        let mut tasks = JoinSet::new();
+        for connection in self.connections.drain(..) {
+            tasks.spawn(ask_until(until, connection, self.request.clone(), self.bytes));
+        }
+        let all = async {
+            let mut sum = 0;
+            while let Some(ended) = tasks.join_next().await {
+                let (connection, answers) = ended.context("a load task failed")??;
+                self.connections.push(connection);
+                sum += answers;
+            }
+            anyhow::Ok(sum)
+        };
+        match timeout(time + ANSWER_MAX, all).await {
+            Ok(sum) => sum,
+            Err(_elapsed) => bail!("an answer did not come within {ANSWER_MAX:?}"),
+        }
+    }
+}
+
+async fn ask_until(
+    until: Instant,
+    mut connection: Connection,
+    request: Vec<u8>,
+    bytes: usize,
+) -> Result<(Connection, u64)> {
+    let mut answers = 0;
+    while Instant::now() < until {
+        connection.exchange_raw(&request, bytes).await?;
+        answers += 1;
+    }
+    Ok((connection, answers))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,49 @@
+use super::*;
+use crate::upstream::Upstream;
+
+#[track_caller]
+fn check(head: &str, bytes: usize, expect: bool) {
+    assert_eq!(check_head(head.as_bytes(), bytes).is_ok(), expect, "{head}");
+}
+
+#[test]
+fn only_a_200_of_the_right_length_counts() {
+    check("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n", 100, true);
+    check("HTTP/1.1 200 OK\r\ncontent-length:100\r\n\r\n", 100, true);
+    check("HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n", 100, false);
+    check("HTTP/1.1 200 OK\r\n\r\n", 100, false);
+    check("HTTP/1.1 503 Service Unavailable\r\ncontent-length: 100\r\n\r\n", 100, false);
+    check("", 0, false);
+}
+
+#[tokio::test]
+async fn a_load_is_answered_by_the_upstream_and_its_connections_stay_open() {
+    let upstream = Upstream::start().unwrap();
+    let mut load = Load::open(upstream.address(), 3, "/10240", 10240).await.unwrap();
+    for _ in 0..2 {
+        assert!(load.run(Duration::from_millis(20)).await.unwrap() >= 3);
+        assert_eq!(load.connections.len(), 3);
+    }
+}
+
+#[tokio::test]
+async fn another_length_than_the_one_asked_for_ends_the_load() {
+    let upstream = Upstream::start().unwrap();
+    let error = Load::open(upstream.address(), 1, "/100", 10240).await.unwrap_err();
+    assert!(error.to_string().contains("not 10240 bytes"), "{error}");
+}
+
+#[tokio::test]
+async fn an_answer_knows_its_fields() {
+    let upstream = Upstream::start().unwrap();
+    let mut connection = Connection::open(upstream.address()).await.unwrap();
+    let answer = connection.ask(&request("/100"), 100).await.unwrap();
+    assert!(answer.has_field("Server") && !answer.has_field("x-bench"));
+}
+
+#[test]
+fn the_request_has_twelve_fields() {
+    let text = String::from_utf8(request("/100")).unwrap();
+    assert_eq!(text.lines().filter(|line| line.contains(": ")).count(), 12);
+    assert!(text.ends_with("\r\n\r\n"));
+}
