@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 use self::sniff::{Sniffed, sniff};
 use crate::{
     http::{HttpConnection, serve_http1, serve_http2},
-    listener::{Listener, ListenerState},
+    listener::{Counted, Listener, ListenerState},
     plan::ListenerProtocol,
 };
 
@@ -23,6 +23,7 @@ pub(crate) async fn run(
     stream: TcpStream,
     peer: SocketAddr,
     local: SocketAddr,
+    counted: Rc<Counted>,
 ) {
     let state = listener.state();
     let worker = Rc::clone(&state.worker);
@@ -52,21 +53,22 @@ pub(crate) async fn run(
     };
     match sniffed {
         Sniffed::Http1 => {
-            Box::pin(serve_http1(http(listener, facts(Protocol::Http11)), io)).await;
+            Box::pin(serve_http1(http(listener, facts(Protocol::Http11), &counted), io)).await;
         }
         Sniffed::Http2 => {
-            Box::pin(serve_http2(http(listener, facts(Protocol::Http2)), io)).await;
+            Box::pin(serve_http2(http(listener, facts(Protocol::Http2), &counted), io)).await;
         }
         Sniffed::Other => pass_bytes(&state, &facts(Protocol::Tcp), io).await,
     }
 }
 
-fn http(listener: Rc<Listener>, facts: ConnectionFacts) -> HttpConnection {
+fn http(listener: Rc<Listener>, facts: ConnectionFacts, counted: &Rc<Counted>) -> HttpConnection {
     HttpConnection {
         listener,
         facts: Rc::new(facts),
         open_streams: Arc::default(),
         abort: Rc::default(),
+        counted: Rc::clone(counted),
     }
 }
 

@@ -18,7 +18,13 @@ use host_upstream::BodyError;
 use http::{HeaderValue, StatusCode, header::USER_AGENT};
 use http_body::Frame;
 
-use crate::{chain::Chain, listener::ListenerState, source::note, watch::Watch};
+use crate::{
+    chain::Chain,
+    http::HttpConnection,
+    listener::{Counted, ListenerState},
+    source::note,
+    watch::Watch,
+};
 
 /// Ends a stream exactly once: tells the filters, counts, and writes the access log.
 #[derive(Default)]
@@ -31,6 +37,8 @@ struct Ending {
     watch: Rc<Watch>,
     /// The connection's count of open streams.
     open_streams: Arc<AtomicUsize>,
+    /// A tunnel outlives the task of its connection, which counts as open until then.
+    _counted: Rc<Counted>,
     started: Tick,
     upstream_time: Cell<Option<Duration>>,
     sent_bytes: u64,
@@ -52,17 +60,18 @@ impl StreamEnd {
         stream: &Rc<Stream>,
         chain: &Rc<Chain>,
         watch: Rc<Watch>,
-        open_streams: &Arc<AtomicUsize>,
+        connection: &HttpConnection,
     ) -> Self {
         listener.metrics.streams_active.increment();
-        open_streams.fetch_add(1, Ordering::Relaxed);
+        connection.open_streams.fetch_add(1, Ordering::Relaxed);
         let section = stream.request.headers.borrow();
         Self(Some(Box::new(Ending {
             listener: Rc::clone(listener),
             stream: Rc::clone(stream),
             chain: Rc::clone(chain),
             watch,
-            open_streams: Arc::clone(open_streams),
+            open_streams: Arc::clone(&connection.open_streams),
+            _counted: Rc::clone(&connection.counted),
             started: listener.worker.clock.tick(),
             upstream_time: Cell::new(None),
             sent_bytes: 0,
@@ -231,3 +240,6 @@ impl Ending {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

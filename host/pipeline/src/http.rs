@@ -26,7 +26,7 @@ use crate::{
     chain::Chain,
     end::StreamEnd,
     forward,
-    listener::{Listener, ListenerState},
+    listener::{Counted, Listener, ListenerState},
     reply::{self, ReplyBody, StreamReset},
     stream::{Exchange, run_stream},
     watch::Watch,
@@ -45,6 +45,8 @@ pub(crate) struct HttpConnection {
     pub(crate) open_streams: Arc<AtomicUsize>,
     /// Raised to close it at once.
     pub(crate) abort: Rc<Signal>,
+    /// Keeps it counted, for as long as any of its streams lives.
+    pub(crate) counted: Rc<Counted>,
 }
 
 /// Serves HTTP/1 until the connection ends.
@@ -208,7 +210,7 @@ fn open(
     let chain = Rc::new(Chain::new(&state.chain, worker.clock.clone(), stall));
     let sweeps = Worker::sweeps_in(stall);
     let watch = Watch::new(&stream, worker, &connection.abort, sweeps);
-    let end = StreamEnd::new(state, &stream, &chain, watch, &connection.open_streams);
+    let end = StreamEnd::new(state, &stream, &chain, watch, connection);
     Exchange { listener: Rc::clone(state), stream, chain, end, upgrade: None }
 }
 

@@ -189,16 +189,14 @@ impl Listener {
         state.metrics.connections_active.increment();
         state.worker.connection_opened();
         let listener = Rc::clone(self);
-        tokio::task::spawn_local(async move {
-            let counted = Counted(state);
-            connection::run(listener, stream, peer, local).await;
-            drop(counted);
-        });
+        let counted = Rc::new(Counted(state));
+        tokio::task::spawn_local(connection::run(listener, stream, peer, local, counted));
     }
 }
 
-/// Counts a connection as open until it is dropped, however its task ends.
-struct Counted(Rc<ListenerState>);
+/// Counts a connection as open until the last clone is dropped, however its task ends: that
+/// of the connection itself, or that of the tunnel that it became.
+pub(crate) struct Counted(Rc<ListenerState>);
 
 impl Drop for Counted {
     fn drop(&mut self) {

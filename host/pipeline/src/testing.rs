@@ -1,5 +1,9 @@
 //! What the tests of this crate share: scripted filters, and streams for them.
 
+mod world;
+
+pub(crate) use world::{Setup, World, ask, field, local, read_head, upstream};
+
 use std::{
     cell::{Cell, RefCell},
     rc::Rc,
@@ -163,8 +167,9 @@ impl StreamFilter for FakeFilter {
         self.called(Side::Response, Hook::Trailers, stream)
     }
 
-    fn on_complete(&mut self, _stream: &Rc<Stream>) {
+    fn on_complete(&mut self, _stream: &Rc<Stream>) -> Result<(), PluginFault> {
         self.0.log.borrow_mut().push(format!("{} done", self.0.name));
+        Ok(())
     }
 }
 

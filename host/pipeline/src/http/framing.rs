@@ -60,6 +60,7 @@ pub(crate) struct FramingScanner {
     /// The start of a line whose end has not come yet.
     partial: Vec<u8>,
     line_bytes_max: usize,
+    heads: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -88,7 +89,7 @@ struct Framing {
 impl FramingScanner {
     /// A scanner for a new connection. A longer line than `line_bytes_max` is refused.
     pub(crate) fn new(line_bytes_max: usize) -> Self {
-        Self { state: State::Start, partial: Vec::new(), line_bytes_max }
+        Self { state: State::Start, partial: Vec::new(), line_bytes_max, heads: 0 }
     }
 
     /// Where the connection is.
@@ -101,6 +102,11 @@ impl FramingScanner {
             }
             State::Opaque => Position::Body,
         }
+    }
+
+    /// How many heads have come to their end.
+    pub(crate) fn heads(&self) -> u64 {
+        self.heads
     }
 
     /// Looks at the next bytes of the connection.
@@ -151,6 +157,7 @@ impl FramingScanner {
         if self.partial.len() + part.len() > self.line_bytes_max {
             return Err(Refusal::LineTooLong);
         }
+        let was_head = matches!(self.state, State::Fields(_));
         if self.partial.is_empty() {
             self.state = next_state(self.state, part)?;
         } else {
@@ -160,6 +167,7 @@ impl FramingScanner {
             line.clear();
             self.partial = line;
         }
+        self.heads += u64::from(was_head && !matches!(self.state, State::Fields(_)));
         Ok(end + 1)
     }
 }

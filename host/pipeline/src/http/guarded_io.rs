@@ -24,19 +24,29 @@ use tokio::{
 
 use super::framing::{Fault, FramingScanner, Position, Refusal};
 
-/// What no parser takes for a part of a head, so that hyper answers 400 and closes.
-const POISON: &[u8] = b"\0";
+/// What no parser takes for a part of a head, so that hyper answers 400 and closes. It ends the
+/// head, too: hyper does not parse one that came in pieces before it sees its end.
+const POISON: &[u8] = b"\0\r\n\r\n";
 
 pub(super) struct GuardedIo<T> {
     inner: T,
     scanner: Option<FramingScanner>,
     open_streams: Arc<AtomicUsize>,
     refusal: Arc<OnceLock<Refusal>>,
-    poisoned: bool,
+    poisoned: Option<Poison>,
     header_timeout: Duration,
     idle_timeout: Duration,
     clock: Option<Pin<Box<Sleep>>>,
-    running: Option<Position>,
+    /// What the clock runs for: the position, and how many heads came before it.
+    running: Option<(Position, u64)>,
+}
+
+/// Where the fault was that ended all reading.
+#[derive(Clone, Copy)]
+enum Poison {
+    /// The poison that was not given out yet.
+    Head(&'static [u8]),
+    Body(Refusal),
 }
 
 impl<T> GuardedIo<T> {
@@ -52,7 +62,7 @@ impl<T> GuardedIo<T> {
             scanner,
             open_streams,
             refusal: Arc::default(),
-            poisoned: false,
+            poisoned: None,
             header_timeout: limits.header_timeout,
             idle_timeout: limits.idle_timeout,
             clock: None,
@@ -60,13 +70,14 @@ impl<T> GuardedIo<T> {
         }
     }
 
-    /// Why the connection was refused, if it was.
+    /// Why the connection was refused, if it was; faults of a body are its stream's.
     pub(super) fn refusal(&self) -> Arc<OnceLock<Refusal>> {
         Arc::clone(&self.refusal)
     }
 
-    fn position(&self) -> Position {
-        self.scanner.as_ref().map_or(Position::Between, FramingScanner::position)
+    fn position(&self) -> (Position, u64) {
+        let here = |scanner: &FramingScanner| (scanner.position(), scanner.heads());
+        self.scanner.as_ref().map_or((Position::Between, 0), here)
     }
 
     /// Looks at what was just read. On a fault the rest of it is taken back.
@@ -74,22 +85,33 @@ impl<T> GuardedIo<T> {
         let Some(scanner) = &mut self.scanner else { return Ok(()) };
         let fresh = buffer.filled().get(before..).unwrap_or_default();
         let Err(Fault { refusal, offset, in_head }) = scanner.scan(fresh) else { return Ok(()) };
-        self.refusal.get_or_init(|| refusal);
-        self.poisoned = true;
-        if !in_head {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, refusal));
+        if in_head {
+            self.refusal.get_or_init(|| refusal);
+            self.poisoned = Some(Poison::Head(POISON));
+        } else {
+            self.poisoned = Some(Poison::Body(refusal));
         }
+        // What stands before the fault is good, and may be a whole head.
         buffer.set_filled(before + offset);
-        if buffer.remaining() >= POISON.len() {
-            buffer.put_slice(POISON);
+        if in_head {
+            self.give_poison(buffer);
         }
-        Ok(())
+        if in_head || offset > 0 { Ok(()) } else { Err(malformed(refusal)) }
+    }
+
+    /// Gives out what is left of the poison, as far as there is room; nothing comes behind it.
+    fn give_poison(&mut self, buffer: &mut ReadBuf<'_>) {
+        if let Some(Poison::Head(left)) = &mut self.poisoned {
+            let (now, later) = left.split_at(left.len().min(buffer.remaining()));
+            buffer.put_slice(now);
+            *left = later;
+        }
     }
 
     /// Ready with an error once the clock of this position has run out.
     fn poll_clock(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let position = self.position();
-        let timeout = match position {
+        let timeout = match position.0 {
             Position::Between if self.open_streams.load(Ordering::Relaxed) > 0 => None,
             Position::Between => Some(self.idle_timeout),
             Position::Head => Some(self.header_timeout),
@@ -109,15 +131,24 @@ impl<T> GuardedIo<T> {
     }
 }
 
+fn malformed(refusal: Refusal) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, refusal)
+}
+
 impl<T: AsyncRead + Unpin> AsyncRead for GuardedIo<T> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.poisoned {
-            // Nothing behind the fault is ever read; hyper is about to close.
-            return Poll::Ready(Ok(()));
+        // Nothing behind a fault is ever read.
+        match self.poisoned {
+            Some(Poison::Head(_)) => {
+                self.give_poison(buffer);
+                return Poll::Ready(Ok(()));
+            }
+            Some(Poison::Body(refusal)) => return Poll::Ready(Err(malformed(refusal))),
+            None => {}
         }
         let before = buffer.filled().len();
         match Pin::new(&mut self.inner).poll_read(context, buffer) {
@@ -125,7 +156,9 @@ impl<T: AsyncRead + Unpin> AsyncRead for GuardedIo<T> {
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
             Poll::Ready(Ok(())) => {
                 let scanned = self.scan(buffer, before);
-                if self.running == Some(Position::Between) || self.position() != Position::Head {
+                // Bytes of the same head do not wind its clock back; any others do.
+                let position = self.position();
+                if position.0 != Position::Head || self.running != Some(position) {
                     self.running = None;
                 }
                 Poll::Ready(scanned)
@@ -163,3 +196,6 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for GuardedIo<T> {
         self.inner.is_write_vectored()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,268 @@
+//! A worker with one listener, a cluster and an access log, for tests over real sockets.
+
+use std::{cell::Cell, future::Future, net::SocketAddr, rc::Rc, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use host_extension::{FilterUse, OnError};
+use host_router::{
+    Forward, HostRewrite, PathMatch, Redirect, Respond, Route, RouteAction, RouteCondition, Router,
+    RouterPlan, VirtualHost, WeightedClusters,
+};
+use host_telemetry::{
+    AccessLog, AccessLogGuard, AccessLogTarget, Clock, Counter, ListenerMetrics, Metrics,
+};
+use host_types::{Address, Limits};
+use host_upstream::{
+    Balance, ClusterPlan, Clusters, Discovery, Endpoint, EndpointSource, PoolLimits,
+    UpstreamProtocol,
+};
+use http::{HeaderMap, StatusCode};
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+    runtime::{Builder, LocalOptions},
+};
+
+use super::Fake;
+use crate::{
+    AcceptBalance, Forwarding, HttpPlan, Listener, ListenerPlan, ListenerProtocol, ListenerState,
+    Worker,
+};
+
+/// No wait of a test takes longer.
+const LONG: Duration = Duration::from_secs(20);
+
+/// Runs a test as a worker runs, with a deadline.
+pub(crate) fn local<T>(test: impl Future<Output = T>) -> T {
+    let runtime =
+        Builder::new_current_thread().enable_all().build_local(LocalOptions::default()).unwrap();
+    runtime.block_on(async { tokio::time::timeout(LONG, test).await.expect("the test hangs") })
+}
+
+/// What a test wants of its proxy.
+pub(crate) struct Setup {
+    pub(crate) upstream: Option<SocketAddr>,
+    pub(crate) protocol: UpstreamProtocol,
+    pub(crate) listener_filters: Vec<Fake>,
+    pub(crate) route_filters: Vec<Fake>,
+    pub(crate) limits: Limits,
+    pub(crate) timeout: Option<Duration>,
+}
+
+/// A proxy that runs.
+pub(crate) struct World {
+    pub(crate) address: SocketAddr,
+    pub(crate) metrics: Arc<ListenerMetrics>,
+    pub(crate) worker: Rc<Worker>,
+    pub(crate) listener: Rc<Listener>,
+    directory: TempDir,
+    log: AccessLogGuard,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            upstream: None,
+            protocol: UpstreamProtocol::Http1,
+            listener_filters: Vec::new(),
+            route_filters: Vec::new(),
+            limits: Limits::default(),
+            timeout: Some(LONG),
+        }
+    }
+}
+
+impl Setup {
+    /// Everything to this upstream.
+    pub(crate) fn to(upstream: SocketAddr) -> Self {
+        Self { upstream: Some(upstream), ..Self::default() }
+    }
+
+    pub(crate) async fn start(self) -> World {
+        let metrics = Metrics::new();
+        let directory = TempDir::new().unwrap();
+        let target = AccessLogTarget::File(directory.path().join("access.log"));
+        let (log, guard) = AccessLog::start(&target, &metrics).unwrap();
+        let clock = Clock::new();
+        let shard = metrics.worker(0);
+        let clusters = Clusters::new(shard.clone());
+        clusters.apply(&[Arc::new(self.cluster())], &Discovery::system());
+        let worker = Rc::new(Worker::new(0, clusters, Some(log.worker(&clock)), clock));
+        let plan = Arc::new(self.plan());
+        let fakes: Vec<Fake> =
+            self.listener_filters.into_iter().chain(self.route_filters).collect();
+        let shard = shard.listener(&plan.name);
+        let state =
+            ListenerState::new(plan, Rc::clone(&worker), Arc::clone(&shard), &mut |wanted| {
+                let entries = fakes.iter().map(Fake::entry);
+                let entry =
+                    entries.into_iter().find(|entry| entry.plugin == wanted.plugin).unwrap();
+                (entry.factory, entry.metrics)
+            });
+        let socket = host_net::bind("127.0.0.1:0".parse().unwrap(), false, 16).unwrap();
+        let socket = host_net::Listener::new(socket).unwrap();
+        let address = socket.local_address();
+        let listener = Listener::new(state);
+        tokio::task::spawn_local(Rc::clone(&listener).accept_forever(socket));
+        World { address, metrics: shard, worker, listener, directory, log: guard }
+    }
+
+    fn cluster(&self) -> ClusterPlan {
+        let endpoints =
+            self.upstream.iter().map(|address| Endpoint { address: *address, weight: 1 });
+        ClusterPlan {
+            name: "app".into(),
+            endpoints: EndpointSource::Static(endpoints.collect()),
+            balance: Balance::RoundRobin,
+            protocol: self.protocol,
+            connect_timeout: LONG,
+            pool: PoolLimits::default(),
+        }
+    }
+
+    fn plan(&self) -> ListenerPlan {
+        let used = |fake: &Fake| {
+            let entry = fake.entry();
+            let on_error: OnError = entry.on_error;
+            FilterUse { plugin: entry.plugin, config: Arc::default(), on_error }
+        };
+        let uses = |fakes: &[Fake]| -> Vec<FilterUse> { fakes.iter().map(used).collect() };
+        let routes = self.routes();
+        let route_filters = routes.iter().map(|_| uses(&self.route_filters)).collect();
+        let domains = vec!["app.test".parse().unwrap()];
+        let virtual_host = VirtualHost { name: "app".into(), domains, routes };
+        let http = HttpPlan {
+            router: Router::new(RouterPlan { virtual_hosts: vec![virtual_host] }),
+            stream_filters: uses(&self.listener_filters),
+            route_filters,
+            forwarding: Forwarding::default(),
+        };
+        ListenerPlan {
+            name: "main".into(),
+            address: Address::Tcp("127.0.0.1:0".parse().unwrap()),
+            balance: AcceptBalance::Kernel,
+            limits: self.limits.clone(),
+            protocol: ListenerProtocol::Http(Arc::new(http)),
+        }
+    }
+
+    /// `/direct` answers, `/moved` redirects, `/nowhere` has no cluster, the rest goes on.
+    fn routes(&self) -> Vec<Route> {
+        let forward = |cluster: &str| {
+            RouteAction::Forward(Forward {
+                clusters: WeightedClusters::one(cluster.into()),
+                path_rewrite: None,
+                host_rewrite: HostRewrite::Keep,
+                timeout: self.timeout,
+            })
+        };
+        let route = |prefix: &str, action| Route {
+            name: Some(prefix.into()),
+            condition: RouteCondition::path(PathMatch::Prefix(prefix.into())),
+            action,
+        };
+        let direct = Respond {
+            status: StatusCode::OK,
+            headers: HeaderMap::new(),
+            body: Bytes::from_static(b"direct"),
+        };
+        let moved = Redirect {
+            status: StatusCode::FOUND,
+            scheme: None,
+            host: None,
+            port: Some(81),
+            path: None,
+            strip_query: false,
+        };
+        vec![
+            route("/direct", RouteAction::Respond(direct)),
+            route("/moved", RouteAction::Redirect(moved)),
+            route("/nowhere", forward("nowhere")),
+            route("/", forward("app")),
+        ]
+    }
+}
+
+impl World {
+    /// A connection that has sent these bytes.
+    pub(crate) async fn send(&self, text: &str) -> TcpStream {
+        let mut client = TcpStream::connect(self.address).await.unwrap();
+        client.write_all(text.as_bytes()).await.unwrap();
+        client
+    }
+
+    /// What comes back for these bytes until the proxy closes.
+    pub(crate) async fn ask(&self, text: &str) -> String {
+        let mut client = self.send(text).await;
+        let mut answer = Vec::new();
+        // A reset behind the answer is as good as an end.
+        let _end = client.read_to_end(&mut answer).await;
+        String::from_utf8(answer).unwrap()
+    }
+
+    /// Waits until every connection ended, and gives the lines of the access log. Each of
+    /// them was counted under its reason, and nothing else was.
+    pub(crate) async fn finish(self) -> Vec<String> {
+        self.listener.close();
+        self.worker.until_idle().await;
+        assert_eq!(self.metrics.streams_active.value(), 0);
+        assert_eq!(self.metrics.connections_active.value(), 0);
+        drop(self.worker.access_log.take());
+        drop(self.log);
+        let log = std::fs::read_to_string(self.directory.path().join("access.log")).unwrap();
+        let lines: Vec<String> = log.lines().map(str::to_owned).collect();
+        let counted: u64 = self.metrics.replies.iter().map(Counter::value).sum();
+        assert_eq!(counted, lines.len() as u64, "one line each: {lines:?}");
+        for line in &lines {
+            let reason = field(line, "reason").unwrap();
+            let place = host_types::ReplyReason::LABELS.iter().position(|label| *label == reason);
+            assert!(self.metrics.replies[place.unwrap()].value() > 0, "{line}");
+        }
+        lines
+    }
+}
+
+/// `GET path`, or another method, that asks to close the connection.
+pub(crate) fn ask(method: &str, path: &str) -> String {
+    format!("{method} {path} HTTP/1.1\r\nhost: app.test\r\nconnection: close\r\n\r\n")
+}
+
+/// A field of an access log line, without quotes.
+pub(crate) fn field<'a>(line: &'a str, name: &str) -> Option<&'a str> {
+    let (_, rest) = line.split_once(&format!("\"{name}\":"))?;
+    let end = rest.find([',', '}'])?;
+    Some(rest[..end].trim_matches('"'))
+}
+
+/// An upstream that serves each connection so; how many it got.
+pub(crate) async fn upstream<F>(
+    serve: impl Fn(TcpStream) -> F + 'static,
+) -> (SocketAddr, Rc<Cell<usize>>)
+where
+    F: Future<Output = ()> + 'static,
+{
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let connections = Rc::new(Cell::new(0));
+    let count = Rc::clone(&connections);
+    tokio::task::spawn_local(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            count.set(count.get() + 1);
+            tokio::task::spawn_local(serve(stream));
+        }
+    });
+    (address, connections)
+}
+
+/// Reads a head, or what comes of it.
+pub(crate) async fn read_head(stream: &mut TcpStream) -> String {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        match stream.read_u8().await {
+            Ok(byte) => head.push(byte),
+            Err(_) => break,
+        }
+    }
+    String::from_utf8(head).unwrap()
+}
