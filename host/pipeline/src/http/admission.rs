@@ -101,8 +101,11 @@ fn authority(parts: &Parts) -> Result<Option<Authority>, &'static str> {
         (None, _) => None,
     };
     let target = parts.uri.authority().cloned();
-    if target.iter().chain(&host).any(|authority| authority.as_str().contains('@')) {
-        return Err("an authority has user information");
+    for authority in target.iter().chain(&host) {
+        well_formed(authority)?;
+    }
+    if target.iter().chain(&host).any(has_bad_port) {
+        return Err("an authority has a port that is no number");
     }
     match (target, host) {
         (Some(target), Some(host)) if !same(&target, &host) => {
@@ -112,6 +115,26 @@ fn authority(parts: &Parts) -> Result<Option<Authority>, &'static str> {
         (None, Some(host)) => Ok(Some(host)),
         (None, None) if parts.version == Version::HTTP_10 => Ok(None),
         (None, None) => Err("the request names no host"),
+    }
+}
+
+/// True where more than a colon follows the host, and it is no port.
+fn has_bad_port(authority: &Authority) -> bool {
+    let behind_host = authority.as_str().len().saturating_sub(authority.host().len());
+    behind_host > 1 && authority.port_u16().is_none()
+}
+
+/// User information does not belong in a request (RFC 9110 section 4.2.4), and a port is a
+/// number or nothing.
+fn well_formed(authority: &Authority) -> Result<(), &'static str> {
+    if authority.as_str().contains('@') {
+        return Err("an authority has user information");
+    }
+    let port = authority.as_str().strip_prefix(authority.host()).unwrap_or_default();
+    match port.strip_prefix(':') {
+        None if port.is_empty() => Ok(()),
+        Some(digits) if digits.is_empty() || authority.port_u16().is_some() => Ok(()),
+        None | Some(_) => Err("the port of an authority is no number"),
     }
 }
 

@@ -37,7 +37,13 @@ fn one_host_is_let_in_and_no_disagreement() {
     check("GET", "/", &["a", "a"], Err(400));
     check("GET", "/", &["a b"], Err(400));
     check("GET", "/", &["user@a"], Err(400));
+    check("GET", "/", &["a:x"], Err(400));
+    check("GET", "/", &["a:65536"], Err(400));
+    check("GET", "/", &["[::1]:80"], Ok(("[::1]:80", "/")));
     check("GET", "http://a/", &["b"], Err(400));
+    check("GET", "/", &["a:x"], Err(400));
+    check("GET", "/", &["a:99999"], Err(400));
+    check("GET", "/", &["[::1]:80"], Ok(("[::1]:80", "/")));
     check("CONNECT", "a:1", &["a:1"], Err(405));
 }
 
