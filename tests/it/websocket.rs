@@ -48,10 +48,13 @@ async fn the_end_of_one_side_reaches_the_other() {
     drop(server);
     let end = within("the end", client.next()).await;
     assert!(end.is_none_or(|end| end.is_err()));
+    // Each side ends its own half.
+    drop(client);
     let [client, mut server] = open(&proxy, &upstream).await;
     drop(client);
     let end = within("the end", server.next()).await;
     assert!(end.is_none_or(|end| end.is_err()));
+    drop(server);
     let records = proxy.access_log(2).await;
     assert!(records.iter().all(|record| record["status"] == 101), "{records:?}");
 }

@@ -153,8 +153,13 @@ async fn a_body_is_held_up_to_the_limit_only() {
         let proxy = Proxy::start(&config).await;
         for version in VERSIONS {
             let request = with(request("POST", path), &[], pieces(sent));
-            let reply = ask(version, proxy.web(), request).await;
-            assert_eq!(reply.status.as_u16(), wanted, "{doing} {sent} {version:?}");
+            let mut client = Client::connect(version, proxy.web()).await;
+            let response = client.send(request).await;
+            let status = response.status().as_u16();
+            let whole = within("an end", tests_support::Reply::try_read(response)).await.is_ok();
+            // A response whose head is on its way can only be broken off.
+            let cut = wanted == 502 && status == 200 && !whole;
+            assert!(status == wanted || cut, "{doing} {sent} {version:?}: {status}");
         }
         if wanted != 200 {
             assert_eq!(proxy.access_log(1).await[0]["reason"], "overload", "{doing}");

@@ -41,8 +41,6 @@ fn broken_plugins(folder: &tempfile::TempDir) -> Vec<(String, PathBuf)> {
         fs::write(&file, tests_fixtures::wat(name)).expect("written");
         plugins.push((name.replace('_', "-"), file));
     }
-    plugins.push(("missing".to_owned(), folder.path().join("missing.wasm")));
-    plugins.push(("directory".to_owned(), folder.path().to_owned()));
     plugins
 }
 
@@ -110,7 +108,9 @@ async fn odd_modules_that_load_neither_crash_nor_hang_the_proxy() {
     let mut routes = String::from("routes:\n");
     let mut config = Config::new().top("workers: 1").cluster("app", upstream.address(), "");
     let names: Vec<String> = tests_fixtures::wat_names();
-    let odd: Vec<&String> = names.iter().filter(|name| !BROKEN.contains(&name.as_str())).collect();
+    // An unknown action waits, as a pause does, and nobody resumes it.
+    let others = [&BROKEN[..], &["unknown_action"]].concat();
+    let odd: Vec<&String> = names.iter().filter(|name| !others.contains(&name.as_str())).collect();
     for name in &odd {
         let file = folder.path().join(format!("{name}.wasm"));
         fs::write(&file, tests_fixtures::wat(name)).expect("written");
@@ -132,6 +132,25 @@ async fn odd_modules_that_load_neither_crash_nor_hang_the_proxy() {
             }
             assert_eq!(self::status(proxy.web(), "/fine").await, StatusCode::OK, "beside {name}");
         }
+    }
+}
+
+#[tokio::test]
+async fn a_plugin_whose_file_is_missing_fails_its_own_route_only() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let upstream = Upstream::echo(Http::One).await;
+    let plugins = [
+        ("missing".to_owned(), folder.path().join("missing.wasm")),
+        ("directory".to_owned(), folder.path().to_owned()),
+    ];
+    for (on_error, wanted) in [("closed", 503), ("open", 200), ("reload", 503)] {
+        let proxy = Proxy::start(&config(&upstream, &plugins, on_error)).await;
+        for (name, _) in &plugins {
+            let status = status(proxy.web(), &format!("/{name}")).await.as_u16();
+            assert_eq!(status, wanted, "{name} {on_error}");
+        }
+        assert_eq!(status(proxy.web(), "/fine").await, StatusCode::OK);
+        assert_eq!(proxy.admin("/readyz").await.0, StatusCode::OK);
     }
 }
 
