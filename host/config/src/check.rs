@@ -189,7 +189,8 @@ impl<'a> Checker<'a> {
 
     fn check_list(&self, node: &mut Node, schema: Schema<'a>, path: &Path, name: &str) -> bool {
         let count = node.items().len();
-        if !self.check_count(node, schema, count, ("minItems", "maxItems"), path, name) {
+        let limits = (limit(schema, "minItems"), limit(schema, "maxItems"));
+        if !self.check_count(node, (count, limits), path, name) {
             return false;
         }
         let Some(item_schema) = schema.get("items") else { return true };
@@ -223,8 +224,8 @@ impl<'a> Checker<'a> {
     fn check_range(&self, node: &Node, schema: Schema<'a>, path: &Path, name: &str) -> bool {
         if let Tree::Text(text) = &node.tree {
             let count = text.chars().count();
-            let limits = ("minLength", "maxLength");
-            return self.check_count(node, schema, count, limits, path, name);
+            let limits = (limit(schema, "minLength"), limit(schema, "maxLength"));
+            return self.check_count(node, (count, limits), path, name);
         }
         let Tree::Number(number) = &node.tree else { return true };
         let value = number.as_f64().unwrap_or(f64::NAN);
@@ -249,16 +250,13 @@ impl<'a> Checker<'a> {
     fn check_count(
         &self,
         node: &Node,
-        schema: Schema<'a>,
-        count: usize,
-        (minimum, maximum): (&str, &str),
+        (count, limits): (usize, (Option<u64>, Option<u64>)),
         path: &Path,
         name: &str,
     ) -> bool {
         let unit = if matches!(node.tree, Tree::List(_)) { "entries" } else { "characters" };
-        let limit = |key: &str| schema.get(key).and_then(Value::as_u64);
         let count = u64::try_from(count).unwrap_or(u64::MAX);
-        let (message, label) = match (limit(minimum), limit(maximum)) {
+        let (message, label) = match limits {
             (Some(_), _) if count == 0 => (format!("{name} is empty"), "at least one is needed"),
             (_, Some(most)) if count > most => {
                 (format!("{name} has {count} {unit}; at most {most} are allowed"), "too long")
@@ -272,6 +270,10 @@ impl<'a> Checker<'a> {
     fn add(&self, node: &Node, path: &Path, message: String, label: &str) {
         self.problems.add(Problem::new(message, node.head_span(), label).at(path));
     }
+}
+
+fn limit(schema: Schema<'_>, key: &str) -> Option<u64> {
+    schema.get(key).and_then(Value::as_u64)
 }
 
 fn branches(schema: Schema<'_>) -> Option<&[Value]> {

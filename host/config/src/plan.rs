@@ -15,7 +15,7 @@ mod route;
 
 use std::{
     cell::Cell,
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     path::{Path, PathBuf},
     thread,
     time::Duration,
@@ -31,7 +31,7 @@ use crate::{
     cursor::Cursor,
     model::Config,
     problem::Problems,
-    tree::{Node, Span, Tree},
+    tree::{Node, Span},
 };
 
 /// What a file says, checked and complete.
@@ -102,9 +102,9 @@ pub enum AccessLogTarget {
 /// error in it is no second error.
 #[derive(Debug)]
 pub(crate) struct Names {
-    clusters: Vec<String>,
-    plugins: Vec<String>,
-    policies: Vec<String>,
+    clusters: BTreeSet<String>,
+    plugins: BTreeSet<String>,
+    policies: BTreeSet<String>,
 }
 
 /// What every room needs to make its plan.
@@ -165,16 +165,18 @@ fn fill_defaults(model: &mut Config) {
 impl Names {
     /// All names of a file.
     pub(crate) fn of(root: &Node) -> Self {
-        let named = |list: &str| {
-            let items = root.entry(list).map_or(&[][..], |entry| entry.value.items());
-            let names = items.iter().filter_map(|item| match &item.entry("name")?.value.tree {
-                Tree::Text(name) => Some(name.clone()),
-                _ => None,
-            });
-            names.collect()
-        };
-        Self { clusters: named("clusters"), plugins: named("plugins"), policies: named("policies") }
+        Self {
+            clusters: names(root, "clusters"),
+            plugins: names(root, "plugins"),
+            policies: names(root, "policies"),
+        }
     }
+}
+
+fn names(root: &Node, list: &str) -> BTreeSet<String> {
+    let items = root.entry(list).map_or(&[][..], |entry| entry.value.items());
+    let named = items.iter().filter_map(|item| item.entry("name")?.value.text());
+    named.map(str::to_owned).collect()
 }
 
 impl<'a> Scope<'a> {
@@ -215,11 +217,11 @@ impl<'a> Scope<'a> {
 
 fn known<N: for<'n> From<&'n str>>(
     name: &str,
-    names: &[String],
+    names: &BTreeSet<String>,
     what: &str,
     at: &Cursor<'_>,
 ) -> Option<N> {
-    if names.iter().any(|known| known == name) {
+    if names.contains(name) {
         return Some(N::from(name));
     }
     let problem =

@@ -20,7 +20,7 @@ pub(crate) struct Problem {
 
 /// The way from the root of a file to a value: `listeners[0].routes[2].cluster`.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Path(Option<Rc<(Path, Segment)>>);
+pub(crate) struct Path(Option<Rc<(Self, Segment)>>);
 
 #[derive(Clone, Debug)]
 enum Segment {
@@ -55,6 +55,11 @@ impl Problem {
     pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
+    }
+
+    /// Small enough to be an error that functions return.
+    pub(crate) fn boxed(self) -> Box<Self> {
+        Box::new(self)
     }
 
     pub(crate) fn at(mut self, path: &Path) -> Self {

@@ -9,6 +9,7 @@ use host_upstream::{Balance, EndpointSource, UpstreamProtocol};
 
 use super::*;
 
+#[expect(clippy::too_many_lines, reason = "lists of cases, each with its words")]
 mod errors;
 mod hostile;
 

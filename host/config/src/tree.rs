@@ -70,18 +70,18 @@ impl Node {
 
     /// The entry of a key, if this is a map that has it.
     pub(crate) fn entry(&self, key: &str) -> Option<&Entry> {
-        match &self.tree {
-            Tree::Map(entries) => entries.iter().find(|entry| entry.key == key),
-            _ => None,
-        }
+        let Tree::Map(entries) = &self.tree else { return None };
+        entries.iter().find(|entry| entry.key == key)
     }
 
     /// The items, if this is a list.
     pub(crate) fn items(&self) -> &[Self] {
-        match &self.tree {
-            Tree::List(items) => items,
-            _ => &[],
-        }
+        if let Tree::List(items) = &self.tree { items } else { &[] }
+    }
+
+    /// The text, if this is one.
+    pub(crate) fn text(&self) -> Option<&str> {
+        if let Tree::Text(text) = &self.tree { Some(text) } else { None }
     }
 
     /// The place to point at: a map or list may go over pages, so its beginning stands for it.
@@ -91,7 +91,7 @@ impl Node {
                 entries.first().map_or_else(|| self.span.clone(), |entry| entry.key_span.clone())
             }
             Tree::List(items) => items.first().map_or_else(|| self.span.clone(), Self::head_span),
-            _ => self.span.clone(),
+            Tree::Null | Tree::Bool(_) | Tree::Number(_) | Tree::Text(_) => self.span.clone(),
         }
     }
 

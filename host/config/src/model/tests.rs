@@ -4,16 +4,11 @@ use super::*;
 
 /// Visits every property with its name.
 fn properties(schema: &Value, visit: &mut impl FnMut(&str, &Value)) {
-    match schema {
-        Value::Object(map) => {
-            if let Some(Value::Object(named)) = map.get("properties") {
-                named.iter().for_each(|(name, property)| visit(name, property));
-            }
-            map.values().for_each(|value| properties(value, visit));
-        }
-        Value::Array(items) => items.iter().for_each(|item| properties(item, visit)),
-        _ => {}
-    }
+    let named = schema.get("properties").and_then(Value::as_object);
+    named.into_iter().flatten().for_each(|(name, property)| visit(name, property));
+    let inner = schema.as_object().into_iter().flat_map(|map| map.values());
+    let items = schema.as_array().into_iter().flatten();
+    inner.chain(items).for_each(|value| properties(value, visit));
 }
 
 #[test]

@@ -198,7 +198,7 @@ fn virtual_hosts(
         if let Some(name) = &model.name {
             names.check(name, "virtual host", &at.key("name"));
         }
-        let name = model.name.as_ref().or(model.domains.first());
+        let name = model.name.as_ref().or_else(|| model.domains.first());
         VirtualHost {
             name: name.map_or_else(Box::default, |name| name.as_str().into()),
             domains,

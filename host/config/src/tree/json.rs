@@ -13,7 +13,7 @@ struct Reader<'a> {
 }
 
 /// The file is no JSON; the problem says why.
-type Read<T> = Result<T, Problem>;
+type Read<T> = Result<T, Box<Problem>>;
 
 /// Reads a JSON file.
 pub(super) fn read(text: &str, problems: &Problems) -> Option<Node> {
@@ -21,7 +21,7 @@ pub(super) fn read(text: &str, problems: &Problems) -> Option<Node> {
     match reader.file() {
         Ok(node) => Some(node),
         Err(problem) => {
-            problems.add(problem);
+            problems.add(*problem);
             None
         }
     }
@@ -40,11 +40,11 @@ impl Reader<'_> {
         self.nodes += 1;
         if depth >= DEPTH_MAX {
             let message = format!("the nesting is deeper than {DEPTH_MAX}");
-            return Err(Problem::new(message, self.here(1), "too deep"));
+            return Err(Problem::new(message, self.here(1), "too deep").boxed());
         }
         if self.nodes > NODES_MAX {
             let message = format!("the file has more than {NODES_MAX} values");
-            return Err(Problem::new(message, self.here(1), "one too many"));
+            return Err(Problem::new(message, self.here(1), "one too many").boxed());
         }
         match self.peek() {
             Some(b'{') => self.map(depth),
@@ -62,20 +62,18 @@ impl Reader<'_> {
         let start = self.at;
         self.at += 1;
         let mut map = MapBuilder::default();
-        if !self.skip(b'}') {
-            loop {
-                if self.peek() != Some(b'"') {
-                    return Err(self.unexpected("a key in double quotes"));
-                }
-                let (key, key_span) = self.string()?;
-                self.expect(b':', "`:`")?;
-                let value = self.value(depth + 1)?;
-                map.add(key, key_span, value, self.problems);
-                if self.skip(b'}') {
-                    break;
-                }
-                self.expect(b',', "`,` or `}`")?;
+        let mut more = !self.skip(b'}');
+        while more {
+            if self.peek() != Some(b'"') {
+                return Err(self.unexpected("a key in double quotes"));
             }
+            let (key, key_span) = self.string()?;
+            if !self.skip(b':') {
+                return Err(self.unexpected("`:`"));
+            }
+            let value = self.value(depth + 1)?;
+            map.add(key, key_span, value, self.problems);
+            more = self.more(b'}')?;
         }
         Ok(map.build(start..self.at))
     }
@@ -84,16 +82,23 @@ impl Reader<'_> {
         let start = self.at;
         self.at += 1;
         let mut items = Vec::new();
-        if !self.skip(b']') {
-            loop {
-                items.push(self.value(depth + 1)?);
-                if self.skip(b']') {
-                    break;
-                }
-                self.expect(b',', "`,` or `]`")?;
-            }
+        let mut more = !self.skip(b']');
+        while more {
+            items.push(self.value(depth + 1)?);
+            more = self.more(b']')?;
         }
         Ok(Node::new(start..self.at, Tree::List(items)))
+    }
+
+    /// True where a comma says that more follows, false where it ends.
+    fn more(&mut self, end: u8) -> Read<bool> {
+        if self.skip(end) {
+            return Ok(false);
+        }
+        if self.skip(b',') {
+            return Ok(true);
+        }
+        Err(self.unexpected(&format!("`,` or `{}`", char::from(end))))
     }
 
     fn string(&mut self) -> Read<(String, Span)> {
@@ -110,7 +115,8 @@ impl Reader<'_> {
                 "the text has no closing quote",
                 start..start + 1,
                 "opened here",
-            ));
+            )
+            .boxed());
         };
         self.at = end;
         Ok((self.parse(start..end, "the text is no JSON string")?, start..end))
@@ -143,7 +149,7 @@ impl Reader<'_> {
             // The library appends a place in the piece, which would mislead.
             let reason = error.to_string();
             let reason = reason.split_once(" at line ").map_or(reason.as_str(), |(first, _)| first);
-            Problem::new(message, span, reason)
+            Problem::new(message, span, reason).boxed()
         })
     }
 
@@ -162,18 +168,14 @@ impl Reader<'_> {
         found
     }
 
-    fn expect(&mut self, byte: u8, name: &str) -> Read<()> {
-        if self.skip(byte) { Ok(()) } else { Err(self.unexpected(name)) }
-    }
-
-    fn unexpected(&self, expected: &str) -> Problem {
+    fn unexpected(&self, expected: &str) -> Box<Problem> {
         let found = self.text.get(self.at..).and_then(|rest| rest.chars().next());
         let (found, length) = match found {
             Some(found) => (format!("`{found}`"), found.len_utf8()),
             None => (String::from("the end of the file"), 0),
         };
         let message = format!("expected {expected}, found {found}");
-        Problem::new(message, self.here(length), format!("expected {expected}"))
+        Problem::new(message, self.here(length), format!("expected {expected}")).boxed()
     }
 
     fn here(&self, length: usize) -> Span {

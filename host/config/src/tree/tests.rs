@@ -73,7 +73,8 @@ fn check_place(text: &str, format: Format, keys: &[&str], expect: (&str, &str)) 
         Err(_) => &node.entry(key).unwrap().value,
     });
     let entry = node.entry(last).unwrap();
-    let found = (&text[entry.key_span.clone()], text[entry.value.head_span()].trim_end());
+    let at = |span: Span| text.get(span).unwrap().trim_end();
+    let found = (at(entry.key_span.clone()), at(entry.value.head_span()));
     assert_eq!(found, expect);
 }
 

@@ -16,10 +16,10 @@ pub(super) fn read(text: &str, problems: &Problems) -> Option<Node> {
     while let Some(event) = parser.next_event() {
         let result = match event {
             Ok((event, place)) => reader.event(event, reader.places.span(place)),
-            Err(error) => Err(reader.refused(&error)),
+            Err(error) => Err(reader.refused(&error).boxed()),
         };
         if let Err(problem) = result {
-            problems.add(problem);
+            problems.add(*problem);
             return None;
         }
     }
@@ -66,14 +66,14 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn event(&mut self, event: Event<'_>, span: Span) -> Result<(), Problem> {
+    fn event(&mut self, event: Event<'_>, span: Span) -> Result<(), Box<Problem>> {
         match event {
             Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => Ok(()),
             Event::DocumentStart(_) => {
                 self.documents += 1;
                 if self.documents > 1 {
                     let message = "the file has more than one document";
-                    return Err(Problem::new(message, span, "a second one begins here"));
+                    return Err(Problem::new(message, span, "a second one begins here").boxed());
                 }
                 Ok(())
             }
@@ -96,10 +96,10 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn open(&mut self, anchor: usize, span: Span, parts: Parts) -> Result<(), Problem> {
+    fn open(&mut self, anchor: usize, span: Span, parts: Parts) -> Result<(), Box<Problem>> {
         if self.open.len() >= DEPTH_MAX {
             let message = format!("the nesting is deeper than {DEPTH_MAX}");
-            return Err(Problem::new(message, span, "too deep"));
+            return Err(Problem::new(message, span, "too deep").boxed());
         }
         let nodes_before = self.nodes;
         self.count(1, &span)?;
@@ -107,7 +107,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    fn close(&mut self, span: &Span) -> Result<(), Problem> {
+    fn close(&mut self, span: &Span) -> Result<(), Box<Problem>> {
         let Some(open) = self.open.pop() else { return Ok(()) };
         let span = open.start..span.end.max(open.start);
         let node = match open.parts {
@@ -117,16 +117,18 @@ impl<'a> Reader<'a> {
         self.place(node, open.anchor, self.nodes - open.nodes_before)
     }
 
-    fn alias(&mut self, anchor: usize, span: Span) -> Result<(), Problem> {
+    fn alias(&mut self, anchor: usize, span: Span) -> Result<(), Box<Problem>> {
         let Some((node, size)) = self.anchors.get(&anchor).cloned() else {
-            return Err(Problem::new("the alias stands inside of what it names", span, "here"));
+            return Err(
+                Problem::new("the alias stands inside of what it names", span, "here").boxed()
+            );
         };
         self.count(size, &span)?;
         self.place(node, 0, size)
     }
 
     /// Puts a node where it belongs: into the open list or map, or at the root.
-    fn place(&mut self, node: Node, anchor: usize, size: usize) -> Result<(), Problem> {
+    fn place(&mut self, node: Node, anchor: usize, size: usize) -> Result<(), Box<Problem>> {
         if anchor > 0 {
             self.anchors.insert(anchor, (node.clone(), size));
         }
@@ -168,7 +170,7 @@ impl<'a> Reader<'a> {
         span.start..span.start + end
     }
 
-    fn count(&mut self, nodes: usize, span: &Span) -> Result<(), Problem> {
+    fn count(&mut self, nodes: usize, span: &Span) -> Result<(), Box<Problem>> {
         self.nodes = self.nodes.saturating_add(nodes);
         if self.nodes <= NODES_MAX {
             return Ok(());
@@ -176,7 +178,7 @@ impl<'a> Reader<'a> {
         let message = format!(
             "the file has more than {NODES_MAX} values, those that aliases repeat included"
         );
-        Err(Problem::new(message, span.clone(), "one too many"))
+        Err(Problem::new(message, span.clone(), "one too many").boxed())
     }
 
     fn refused(&self, error: &ScanError) -> Problem {
@@ -197,11 +199,11 @@ impl<'a> Reader<'a> {
     }
 }
 
-fn key(file: &str, node: Node) -> Result<(String, Span), Problem> {
+fn key(file: &str, node: Node) -> Result<(String, Span), Box<Problem>> {
     match node.tree {
         Tree::Text(text) => Ok((text, node.span)),
         Tree::List(_) | Tree::Map(_) => {
-            Err(Problem::new("a key must be text", node.head_span(), "this is a key"))
+            Err(Problem::new("a key must be text", node.head_span(), "this is a key").boxed())
         }
         // `80: x` names the key `80`, whatever type the text would have elsewhere.
         Tree::Null | Tree::Bool(_) | Tree::Number(_) => {
@@ -211,12 +213,12 @@ fn key(file: &str, node: Node) -> Result<(String, Span), Problem> {
     }
 }
 
-fn refuse_tag(tagged: bool, span: &Span) -> Result<(), Problem> {
+fn refuse_tag(tagged: bool, span: &Span) -> Result<(), Box<Problem>> {
     if !tagged {
         return Ok(());
     }
     let problem = Problem::new("tags mean nothing here", span.clone(), "this has a tag");
-    Err(problem.help("remove the `!…` before it; quotes make text of a value"))
+    Err(problem.help("remove the `!…` before it; quotes make text of a value").boxed())
 }
 
 /// The value of a plain scalar; `None` for a number that cannot be kept.

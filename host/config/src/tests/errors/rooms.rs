@@ -1,0 +1,459 @@
+//! What the rooms cannot do with a file whose form is right.
+
+use super::*;
+
+#[test]
+fn listeners_must_fit_together() {
+    check(
+        "127.0.0.1:8080",
+        "localhost:8080",
+        expect![[r#"
+        mortise:2:14: `localhost:8080` is no address to listen on (write `IP:PORT` or `[IPv6]:PORT`, as in `127.0.0.1:8080`)
+    "#]],
+    );
+    check(
+        "127.0.0.1:8080",
+        "unix:/a",
+        expect![[r#"
+        mortise:2:14: a listener cannot listen on a Unix socket
+    "#]],
+    );
+    check(
+        "routes:",
+        "cluster: app\n    routes:",
+        expect![[r#"
+        mortise:3:5: a listener with `protocol: http` has no `cluster` (name the cluster in a route: `routes: [{ match: { prefix: / }, cluster: … }]`)
+    "#]],
+    );
+    check(
+        "routes:",
+        "protocol: tcp\n    routes:",
+        expect![[r#"
+        mortise:3:5: the listener has no `cluster` (add `cluster: …` to the listener)
+        mortise:4:5: a listener with `protocol: tcp` has no `routes`
+    "#]],
+    );
+    check(
+        "routes:",
+        "protocol: auto\n    routes:",
+        expect![[r#"
+        mortise:3:5: the listener has no `cluster` (add `cluster: …` to the listener)
+    "#]],
+    );
+    check(
+        "routes:",
+        "forwarding: { via: a b }\n    routes:",
+        expect![[r#"
+        mortise:3:24: `a b` cannot stand in a `via` field (write a host name or a single word)
+    "#]],
+    );
+    check(
+        "routes:",
+        "virtual_hosts: [{ domains: [a], routes: [{ match: { prefix: / }, cluster: app }] }]\n    routes:",
+        expect![[r#"
+            mortise:3:5: a listener has either `routes` or `virtual_hosts` (put the routes into a virtual host with `domains: ["*"]`)
+        "#]],
+    );
+    let twice = "127.0.0.1:8080\n    protocol: tcp\n    cluster: app\n  - address: 127.0.0.1:8080";
+    check(
+        "127.0.0.1:8080",
+        twice,
+        expect![[r#"
+        mortise:5:14: the address `127.0.0.1:8080` is there twice
+    "#]],
+    );
+    let named = "127.0.0.1:1\n    name: a\n    protocol: tcp\n    cluster: app\n  - name: a\n    address: 127.0.0.1:8080";
+    check(
+        "127.0.0.1:8080",
+        named,
+        expect![[r#"
+        mortise:6:11: the listener `a` is there twice
+    "#]],
+    );
+    check(
+        "    routes:\n      - match: { prefix: / }\n        cluster: app\n",
+        "",
+        expect![[r#"
+        mortise:2:5: the listener has no routes (for example `routes: [{ match: { prefix: / }, cluster: … }]`)
+    "#]],
+    );
+    let hosts = "virtual_hosts:
+      - { name: a, domains: [A.b, \"*x\"], routes: [{ match: { prefix: / }, cluster: app }] }
+      - { name: a, domains: [a.B, \"\"], routes: [{ match: { prefix: / }, cluster: app }] }
+";
+    let routes = "routes:\n      - match: { prefix: / }\n        cluster: app\n";
+    check(
+        routes,
+        hosts,
+        expect![[r#"
+        mortise:4:35: `*x` is no domain: write `example.com`, `*.example.com` or `*`, with `:port` or without
+        mortise:5:17: the virtual host `a` is there twice
+        mortise:5:30: the domain `a.b` is there twice
+        mortise:5:35: `` is no domain: write `example.com`, `*.example.com` or `*`, with `:port` or without
+    "#]],
+    );
+}
+
+#[test]
+fn a_match_must_be_one_that_can_match() {
+    let r#match = |to: &str, expect: Expect| check("{ prefix: / }", to, expect);
+    r#match(
+        "{}",
+        expect![[r#"
+        mortise:4:16: a match needs one of `prefix`, `path`, `regex`
+    "#]],
+    );
+    r#match(
+        "{ prefix: /, path: / }",
+        expect![[r#"
+        mortise:4:29: a match has `path` beside `prefix` (a match has one of `prefix`, `path`, `regex`)
+    "#]],
+    );
+    r#match(
+        "{ prefix: api }",
+        expect![[r#"
+        mortise:4:26: `api` is no path: it must begin with `/`
+    "#]],
+    );
+    r#match(
+        "{ path: /a?b }",
+        expect![[r#"
+        mortise:4:24: `/a?b` can match no path (match the query with `query`)
+    "#]],
+    );
+    r#match(
+        "{ regex: \"(\" }",
+        expect![[r#"
+        mortise:4:25: the regular expression is not valid: unclosed group
+    "#]],
+    );
+    r#match(
+        "{ regex: \"(\\\\w{900}){900}\" }",
+        expect![[r#"
+        mortise:4:25: the regular expression is too large
+    "#]],
+    );
+    r#match(
+        "{ prefix: /, methods: [get, \"\"] }",
+        expect![[r#"
+        mortise:4:39: `get` is no method (did you mean `GET`?)
+        mortise:4:44: `` is no method (the usual ones are: `GET`, `HEAD`, `POST`, `PUT`, `DELETE`, `PATCH`, `OPTIONS`, `CONNECT`)
+    "#]],
+    );
+    r#match(
+        "{ prefix: /, headers: [{ name: a b, present: true }, { name: a }] }",
+        expect![[r#"
+        mortise:4:47: `a b` is no name of a header field
+        mortise:4:71: a header condition needs one of `exact`, `prefix`, `suffix`, `contains`, `regex`, `present`
+    "#]],
+    );
+    r#match(
+        "{ prefix: /, headers: [{ name: a, exact: b, regex: c }] }",
+        expect![[r#"
+        mortise:4:60: a header condition has `regex` beside `exact` (a header condition has one of `exact`, `prefix`, `suffix`, `contains`, `regex`, `present`)
+    "#]],
+    );
+    r#match(
+        "{ prefix: /, query: [{ name: a, regex: \"[\" }] }",
+        expect![[r#"
+        mortise:4:55: the regular expression is not valid: unclosed character class
+    "#]],
+    );
+}
+
+#[test]
+fn an_action_must_be_one_that_can_be_done() {
+    let action = |to: &str, expect: Expect| check("cluster: app", to, expect);
+    action(
+        "name: nothing",
+        expect![[r#"
+        mortise:4:9: a route needs one of `cluster`, `clusters`, `redirect`, `respond`
+    "#]],
+    );
+    action(
+        "cluster: app\n        respond: {}",
+        expect![[r#"
+        mortise:6:9: a route has `respond` beside `cluster` (a route has one of `cluster`, `clusters`, `redirect`, `respond`)
+    "#]],
+    );
+    action(
+        "clusters: [{ name: app, weight: 0 }]",
+        expect![[r#"
+        mortise:5:22: at least one cluster needs a weight above zero
+    "#]],
+    );
+    action(
+        "clusters: [{ name: ap, weight: 1 }, { name: app }]",
+        expect![[r#"
+        mortise:5:28: unknown cluster `ap` (did you mean `app`?)
+        mortise:5:47: an entry of `clusters` has no `weight`
+    "#]],
+    );
+    action(
+        "respond: { status: 100 }\n        timeout_ms: 1",
+        expect![[r#"
+        mortise:5:28: `status` must be between 200 and 599, not 100
+        mortise:6:9: `timeout_ms` means nothing beside `respond`
+    "#]],
+    );
+    action(
+        "respond: { headers: { Content-Length: \"1\" } }",
+        expect![[r#"
+        mortise:5:31: `content-length` is written by the proxy
+    "#]],
+    );
+    action(
+        "respond: { headers: { a b: c } }",
+        expect![[r#"
+        mortise:5:31: `a b` is no name of a header field
+    "#]],
+    );
+    action(
+        "respond: { headers: { a: \"b\\nc\" } }",
+        expect![[r#"
+        mortise:5:34: the value has characters that no header field may have
+    "#]],
+    );
+    action(
+        "redirect: {}",
+        expect![[r#"
+        mortise:5:19: the redirect changes nothing (say what is different: `scheme`, `host`, `port`, `path` or `prefix`)
+    "#]],
+    );
+    action(
+        "redirect: { status: 200, path: / }",
+        expect![[r#"
+        mortise:5:29: `status` cannot be `200` (the choices are: `301`, `302`, `303`, `307`, `308`)
+    "#]],
+    );
+    action(
+        "redirect: { path: /, prefix: / }",
+        expect![[r#"
+        mortise:5:30: a redirect has `prefix` beside `path`
+    "#]],
+    );
+    action(
+        "redirect: { path: a }",
+        expect![[r#"
+        mortise:5:27: `a` is no path: it must begin with `/`, without a query
+    "#]],
+    );
+    action(
+        "redirect: { host: \"a:80\" }",
+        expect![[r#"
+        mortise:5:27: `a:80` is no host without a port
+    "#]],
+    );
+    action(
+        "redirect: { scheme: ftp }",
+        expect![[r#"
+        mortise:5:29: `scheme` cannot be `ftp` (the choices are: `http`, `https`)
+    "#]],
+    );
+    action(
+        "cluster: app\n        rewrite: {}",
+        expect![[r#"
+        mortise:6:18: a rewrite needs one of `prefix`, `regex`
+    "#]],
+    );
+    action(
+        "cluster: app\n        rewrite: { prefix: a }",
+        expect![[r#"
+        mortise:6:28: `a` is no path: it must begin with `/`, without a query
+    "#]],
+    );
+    action(
+        "cluster: app\n        rewrite: { regex: a }",
+        expect![[r#"
+        mortise:6:20: a rewrite with `regex` needs `substitution`
+    "#]],
+    );
+    action(
+        "cluster: app\n        rewrite: { regex: a, substitution: $1 }",
+        expect![[r#"
+        mortise:6:44: the substitution names the group `1`, which the regular expression has not
+    "#]],
+    );
+    action(
+        "cluster: app\n        rewrite: { prefix: /a, substitution: b }",
+        expect![[r#"
+        mortise:6:32: `substitution` means nothing beside `prefix`
+    "#]],
+    );
+    action(
+        "cluster: app\n        host_rewrite: app",
+        expect![[r#"
+        mortise:6:23: `host_rewrite` cannot be `app` (the choices are: `endpoint`)
+    "#]],
+    );
+    action(
+        "cluster: app\n        host_rewrite: { host: a/b }",
+        expect![[r#"
+        mortise:6:31: `a/b` is no host
+    "#]],
+    );
+    action(
+        "cluster: app\n        stream_filters: [{ plugin: x }]",
+        expect![[r#"
+        mortise:6:36: unknown plugin `x`
+    "#]],
+    );
+}
+
+#[test]
+fn endpoints_must_be_of_one_kind() {
+    let endpoints = |to: &str, expect: Expect| check("[127.0.0.1:9000]", to, expect);
+    endpoints(
+        "[127.0.0.1]",
+        expect![[r#"
+        mortise:8:17: `127.0.0.1` is no endpoint (write `IP:PORT`, `[IPv6]:PORT` or `host:port`)
+    "#]],
+    );
+    endpoints(
+        "[127.0.0.1:0]",
+        expect![[r#"
+        mortise:8:17: an endpoint cannot have the port 0
+    "#]],
+    );
+    endpoints(
+        "[127.0.0.256:80]",
+        expect![[r#"
+        mortise:8:17: `127.0.0.256:80` is no endpoint (write `IP:PORT`, `[IPv6]:PORT` or `host:port`)
+    "#]],
+    );
+    endpoints(
+        "[\"a b:80\", \"a..b:80\", \":80\"]",
+        expect![[r#"
+        mortise:8:17: `a b:80` is no endpoint (write `IP:PORT`, `[IPv6]:PORT` or `host:port`)
+        mortise:8:27: `a..b:80` is no endpoint (write `IP:PORT`, `[IPv6]:PORT` or `host:port`)
+        mortise:8:38: `:80` is no endpoint (write `IP:PORT`, `[IPv6]:PORT` or `host:port`)
+    "#]],
+    );
+    endpoints(
+        "[127.0.0.1:1, a:1]",
+        expect![[r#"
+        mortise:8:30: a cluster cannot have addresses beside names (make two clusters, or use one kind)
+    "#]],
+    );
+    endpoints(
+        "[127.0.0.1:1, 127.0.0.1:1]",
+        expect![[r#"
+        mortise:8:30: the endpoint `127.0.0.1:1` is there twice
+    "#]],
+    );
+    endpoints(
+        "[{ address: \"a:1\", weight: 2 }]",
+        expect![[r#"
+        mortise:8:28: a name that DNS resolves cannot have a weight (give the weight to addresses, or to clusters of a route)
+    "#]],
+    );
+    endpoints(
+        "[{ address: \"127.0.0.1:1\", weight: 0 }]",
+        expect![[r#"
+        mortise:8:51: `weight` must be between 1 and 65535, not 0
+    "#]],
+    );
+    endpoints(
+        "[{ adress: \"127.0.0.1:1\" }]",
+        expect![[r#"
+        mortise:8:19: unknown key `adress` (did you mean `address`?)
+    "#]],
+    );
+    check(
+        "[127.0.0.1:9000]",
+        "[127.0.0.1:1]\n    connect_timeout_ms: 0",
+        expect![[r#"
+        mortise:9:25: `connect_timeout_ms` must be between 1 and 600000, not 0
+    "#]],
+    );
+}
+
+#[test]
+fn plugins_and_policies_must_be_there() {
+    let plugin = |text: &str, expect: Expect| {
+        check_with(&format!("plugins:\n  - {{ name: a, {text} }}\n"), expect);
+    };
+    plugin(
+        "backend: wasm",
+        expect![[r#"
+        mortise:10:7: an entry of `plugins` has no `source`
+    "#]],
+    );
+    plugin(
+        "backend: wasm, source: gone.wasm",
+        expect![[r#"
+        mortise:10:39: cannot read the plugin `gone.wasm`: No such file or directory (os error 2) (the path is relative to the directory of this configuration)
+    "#]],
+    );
+    plugin(
+        "backend: wasm, source: .",
+        expect![[r#"
+        mortise:10:39: `.` is no file
+    "#]],
+    );
+    plugin(
+        "backend: process, source: greet.wasm",
+        expect![[r#"
+        mortise:10:25: the backend `process` is not in this version (use `wasm`)
+    "#]],
+    );
+    plugin(
+        "backend: native, source: greet.wasm",
+        expect![[r#"
+        mortise:10:25: the backend `native` is not in this version (use `wasm`)
+    "#]],
+    );
+    plugin(
+        "backend: wsam, source: greet.wasm",
+        expect![[r#"
+        mortise:10:25: `backend` cannot be `wsam` (did you mean `wasm`?)
+    "#]],
+    );
+    plugin(
+        "backend: wasm, source: greet.wasm, policy: p",
+        expect![[r#"
+        mortise:10:59: unknown policy `p`
+    "#]],
+    );
+    plugin(
+        "backend: wasm, source: greet.wasm, phases: []",
+        expect![[r#"
+        mortise:10:59: `phases` is empty
+    "#]],
+    );
+    check_with(
+        "policies: [{ name: a, grants: [] }, { name: a }]\n",
+        expect![[r#"
+        mortise:9:23: grants are not offered by this version (remove `grants`: plugins may use every host call that there is)
+        mortise:9:45: the policy `a` is there twice
+    "#]],
+    );
+}
+
+#[test]
+fn only_this_machine_may_reach_the_admin_server() {
+    check_with(
+        "admin: { address: \"0.0.0.0:9901\" }\n",
+        expect![[r#"
+        mortise:9:19: the admin server cannot listen on `0.0.0.0:9901` (whoever reaches it needs no password: use `unix:/path` or a loopback address)
+    "#]],
+    );
+    check_with(
+        "admin: { address: \"127.0.0.1:8080\" }\n",
+        expect![[r#"
+        mortise:9:19: a listener has the address `127.0.0.1:8080`, too
+    "#]],
+    );
+    check_with(
+        "admin: { address: \"unix:relative\" }\n",
+        expect![[r#"
+        mortise:9:19: `unix:relative` is no address: write `IP:PORT`, `[IPv6]:PORT` or `unix:/absolute/path`
+    "#]],
+    );
+    check_with(
+        "admin: {}\n",
+        expect![[r#"
+        mortise:9:8: `admin` has no `address`
+    "#]],
+    );
+}
