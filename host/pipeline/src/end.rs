@@ -11,7 +11,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use host_extension::{Stream, StreamFacts};
+use host_extension::{Interrupt, Stream, StreamFacts};
 use host_telemetry::{AccessRecord, PluginTime, Tick};
 use host_types::{ClusterName, Headers, ReplyReason, RequestHead};
 use host_upstream::BodyError;
@@ -233,10 +233,18 @@ impl Ending {
     fn note_client_gone(&self) {
         let unsent = self.stream.facts.borrow().status.is_none();
         let whole = self.complete || self.announced_bytes == Some(self.sent_bytes);
+        if !unsent && (whole || self.broken) {
+            return;
+        }
+        // Who ended the stream may have had to close the connection under it.
+        let reason = match self.stream.take_interrupt() {
+            Some(Interrupt::Reply(reason, _) | Interrupt::Reset(reason)) => reason,
+            None => ReplyReason::ClientGone,
+        };
         if unsent {
-            self.stream.note_reason(ReplyReason::ClientGone);
-        } else if !whole && !self.broken {
-            self.stream.end_because(ReplyReason::ClientGone);
+            self.stream.note_reason(reason);
+        } else {
+            self.stream.end_because(reason);
         }
     }
 }

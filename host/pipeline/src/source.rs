@@ -10,7 +10,7 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::{Stream as FrameStream, stream};
-use host_extension::{Interrupt, Side, Stream};
+use host_extension::{Interrupt, Side, Stage, Stream};
 use host_types::ReplyReason;
 use host_upstream::{Body, BodyError, Lease};
 use http::{HeaderMap, HeaderValue, header::CONTENT_LENGTH};
@@ -84,18 +84,7 @@ impl Source {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let polled = Pin::new(&mut self.body).poll_frame(context);
         let frame = match polled {
-            Poll::Pending => {
-                return match self.side {
-                    // The stream's own task waits for interrupts until the head is sent.
-                    Side::Request => Poll::Pending,
-                    // Whoever reads this body takes the interrupt: before the head is sent it
-                    // becomes the reply, after that it is noted.
-                    Side::Response => self.stream.poll_interrupted(context).map(|interrupt| {
-                        self.stream.interrupt(interrupt);
-                        Some(Err(BodyError::Stopped("the stream was ended")))
-                    }),
-                };
-            }
+            Poll::Pending => return self.poll_interrupted(context),
             Poll::Ready(frame) => frame,
         };
         if let Some(watch) = &self.watch {
@@ -112,6 +101,22 @@ impl Source {
                 Poll::Ready(None)
             }
         }
+    }
+
+    /// Breaks off where the stream was interrupted meanwhile. The interrupt stays for whoever
+    /// reads this body: before the head is sent it becomes the reply, after that it is noted.
+    fn poll_interrupted(
+        &self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        // While the request goes upstream, the stream's own task waits for interrupts.
+        if self.side == Side::Request && self.stream.request.stage.get() == Stage::Sent {
+            return Poll::Pending;
+        }
+        self.stream.poll_interrupted(context).map(|interrupt| {
+            self.stream.interrupt(interrupt);
+            Some(Err(BodyError::Stopped("the stream was ended")))
+        })
     }
 
     fn passed(&self, frame: Frame<Bytes>) -> Frame<Bytes> {

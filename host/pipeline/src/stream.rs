@@ -332,3 +332,6 @@ fn upstream_protocol(version: Version) -> host_extension::Protocol {
         _ => host_extension::Protocol::Http11,
     }
 }
+
+#[cfg(test)]
+mod tests;

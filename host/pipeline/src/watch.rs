@@ -83,3 +83,6 @@ impl Watch {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,45 +12,11 @@ use tokio::{
 
 use crate::{
     chain::Hook,
-    testing::{Fake, Log, Setup, World, ask, field, local, never, read_head, upstream},
+    testing::{
+        Fake, Log, Setup, World, answering, ask, field, line, local, never, read_head, silent,
+        upstream,
+    },
 };
-
-/// An upstream that answers every connection's first request with these bytes and closes.
-async fn answering(answer: &'static str) -> Setup {
-    let (address, _) = upstream(move |mut stream| async move {
-        read_head(&mut stream).await;
-        drop(stream.write_all(answer.as_bytes()).await);
-    })
-    .await;
-    Setup::to(address)
-}
-
-/// An upstream that takes requests and keeps silent for as long as it is listened to; told
-/// when a head has come.
-async fn silent() -> (Setup, Rc<Notify>) {
-    let came = Rc::new(Notify::new());
-    let comes = Rc::clone(&came);
-    let (address, _) = upstream(move |mut stream| {
-        let comes = Rc::clone(&comes);
-        async move {
-            read_head(&mut stream).await;
-            comes.notify_one();
-            let mut sink = Vec::new();
-            drop(stream.read_to_end(&mut sink).await);
-        }
-    })
-    .await;
-    (Setup::to(address), came)
-}
-
-/// The one line of the stream, as reason, status and bytes of the response.
-async fn line(world: World) -> (String, Option<u16>, u64) {
-    let lines = world.finish().await;
-    let [line] = lines.as_slice() else { panic!("one line: {lines:?}") };
-    let status = field(line, "status").map(|status| status.parse().unwrap());
-    let bytes = field(line, "response_bytes").unwrap().parse().unwrap();
-    (field(line, "reason").unwrap().to_owned(), status, bytes)
-}
 
 #[track_caller]
 fn check(setup: impl Future<Output = Setup>, request: &str, expect: (&str, u16)) {

@@ -22,6 +22,7 @@ use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
     runtime::{Builder, LocalOptions},
+    sync::Notify,
 };
 
 use super::Fake;
@@ -265,4 +266,41 @@ pub(crate) async fn read_head(stream: &mut TcpStream) -> String {
         }
     }
     String::from_utf8(head).unwrap()
+}
+
+/// An upstream that answers every connection's first request with these bytes and closes.
+pub(crate) async fn answering(answer: &'static str) -> Setup {
+    let (address, _) = upstream(move |mut stream| async move {
+        read_head(&mut stream).await;
+        drop(stream.write_all(answer.as_bytes()).await);
+    })
+    .await;
+    Setup::to(address)
+}
+
+/// An upstream that takes requests and keeps silent for as long as it is listened to; told
+/// when a head has come.
+pub(crate) async fn silent() -> (Setup, Rc<Notify>) {
+    let came = Rc::new(Notify::new());
+    let comes = Rc::clone(&came);
+    let (address, _) = upstream(move |mut stream| {
+        let comes = Rc::clone(&comes);
+        async move {
+            read_head(&mut stream).await;
+            comes.notify_one();
+            let mut sink = Vec::new();
+            drop(stream.read_to_end(&mut sink).await);
+        }
+    })
+    .await;
+    (Setup::to(address), came)
+}
+
+/// The one line of the stream, as reason, status and bytes of the response.
+pub(crate) async fn line(world: World) -> (String, Option<u16>, u64) {
+    let lines = world.finish().await;
+    let [line] = lines.as_slice() else { panic!("one line: {lines:?}") };
+    let status = field(line, "status").map(|status| status.parse().unwrap());
+    let bytes = field(line, "response_bytes").unwrap().parse().unwrap();
+    (field(line, "reason").unwrap().to_owned(), status, bytes)
 }
