@@ -2,7 +2,9 @@
 
 mod world;
 
-pub(crate) use world::{Setup, World, ask, field, local, read_head, upstream};
+pub(crate) use world::{
+    Setup, World, answering, ask, field, line, local, read_head, silent, upstream,
+};
 
 use std::{
     cell::{Cell, RefCell},
