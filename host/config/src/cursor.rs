@@ -70,6 +70,11 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// True where no further problem will be told.
+    pub(crate) fn is_enough(&self) -> bool {
+        self.problems.is_full()
+    }
+
     /// Tells that this place is wrong. `None`, to be returned by who can make nothing of it.
     pub(crate) fn refuse<T>(&self, message: impl Into<String>, label: &str) -> Option<T> {
         self.add(self.problem(message, label));

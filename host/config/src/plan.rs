@@ -224,6 +224,10 @@ fn known<N: for<'n> From<&'n str>>(
     if names.contains(name) {
         return Some(N::from(name));
     }
+    // A suggestion compares with every name, which would be too much for problems without end.
+    if at.is_enough() {
+        return None;
+    }
     let problem =
         at.problem(format!("unknown {what} `{name}`"), &format!("no {what} has this name"));
     let known = names.iter().map(String::as_str);

@@ -100,6 +100,10 @@ impl Problems {
         self.add(Problem { other, ..Problem::new(message, span, label) });
     }
 
+    pub(crate) fn is_full(&self) -> bool {
+        self.0.borrow().len() > PROBLEMS_MAX
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.0.borrow().is_empty()
     }

@@ -82,6 +82,15 @@ fn errors_in_one_long_line_are_told_without_it() {
 }
 
 #[test]
+fn thousands_of_unknown_names_take_no_time() {
+    let cluster = |number| format!("- {{ name: c{number}, endpoints: [\"a:1\"] }}\n");
+    let clusters: String = (0..20_000).map(cluster).collect();
+    let route = "    - { match: { prefix: / }, cluster: d1 }\n".repeat(10_000);
+    let listener = "listeners:\n- address: 127.0.0.1:0\n  routes:\n";
+    refused(&format!("{listener}{route}clusters:\n{clusters}"), Format::Yaml);
+}
+
+#[test]
 fn too_many_regular_expressions_are_refused() {
     let header = "{ name: a, regex: b }, ";
     let route = format!(
