@@ -82,9 +82,11 @@ impl ConfigErrors {
             .with_context_lines(1);
         let mut report = String::new();
         for error in &self.0.errors {
-            // Writing to a string does not fail.
-            if handler.render_report(&mut report, error).is_err() {
+            // Without a place there is nothing to draw, but the file has to be named. (Writing
+            // to a string does not fail.)
+            if error.place.is_none() || handler.render_report(&mut report, error).is_err() {
                 report.push_str(&error.line());
+                report.push('\n');
             }
             report.push('\n');
         }
