@@ -331,10 +331,11 @@ impl Control {
 
     /// Waits until all workers have ended.
     pub(crate) async fn ended(&mut self) {
-        for worker in &mut self.workers {
+        // May be dropped half way and called again: an answer is awaited once only.
+        while let Some(worker) = self.workers.last_mut() {
             // The sender is dropped when the thread ends, so the answer is an error.
             let _ended = (&mut worker.ended).await;
+            self.workers.pop();
         }
-        self.workers.clear();
     }
 }
