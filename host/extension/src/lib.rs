@@ -39,4 +39,6 @@ pub use phases::Phases;
 pub use reply::LocalReply;
 pub use signal::Signal;
 pub use step::{Step, Verdict};
-pub use stream::{ConnectionFacts, Interrupt, Message, Protocol, Side, Stage, Stream, StreamFacts};
+pub use stream::{
+    Attribute, ConnectionFacts, Interrupt, Message, Protocol, Side, Stage, Stream, StreamFacts,
+};

@@ -114,8 +114,11 @@ pub struct StreamFacts {
     /// The status that the client was sent.
     pub status: Option<u16>,
     /// Attributes that plugins set, by path (segments joined by NUL).
-    pub attributes: Vec<(Box<[u8]>, Box<[u8]>)>,
+    pub attributes: Vec<Attribute>,
 }
+
+/// A path and its value.
+pub type Attribute = (Box<[u8]>, Box<[u8]>);
 
 /// Something that ends a stream: the answer of a hook, or an event from beside its hooks.
 #[derive(Debug)]

@@ -252,14 +252,14 @@ impl Headers {
     fn set_pseudo(&mut self, name: &str, value: &[u8]) -> Result<(), HeaderError> {
         match (&mut self.start, name) {
             (Start::Request(head), METHOD) => {
-                head.method = Method::from_bytes(value).map_err(|_| HeaderError::Value)?;
+                head.method = Method::from_bytes(value).map_err(|_refused| HeaderError::Value)?;
             }
             (Start::Request(head), SCHEME) => {
-                head.scheme = Scheme::try_from(value).map_err(|_| HeaderError::Value)?;
+                head.scheme = Scheme::try_from(value).map_err(|_refused| HeaderError::Value)?;
             }
             (Start::Request(head), PATH) => head.path = parse_path(value)?,
             (Start::Request(head), AUTHORITY) => {
-                let authority = Authority::try_from(value).map_err(|_| HeaderError::Value)?;
+                let authority = Authority::try_from(value).map_err(|_refused| HeaderError::Value)?;
                 head.authority = Some(authority);
             }
             (Start::Response(status), STATUS) => {
@@ -277,18 +277,18 @@ fn parse_path(value: &[u8]) -> Result<PathAndQuery, HeaderError> {
     if value.first() != Some(&b'/') && value != b"*" {
         return Err(HeaderError::Value);
     }
-    PathAndQuery::try_from(value).map_err(|_| HeaderError::Value)
+    PathAndQuery::try_from(value).map_err(|_refused| HeaderError::Value)
 }
 
 /// An interim status would make the client wait for a second head that never comes.
 fn parse_final_status(value: &[u8]) -> Result<StatusCode, HeaderError> {
-    let status = StatusCode::from_bytes(value).map_err(|_| HeaderError::Value)?;
+    let status = StatusCode::from_bytes(value).map_err(|_refused| HeaderError::Value)?;
     if status.is_informational() { Err(HeaderError::Value) } else { Ok(status) }
 }
 
 fn field(name: &[u8], value: &[u8]) -> Result<(HeaderName, HeaderValue), HeaderError> {
-    let name = HeaderName::from_bytes(name).map_err(|_| HeaderError::Name)?;
-    let value = HeaderValue::from_bytes(value).map_err(|_| HeaderError::Value)?;
+    let name = HeaderName::from_bytes(name).map_err(|_refused| HeaderError::Name)?;
+    let value = HeaderValue::from_bytes(value).map_err(|_refused| HeaderError::Value)?;
     Ok((name, value))
 }
 

@@ -110,7 +110,18 @@ impl ReplyReason {
     pub fn plugin(&self) -> Option<&PluginName> {
         match self {
             Self::Plugin(name) | Self::PluginFailed(name) => Some(name),
-            _ => None,
+            Self::Upstream
+            | Self::Route
+            | Self::NoRoute
+            | Self::NoEndpoint
+            | Self::UpstreamFailed
+            | Self::Timeout
+            | Self::Overload
+            | Self::Malformed
+            | Self::Denied
+            | Self::Drain
+            | Self::ClientGone
+            | Self::Internal => None,
         }
     }
 }
