@@ -209,13 +209,13 @@ fn section_to_write(stream: &Stream, map: HeaderMapKind) -> CallResult<RefMut<'_
         if section.is_none() && message.end_on_duty.get() {
             *section = Some(Headers::trailers(HeaderMap::new()));
         }
-        return RefMut::filter_map(section, Option::as_mut).map_err(|_| CallError::WrongPhase);
+        return RefMut::filter_map(section, Option::as_mut).map_err(|_none| CallError::WrongPhase);
     }
     if message.stage.get() != Stage::Open {
         return Err(CallError::WrongPhase);
     }
     RefMut::filter_map(message.headers.borrow_mut(), Option::as_mut)
-        .map_err(|_| CallError::WrongPhase)
+        .map_err(|_none| CallError::WrongPhase)
 }
 
 #[cfg(test)]

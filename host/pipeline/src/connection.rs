@@ -107,7 +107,7 @@ async fn pass_bytes(
         TunnelHow::Closed => (ReplyReason::Upstream, None),
         TunnelHow::Idle => (ReplyReason::Timeout, Some("idle")),
         TunnelHow::FailedA(_) => (ReplyReason::ClientGone, Some("the client broke off")),
-        _ => (ReplyReason::UpstreamFailed, Some("the upstream broke off")),
+        TunnelHow::FailedB(_) | _ => (ReplyReason::UpstreamFailed, Some("the upstream broke off")),
     };
     state.metrics.reply(&reason);
     state.log_connection(facts, &reason, details, (end.a_to_b, end.b_to_a));

@@ -137,15 +137,14 @@ impl Direction {
         while self.head_at < self.chain.len() {
             let at = self.head_at;
             let place = self.place(at);
-            if self.chain.wants_at(place, self.phase(Hook::Headers { end })) {
-                let hook = Hook::Headers { end };
-                let passed = self.call(place, hook).await?;
-                // Who does not look at the body would never be asked again.
-                let asked_again = self.chain.wants_at(place, self.phase(Hook::Body { end }));
-                if passed == Passed::Held && !end && asked_again {
-                    self.head_held = true;
-                    return Ok(Passed::Held);
-                }
+            let hook = Hook::Headers { end };
+            let wanted = self.chain.wants_at(place, self.phase(hook));
+            let held = wanted && self.call(place, hook).await? == Passed::Held;
+            // Who does not look at the body would never be asked again.
+            let asked_again = self.chain.wants_at(place, self.phase(Hook::Body { end }));
+            if held && !end && asked_again {
+                self.head_held = true;
+                return Ok(Passed::Held);
             }
             self.head_at += 1;
         }
@@ -208,16 +207,18 @@ impl Direction {
     ) -> Result<(), Interrupt> {
         for at in from..self.chain.len() {
             let place = self.place(at);
-            if self.chain.wants_at(place, self.phase(Hook::Body { end })) {
-                if bytes.is_empty() && !end {
-                    return Ok(()); // nothing is new for it
-                }
-                bytes = match self.show_body(at, place, bytes, end).await? {
-                    Some(bytes) => bytes,
-                    None => return Ok(()),
-                };
+            let wanted = self.chain.wants_at(place, self.phase(Hook::Body { end }));
+            if wanted && bytes.is_empty() && !end {
+                return Ok(()); // nothing is new for it
+            }
+            let shown = if wanted {
+                self.show_body(at, place, bytes, end).await?
             } else {
-                bytes = self.unhold(at, bytes);
+                Some(self.unhold(at, bytes))
+            };
+            match shown {
+                Some(shown) => bytes = shown,
+                None => return Ok(()), // it holds on
             }
             self.release_head(at).await?;
             if end && let Some(map) = self.added_trailers() {

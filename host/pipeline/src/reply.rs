@@ -9,7 +9,7 @@ use std::{
 use bytes::Bytes;
 use host_extension::{Interrupt, LocalReply, Phases, Side, Stage, Stream};
 use host_types::{Headers, ReplyReason};
-use host_upstream::{Body, BodyError};
+use host_upstream::{Body, BodyError, BodyStream};
 use http::{
     HeaderMap, HeaderValue, Response, StatusCode,
     header::{CONNECTION, CONTENT_LENGTH},
@@ -155,7 +155,7 @@ pub(crate) struct ReplyBody {
 enum Inner {
     Empty,
     Source(Source),
-    Filtered(Pin<Box<dyn futures_util::Stream<Item = Result<Frame<Bytes>, BodyError>>>>),
+    Filtered(BodyStream),
 }
 
 impl ReplyBody {

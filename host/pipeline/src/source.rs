@@ -283,17 +283,8 @@ impl Filtered {
     /// The next piece that passed all filters.
     async fn next(&mut self) -> Option<FrameResult> {
         loop {
-            if let Some(event) = self.direction.pop() {
-                return Some(Ok(match event {
-                    Event::Data(bytes) => Frame::data(bytes),
-                    Event::Trailers(mut map) => {
-                        drop_forbidden_trailers(&mut map); // a filter may have written some
-                        if map.is_empty() {
-                            continue;
-                        }
-                        Frame::trailers(map)
-                    }
-                }));
+            if let Some(frame) = self.direction.pop().and_then(frame_of) {
+                return Some(Ok(frame));
             }
             if self.direction.has_ended() {
                 return None;
@@ -320,10 +311,22 @@ impl Filtered {
                     self.direction.data(data, end).await
                 }
                 Err(frame) => {
-                    let map = frame.into_trailers().unwrap_or_else(|_| HeaderMap::new());
+                    let map = frame.into_trailers().unwrap_or_else(|_other| HeaderMap::new());
                     self.direction.trailers(map).await
                 }
             },
+        }
+    }
+}
+
+/// What goes on of a piece that passed all filters; a filter may have written trailers that
+/// must not.
+fn frame_of(event: Event) -> Option<Frame<Bytes>> {
+    match event {
+        Event::Data(bytes) => Some(Frame::data(bytes)),
+        Event::Trailers(mut map) => {
+            drop_forbidden_trailers(&mut map);
+            (!map.is_empty()).then(|| Frame::trailers(map))
         }
     }
 }

@@ -300,12 +300,16 @@ async fn send(
 fn upstream_failed(exchange: &Exchange, error: &UpstreamError) -> Interrupt {
     tracing::debug!(listener = %exchange.listener.plan.name, %error, "the upstream failed");
     let reason = error.reason();
-    let text = match reason {
-        ReplyReason::NoEndpoint => "the cluster has no endpoint\n",
-        ReplyReason::Overload => "too many requests wait for this cluster\n",
-        ReplyReason::Malformed => "the request cannot be written in the upstream's protocol\n",
-        _ if error.nothing_sent() => "no connection to the upstream\n",
-        _ => "the upstream broke off before it answered\n",
+    let text = if reason == ReplyReason::NoEndpoint {
+        "the cluster has no endpoint\n"
+    } else if reason == ReplyReason::Overload {
+        "too many requests wait for this cluster\n"
+    } else if reason == ReplyReason::Malformed {
+        "the request cannot be written in the upstream's protocol\n"
+    } else if error.nothing_sent() {
+        "no connection to the upstream\n"
+    } else {
+        "the upstream broke off before it answered\n"
     };
     stop::because(reason, text)
 }

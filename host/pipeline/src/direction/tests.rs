@@ -1,3 +1,5 @@
+#![expect(clippy::excessive_nesting, reason = "a case is a loop in a runtime in a loop")]
+
 mod hold;
 mod model;
 mod route;
@@ -15,6 +17,8 @@ use crate::{
 };
 
 const SIDES: [Side; 2] = [Side::Request, Side::Response];
+
+type Answer = dyn Fn() -> Step;
 
 /// One direction with its filters.
 struct Bench {
@@ -147,7 +151,7 @@ async fn whatever_a_filter_says_but_no_nothing_is_lost() {
 #[tokio::test(start_paused = true)]
 async fn a_reply_or_reset_in_any_hook_ends_the_stream_there() {
     let reply = || LocalReply::text(StatusCode::IM_A_TEAPOT, "no");
-    let answers: [(Box<dyn Fn() -> Step>, Option<u16>); 4] = [
+    let answers: [(Box<Answer>, Option<u16>); 4] = [
         (Box::new(move || Verdict::Respond(Box::new(reply())).into()), Some(418)),
         (Box::new(move || later(Verdict::Respond(Box::new(reply())))), Some(418)),
         (Box::new(|| Verdict::Reset.into()), None),
@@ -209,7 +213,7 @@ async fn a_filter_that_fails_closed_ends_the_stream() {
                 let failing = Fake::new(&log, "a")
                     .on_error(on_error)
                     .answering(only(hook, || later(Verdict::Failed(fault()))));
-                let mut bench = bench(side, &[failing.clone()]);
+                let mut bench = bench(side, std::slice::from_ref(&failing));
                 let ended = run(&mut bench.direction).await.expect_err("it failed");
                 assert_eq!(told(&ended), (ReplyReason::PluginFailed("a".into()), Some(503)));
                 assert_eq!((failing.faults.get(), failing.metrics.fail_open_total.value()), (1, 0));

@@ -1,5 +1,7 @@
 //! However a stream ends, it ends once: one line in the access log, one reason counted.
 
+#![expect(clippy::excessive_nesting, reason = "a case is a loop in a runtime in a loop")]
+
 use std::rc::Rc;
 
 use host_extension::{FaultKind, LocalReply, OnError, PluginFault, Side, Step, Verdict};

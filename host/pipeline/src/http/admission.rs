@@ -25,7 +25,7 @@ pub(crate) struct Refused {
 ///
 /// # Errors
 /// The request is malformed, ambiguous or larger than the limits allow.
-pub(crate) fn admit(parts: Parts, limits: &Limits) -> Result<Headers, Refused> {
+pub(crate) fn admit(parts: Parts, limits: &Limits) -> Result<Headers, Box<Refused>> {
     match check(&parts, limits) {
         Ok(authority) => {
             let head = head(&parts, authority);
@@ -35,7 +35,11 @@ pub(crate) fn admit(parts: Parts, limits: &Limits) -> Result<Headers, Refused> {
             // A refused head may be large: it is dropped before anything else happens.
             let head = head(&parts, None);
             drop(parts);
-            Err(Refused { status, why, headers: Headers::request(head, HeaderMap::new()) })
+            Err(Box::new(Refused {
+                status,
+                why,
+                headers: Headers::request(head, HeaderMap::new()),
+            }))
         }
     }
 }
@@ -95,9 +99,10 @@ fn authority(parts: &Parts) -> Result<Option<Authority>, &'static str> {
     let mut hosts = parts.headers.get_all(HOST).iter();
     let host = match (hosts.next(), hosts.next()) {
         (Some(_), Some(_)) => return Err("the host field is repeated"),
-        (Some(host), None) => {
-            Some(Authority::try_from(host.as_bytes()).map_err(|_| "the host field is malformed")?)
-        }
+        (Some(host), None) => Some(
+            Authority::try_from(host.as_bytes())
+                .map_err(|_invalid| "the host field is malformed")?,
+        ),
         (None, _) => None,
     };
     let target = parts.uri.authority().cloned();

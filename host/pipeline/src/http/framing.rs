@@ -78,6 +78,7 @@ enum State {
 
 /// What the head said so far.
 #[derive(Clone, Copy, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each says of one field that the head had it")]
 struct Framing {
     length: Option<u64>,
     chunked: bool,
@@ -210,9 +211,8 @@ fn field(mut framing: Framing, line: &[u8]) -> Result<Framing, Refusal> {
     // Most names have another length: one look decides.
     match name.len() {
         4 if name.eq_ignore_ascii_case(b"host") => {
-            if std::mem::replace(&mut framing.host, true) {
-                return Err(Refusal::RepeatedHost);
-            }
+            let repeated = std::mem::replace(&mut framing.host, true);
+            (!repeated).then_some(()).ok_or(Refusal::RepeatedHost)?;
         }
         7 if name.eq_ignore_ascii_case(b"upgrade") => framing.upgrade = true,
         14 if name.eq_ignore_ascii_case(b"content-length") => {
@@ -254,8 +254,8 @@ fn chunk_size(line: &[u8]) -> Result<State, Refusal> {
     if !(1..=15).contains(&digits) || !clean || !matches!(extensions.first(), None | Some(b';')) {
         return Err(Refusal::BadChunk);
     }
-    let text = str::from_utf8(size).map_err(|_| Refusal::BadChunk)?;
-    let size = u64::from_str_radix(text, 16).map_err(|_| Refusal::BadChunk)?;
+    let text = str::from_utf8(size).map_err(|_no_number| Refusal::BadChunk)?;
+    let size = u64::from_str_radix(text, 16).map_err(|_no_number| Refusal::BadChunk)?;
     // The line end behind the data counts as data: hyper insists on its bytes.
     Ok(if size == 0 { State::Trailers } else { State::ChunkData(size + 2) })
 }

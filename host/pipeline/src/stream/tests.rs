@@ -1,5 +1,7 @@
 //! What a request and its response look like on the other side.
 
+#![expect(clippy::excessive_nesting, reason = "a case is a loop in a runtime in a loop")]
+
 use std::{cell::RefCell, rc::Rc};
 
 use host_extension::{FieldWrite, HeaderMapKind, HostCalls as _, Phases, Step, Verdict};
@@ -100,7 +102,8 @@ fn framing_of_a_request_is_the_pipelines_whatever_a_filter_writes() {
         for (request, length) in [(UPLOAD, Some("5")), (CHUNKED, None), (&ask("GET", "/"), None)] {
             let log = Log::default();
             let seen = forwarded(vec![framing(&log, phases)], Vec::new(), request);
-            let found = seen.split("content-length: ").nth(1).map(|rest| &rest[..1]);
+            let found =
+                seen.split("content-length: ").nth(1).and_then(|rest| rest.split("\r\n").next());
             if phases == Phases::REQUEST_HEADERS || request != UPLOAD {
                 assert_eq!(found, length, "{seen}");
             }

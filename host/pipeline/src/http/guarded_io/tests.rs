@@ -1,6 +1,8 @@
 //! The guard by itself, over a pipe and a paused clock; and what hyper makes of it, over a
 //! real socket.
 
+#![expect(clippy::excessive_nesting, reason = "a case is a loop in a runtime in a loop")]
+
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex},
     time::{advance, timeout},
