@@ -121,3 +121,6 @@ fn refuse(state: &ListenerState, facts: &ConnectionFacts, reason: &ReplyReason, 
 fn tcp_details(error: &UpstreamError) -> &'static str {
     if error.nothing_sent() { "no connection to the upstream" } else { "the upstream broke off" }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@
 mod world;
 
 pub(crate) use world::{
-    Setup, World, answering, ask, field, line, local, read_head, silent, upstream,
+    Setup, Speaks, World, answering, ask, field, line, local, read_head, silent, upstream,
 };
 
 use std::{

@@ -28,7 +28,7 @@ use tokio::{
 use super::Fake;
 use crate::{
     AcceptBalance, Forwarding, HttpPlan, Listener, ListenerPlan, ListenerProtocol, ListenerState,
-    Worker,
+    TcpPlan, Worker,
 };
 
 /// No wait of a test takes longer.
@@ -41,8 +41,17 @@ pub(crate) fn local<T>(test: impl Future<Output = T>) -> T {
     runtime.block_on(async { tokio::time::timeout(LONG, test).await.expect("the test hangs") })
 }
 
+/// What the listener speaks.
+#[derive(Clone, Copy)]
+pub(crate) enum Speaks {
+    Http,
+    Auto,
+    Tcp,
+}
+
 /// What a test wants of its proxy.
 pub(crate) struct Setup {
+    pub(crate) speaks: Speaks,
     pub(crate) upstream: Option<SocketAddr>,
     pub(crate) protocol: UpstreamProtocol,
     pub(crate) listener_filters: Vec<Fake>,
@@ -64,6 +73,7 @@ pub(crate) struct World {
 impl Default for Setup {
     fn default() -> Self {
         Self {
+            speaks: Speaks::Http,
             upstream: None,
             protocol: UpstreamProtocol::Http1,
             listener_filters: Vec::new(),
@@ -139,12 +149,17 @@ impl Setup {
             route_filters,
             forwarding: Forwarding::default(),
         };
+        let tcp = TcpPlan { cluster: "app".into() };
         ListenerPlan {
             name: "main".into(),
             address: Address::Tcp("127.0.0.1:0".parse().unwrap()),
             balance: AcceptBalance::Kernel,
             limits: self.limits.clone(),
-            protocol: ListenerProtocol::Http(Arc::new(http)),
+            protocol: match self.speaks {
+                Speaks::Http => ListenerProtocol::Http(Arc::new(http)),
+                Speaks::Auto => ListenerProtocol::Auto(Arc::new(http), tcp),
+                Speaks::Tcp => ListenerProtocol::Tcp(tcp),
+            },
         }
     }
 
