@@ -182,6 +182,11 @@ pub trait HostCalls {
     /// Writes one line to the log, with control characters escaped.
     fn log(&self, plugin: &str, level: LogLevel, line: &str);
 
+    /// Notes that a line was dropped because the plugin wrote too many.
+    fn log_dropped(&self, plugin: &str) {
+        let _ = plugin;
+    }
+
     /// The wall clock.
     fn now(&self) -> SystemTime;
 }

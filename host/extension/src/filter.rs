@@ -2,7 +2,7 @@
 
 use std::{fmt, rc::Rc};
 
-use crate::{Step, Stream};
+use crate::{PluginFault, Step, Stream};
 
 /// One plugin's part in one stream.
 ///
@@ -55,7 +55,11 @@ pub trait StreamFilter: fmt::Debug {
 
     /// The stream ended, well or badly; [`StreamFacts`](crate::StreamFacts) tells how.
     /// Called once, last.
-    fn on_complete(&mut self, stream: &Rc<Stream>) {
+    ///
+    /// # Errors
+    /// The plugin failed; the stream is over and does not notice.
+    fn on_complete(&mut self, stream: &Rc<Stream>) -> Result<(), PluginFault> {
         let _ = stream;
+        Ok(())
     }
 }

@@ -231,10 +231,14 @@ impl Link {
     fn complete(&self, stream: &Rc<Stream>, clock: &Clock) {
         let state = std::mem::replace(&mut *self.filter.borrow_mut(), LinkState::Gone);
         if let LinkState::Live(mut filter) = state {
-            self.spent.measure(clock, || {
-                filter.on_complete(stream);
+            let completed = self.spent.measure(clock, || {
+                let completed = filter.on_complete(stream);
                 drop(filter);
+                completed
             });
+            if let Err(fault) = completed {
+                self.entry.factory.on_fault(&fault);
+            }
         }
         if self.entered.get() {
             self.entry.metrics.stream_duration.observe(self.spent.elapsed(clock));

@@ -249,15 +249,10 @@ pub(crate) const PLUGIN: &[Family<PluginMetrics>] = &[
     ),
     family(
         "mortise_plugin_host_calls_refused",
-        "What the plugin asked of the host and was refused by policy, by call.",
+        "What the plugin asked of the host and was refused by policy or a limit, by call.",
         Read::Split("call", |m, show| {
             m.for_each_host_call(&mut |count| show(count.call, count.refused));
         }),
-    ),
-    family(
-        "mortise_plugin_log_lines_dropped",
-        "Log lines dropped because the plugin wrote too many.",
-        Read::Counter(|m| &m.log_lines_dropped_total),
     ),
 ];
 

@@ -118,6 +118,11 @@ impl HostCalls for Guard {
         }
     }
 
+    /// The limit on lines is a refusal, too.
+    fn log_dropped(&self, _plugin: &str) {
+        self.counts.count(HostCall::Log, false);
+    }
+
     /// Time is counted, but cannot be refused: a plugin has no way to go on without.
     fn now(&self) -> SystemTime {
         self.counts.count(HostCall::Now, true);

@@ -125,11 +125,11 @@ impl WasmFilter {
         }
     }
 
-    fn complete(&mut self) {
-        if !self.completed {
-            self.completed = true;
-            self.vm.complete(self.context);
+    fn complete(&mut self) -> Result<(), PluginFault> {
+        if std::mem::replace(&mut self.completed, true) {
+            return Ok(());
         }
+        self.vm.complete(self.context)
     }
 }
 
@@ -158,15 +158,17 @@ impl StreamFilter for WasmFilter {
         self.trailers(stream, Side::Response)
     }
 
-    fn on_complete(&mut self, _stream: &Rc<Stream>) {
-        self.complete();
+    fn on_complete(&mut self, _stream: &Rc<Stream>) -> Result<(), PluginFault> {
+        self.complete()
     }
 }
 
 impl Drop for WasmFilter {
     /// A stream that ended without saying so must not leave its context in the guest.
     fn drop(&mut self) {
-        self.complete();
+        if let Err(fault) = self.complete() {
+            tracing::debug!(%fault, "a plugin failed as its filter was dropped");
+        }
     }
 }
 

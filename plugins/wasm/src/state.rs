@@ -151,8 +151,11 @@ impl VmData {
 
     /// Writes a line of the guest to the log, if it may still write one.
     pub(crate) fn write_line(&mut self, level: LogLevel, line: &[u8]) {
-        let Pass::After(dropped) = self.log.pass(self.calls.now()) else { return };
         let plugin = self.plugin.as_str();
+        let Pass::After(dropped) = self.log.pass(self.calls.now()) else {
+            self.calls.log_dropped(plugin);
+            return;
+        };
         if dropped > 0 {
             let note = format!("{dropped} log lines were dropped: too many in a second");
             self.calls.log(plugin, LogLevel::Warn, &note);

@@ -24,8 +24,6 @@ pub(crate) struct Vm {
     hooks: Hooks,
     /// Keeps the code, and the ticker going.
     compiled: Arc<Compiled>,
-    /// A fault that happened where nobody could be told; the next caller hears of it.
-    unreported: RefCell<Option<PluginFault>>,
 }
 
 /// What a hook came to: the guest's return value, and an answer that it gave by host call.
@@ -68,7 +66,6 @@ impl Vm {
                 store: RefCell::new(Some(store)),
                 hooks,
                 compiled: Arc::clone(compiled),
-                unreported: RefCell::default(),
             })),
             Err(StartError::Trap(error)) => Err(fault::of_start(&error, store.data())),
             Err(StartError::Refused(what)) => Err(fault::load_failed(&compiled.name, &what)),
@@ -82,9 +79,6 @@ impl Vm {
 
     /// Makes a context for a stream.
     pub(crate) fn create(&self, stream: &Rc<Stream>) -> Result<u32, PluginFault> {
-        if let Some(fault) = self.unreported.take() {
-            return Err(fault);
-        }
         let id = self.with_data(|data| data.contexts.insert(stream)).ok_or_else(|| self.lost())?;
         let id = id.map_err(|_full| {
             let max = self.compiled.limits.contexts_max;
@@ -132,7 +126,7 @@ impl Vm {
 
     /// Ends a context: `done`, `log`, `delete`, in the order of the specification. What
     /// `done` answers counts for root contexts only.
-    pub(crate) fn complete(&self, context: u32) {
+    pub(crate) fn complete(&self, context: u32) -> Result<(), PluginFault> {
         let duty = |callback| Duty { callback, context, side: None };
         let hooks = &self.hooks;
         let run = || -> Result<(), PluginFault> {
@@ -147,14 +141,9 @@ impl Vm {
             }
             Ok(())
         };
-        match run() {
-            Err(fault) if fault.kind != FaultKind::InstanceLost => {
-                tracing::warn!(%fault, "a plugin failed as a stream ended");
-                self.unreported.replace(Some(fault));
-            }
-            Ok(()) | Err(_) => {}
-        }
+        let ended = run();
         self.with_data(|data| data.contexts.remove(context));
+        ended
     }
 
     /// Waits until the guest says that a side of a context goes on; at once where it already

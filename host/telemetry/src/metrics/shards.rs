@@ -118,8 +118,6 @@ pub struct PluginMetrics {
     pub breaker_open: Gauge,
     /// The generation that serves.
     pub generation: Gauge,
-    /// Log lines dropped because the plugin wrote too many.
-    pub log_lines_dropped_total: Counter,
     host_calls: Mutex<Vec<HostCallReport>>,
 }
 
@@ -184,7 +182,6 @@ impl Default for PluginMetrics {
             restarts_total: Counter::default(),
             breaker_open: Gauge::default(),
             generation: Gauge::default(),
-            log_lines_dropped_total: Counter::default(),
             host_calls: Mutex::default(),
         }
     }

@@ -88,15 +88,15 @@ fn a_plugin_is_shown_with_its_backend_its_faults_and_its_host_calls() {
         &metrics,
         "mortise_plugin_host_calls",
         &expect![[r##"
-        # HELP mortise_plugin_host_calls What the plugin asked of the host, by call.
-        # TYPE mortise_plugin_host_calls counter
-        mortise_plugin_host_calls_total{plugin="greet",backend="wasm",call="log"} 10
-        mortise_plugin_host_calls_total{plugin="greet",backend="wasm",call="header"} 2
-        # HELP mortise_plugin_host_calls_refused What the plugin asked of the host and was refused by policy, by call.
-        # TYPE mortise_plugin_host_calls_refused counter
-        mortise_plugin_host_calls_refused_total{plugin="greet",backend="wasm",call="log"} 0
-        mortise_plugin_host_calls_refused_total{plugin="greet",backend="wasm",call="header"} 2
-    "##]],
+            # HELP mortise_plugin_host_calls What the plugin asked of the host, by call.
+            # TYPE mortise_plugin_host_calls counter
+            mortise_plugin_host_calls_total{plugin="greet",backend="wasm",call="log"} 10
+            mortise_plugin_host_calls_total{plugin="greet",backend="wasm",call="header"} 2
+            # HELP mortise_plugin_host_calls_refused What the plugin asked of the host and was refused by policy or a limit, by call.
+            # TYPE mortise_plugin_host_calls_refused counter
+            mortise_plugin_host_calls_refused_total{plugin="greet",backend="wasm",call="log"} 0
+            mortise_plugin_host_calls_refused_total{plugin="greet",backend="wasm",call="header"} 2
+        "##]],
     );
     check(
         &metrics,

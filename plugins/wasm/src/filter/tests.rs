@@ -217,7 +217,7 @@ const END_HOOKS: &str = r#"
 fn a_context_ends_once_with_done_log_and_delete() {
     let rig = Rig::new(&guest(LOG, &format!("{SAY} {END_HOOKS}")));
     let (mut filter, stream) = rig.filter();
-    filter.on_complete(&stream);
+    filter.on_complete(&stream).expect("it ends well");
     drop(filter);
     assert_eq!(rig.host.said(), "dlx");
     // A stream that was dropped without an end leaves no context behind either.
@@ -230,7 +230,7 @@ fn a_reply_after_the_last_hook_is_refused() {
     let log = format!(r#"(func (export "proxy_on_log") (param i32) {})"#, reply(403));
     let rig = Rig::new(&guest(&format!("{LOG} {REPLY}"), &format!("{SAY} {REPLY_DATA} {log}")));
     let (mut filter, stream) = rig.filter();
-    filter.on_complete(&stream);
+    filter.on_complete(&stream).expect("it ends well");
     assert_eq!(rig.host.said(), "C");
 }
 
@@ -243,5 +243,5 @@ fn hooks_that_a_guest_does_not_have_let_everything_pass() {
     continues(&filter.on_request_body(&stream, true));
     continues(&filter.on_response_headers(&stream, false));
     continues(&filter.on_response_body(&stream, true));
-    filter.on_complete(&stream);
+    filter.on_complete(&stream).expect("it ends well");
 }

@@ -198,7 +198,8 @@ fn after_a_fault_nothing_of_that_guest_serves_again() {
     let mut beside = factory.create(&second).expect("a filter");
     assert_eq!(fault(failing.on_request_headers(&first, true)).kind, FaultKind::Trapped);
     assert_eq!(fault(beside.on_request_headers(&second, true)).kind, FaultKind::InstanceLost);
-    beside.on_complete(&second);
+    let ended = beside.on_complete(&second).expect_err("it is lost");
+    assert_eq!(ended.kind, FaultKind::InstanceLost);
     let refused = factory.create(&first).expect_err("it is lost");
     assert_eq!(refused.kind, FaultKind::InstanceLost);
     drop((failing, beside));
@@ -207,13 +208,14 @@ fn after_a_fault_nothing_of_that_guest_serves_again() {
 }
 
 #[test]
-fn a_fault_at_the_end_of_a_stream_is_told_to_the_next_one() {
+fn a_fault_at_the_end_of_a_stream_is_told_at_once() {
     let rig = Rig::new(&guest("", r#"(func (export "proxy_on_log") (param i32) unreachable)"#));
     let factory = rig.factory();
     let stream = stream();
-    factory.create(&stream).expect("a filter").on_complete(&stream);
-    let kinds = [(); 2].map(|()| factory.create(&stream).expect_err("it is lost").kind);
-    assert_eq!(kinds, [FaultKind::Trapped, FaultKind::InstanceLost]);
+    let mut filter = factory.create(&stream).expect("a filter");
+    let fault = filter.on_complete(&stream).expect_err("it trapped");
+    assert_eq!(fault.kind, FaultKind::Trapped);
+    assert_eq!(factory.create(&stream).expect_err("it is lost").kind, FaultKind::InstanceLost);
 }
 
 #[test]
