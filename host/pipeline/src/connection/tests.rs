@@ -176,14 +176,16 @@ fn silence_and_a_slow_head_are_given_up() {
                 ..Limits::default()
             };
             let world = Setup { limits, ..Setup::default() }.start().await;
+            let start = Instant::now();
             let mut client = world.send(sent).await;
             if sent == KEEP_ALIVE {
                 direct(&mut client).await;
             }
             pause();
-            let start = Instant::now();
             let rest = end_of(&mut client).await;
-            assert_eq!(start.elapsed().as_secs(), expect, "{sent:?}: {rest:?}");
+            // The machine may have been slow before the clock was paused.
+            let took = start.elapsed().as_secs();
+            assert!((expect..expect + 3).contains(&took), "{took} {sent:?}: {rest:?}");
             world.finish().await.len()
         })
     };
