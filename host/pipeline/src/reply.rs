@@ -214,3 +214,6 @@ impl http_body::Body for ReplyBody {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
