@@ -2,10 +2,11 @@
 
 #![expect(clippy::excessive_nesting, reason = "a case is a loop in a runtime in a loop")]
 
+mod http2;
+
 use std::rc::Rc;
 
 use host_extension::{FaultKind, LocalReply, OnError, PluginFault, Side, Step, Verdict};
-use host_upstream::UpstreamProtocol;
 use http::StatusCode;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -293,70 +294,4 @@ fn streams_of_one_connection_have_a_line_each() {
         assert_eq!(lines.len(), 3);
         assert!(lines.iter().all(|line| field(line, "reason") == Some("route")));
     });
-}
-
-#[test]
-fn http2_ends_its_streams_as_whole() {
-    local(async {
-        for body in ["", "hello"] {
-            let (address, _) = upstream(move |stream| serve_http2(stream, body)).await;
-            let setup = Setup { protocol: UpstreamProtocol::Http2, ..Setup::to(address) };
-            let world = setup.start().await;
-            let answer = world.ask(&ask("GET", "/")).await;
-            assert!(answer.contains("200 OK") && answer.contains(body), "{answer}");
-            for method in ["GET", "HEAD"] {
-                assert_eq!(
-                    ask_http2(&world, method).await,
-                    if method == "GET" { body } else { "" }
-                );
-            }
-            let lines = world.finish().await;
-            assert_eq!(lines.len(), 3);
-            for line in lines {
-                assert_eq!(field(&line, "reason"), Some("upstream"), "{line}");
-            }
-        }
-    });
-}
-
-/// Answers without any length: the end of the stream is all there is.
-async fn serve_http2(stream: tokio::net::TcpStream, body: &'static str) {
-    let service = hyper::service::service_fn(move |_request| async move {
-        let frames: Vec<Result<_, host_upstream::BodyError>> = match body {
-            "" => Vec::new(),
-            body => vec![Ok(http_body::Frame::data(bytes::Bytes::from_static(body.as_bytes())))],
-        };
-        let body = host_upstream::Body::stream(futures_util::stream::iter(frames));
-        Ok::<_, std::convert::Infallible>(http::Response::new(body))
-    });
-    let serving = hyper::server::conn::http2::Builder::new(Executor)
-        .serve_connection(hyper_util::rt::TokioIo::new(stream), service);
-    drop(serving.await);
-}
-
-async fn ask_http2(world: &World, method: &str) -> String {
-    use http_body_util::BodyExt as _;
-    let stream = tokio::net::TcpStream::connect(world.address).await.unwrap();
-    let io = hyper_util::rt::TokioIo::new(stream);
-    let (mut sender, connection) =
-        hyper::client::conn::http2::handshake(Executor, io).await.unwrap();
-    tokio::task::spawn_local(connection);
-    let request = http::Request::builder()
-        .method(method)
-        .uri("http://app.test/")
-        .body(host_upstream::Body::Empty)
-        .unwrap();
-    let response = sender.send_request(request).await.unwrap();
-    assert_eq!(response.status(), StatusCode::OK);
-    let body = response.into_body().collect().await.unwrap().to_bytes();
-    String::from_utf8(body.to_vec()).unwrap()
-}
-
-#[derive(Clone, Copy)]
-struct Executor;
-
-impl<F: Future<Output = ()> + 'static> hyper::rt::Executor<F> for Executor {
-    fn execute(&self, task: F) {
-        tokio::task::spawn_local(task);
-    }
 }

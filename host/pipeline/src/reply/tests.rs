@@ -1,5 +1,7 @@
 //! Replies in the upstream's place, and what they leave behind on the connection.
 
+#![expect(clippy::excessive_nesting, reason = "a case is a loop in a runtime in a loop")]
+
 use std::{cell::Cell, rc::Rc};
 
 use host_extension::{HostCalls as _, Phases, Step, Verdict};
