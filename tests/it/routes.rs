@@ -1,7 +1,7 @@
 //! Routes: which request goes where, and what becomes of it on the way.
 
 use http::StatusCode;
-use tests_support::{Client, Config, Http, Proxy, Reply, Upstream, empty, request};
+use tests_support::{Client, Config, Http, Proxy, RawUpstream, Reply, Upstream, empty, request};
 
 use crate::common::{VERSIONS, ask, get, with};
 
@@ -167,6 +167,44 @@ async fn endpoints_of_a_cluster_take_turns() {
         assert_eq!(client.get("/").await.status, StatusCode::OK);
     }
     assert_eq!((one.requests(), two.requests()), (10, 10));
+}
+
+#[tokio::test]
+async fn endpoints_may_be_named() {
+    let upstream = Upstream::echo(Http::One).await;
+    let named = Config::to_app(upstream.address()).to_string();
+    let named = named.replace("127.0.0.1:", "localhost:").replace("localhost:0", "127.0.0.1:0");
+    let proxy = Proxy::start(&named).await;
+    for version in VERSIONS {
+        let reply = ask(version, proxy.web(), get("/x", &[])).await;
+        assert_eq!((reply.status, reply.echo("path")), (StatusCode::OK, "/x".into()));
+    }
+}
+
+#[tokio::test]
+async fn requests_go_to_the_less_busy_endpoint() {
+    let stuck = RawUpstream::bind().await;
+    let free = Upstream::echo(Http::One).await;
+    let config = Config::new()
+        .top("workers: 1")
+        .listener("web", "routes: [{ match: { prefix: / }, cluster: app }]")
+        .cluster_of("app", &[stuck.address(), free.address()], "balance: least_request");
+    let proxy = Proxy::start(&config).await;
+    let mut client = Client::connect(Http::Two, proxy.web()).await;
+    // One request is sent where nobody answers; from then on the other one is less busy.
+    let peer = loop {
+        let answer = client.start(get("/", &[])).await;
+        tokio::select! {
+            peer = stuck.accept() => break peer,
+            answer = answer => assert!(answer.expect("no panic").is_ok()),
+        }
+    };
+    let before = free.requests();
+    for _ in 0..20 {
+        assert_eq!(client.get("/").await.status, StatusCode::OK);
+    }
+    assert_eq!(free.requests(), before + 20);
+    drop(peer);
 }
 
 #[tokio::test]

@@ -1,6 +1,8 @@
 //! Replies that a filter gives in the upstream's place, from every phase.
 
-use tests_support::{Client, Http, RawPeer, Reply, Upstream, frames, request, within};
+use tests_support::{
+    Client, Http, RawPeer, Reply, Upstream, frames, parse_replies, request, within,
+};
 
 use super::{act, act_with, filtered, start};
 use crate::common::{VERSIONS, ask, get, post, with};
@@ -25,6 +27,27 @@ async fn a_filter_may_reply_before_the_response_is_on_its_way() {
         assert_eq!((&record["reason"], &record["plugin"]), (&"plugin".into(), &"bad".into()));
         assert_eq!(ask(Http::One, proxy.web(), get("/plain", &[])).await.status.as_u16(), 200);
     }
+}
+
+#[tokio::test]
+async fn a_body_behind_a_filters_reply_is_never_read_as_a_request() {
+    let (upstream, proxy) = start(&[act("reply_in_request_headers")]).await;
+    let evil = "GET /EVIL HTTP/1.1\r\nhost: a\r\n\r\n";
+    let length = evil.len();
+    for body in [
+        format!("content-length: {length}\r\n\r\n{evil}"),
+        format!("transfer-encoding: chunked\r\n\r\n{length:x}\r\n{evil}\r\n0\r\n\r\n"),
+    ] {
+        let mut client = RawPeer::connect(proxy.web()).await;
+        let last = "GET /last HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
+        client.send(format!("POST / HTTP/1.1\r\nhost: a\r\n{body}{last}")).await;
+        let replies = parse_replies(&client.read_to_end().await);
+        let statuses: Vec<u16> = replies.iter().map(|reply| reply.status).collect();
+        assert!(statuses == [418, 418] || statuses == [418], "{body:?}: {statuses:?}");
+    }
+    assert_eq!(upstream.requests(), 0);
+    let records = proxy.access_log(2).await;
+    assert!(records.iter().all(|record| record["path"] != "/EVIL"), "{records:#?}");
 }
 
 #[tokio::test]
