@@ -11,6 +11,7 @@
 //! Start reading at `run_stream` in `stream.rs`; a filter's hooks are called in `chain.rs`,
 //! in the order that `direction.rs` knows.
 
+mod alarm;
 mod calls;
 mod chain;
 mod connection;
@@ -30,6 +31,7 @@ mod upgrade;
 mod watch;
 mod worker;
 
+pub use alarm::Alarm;
 pub use calls::WorkerCalls;
 pub use chain::ChainEntry;
 pub use listener::{FilterSource, Listener, ListenerState};

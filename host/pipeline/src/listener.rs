@@ -2,13 +2,14 @@
 
 use std::{cell::RefCell, fmt, net::SocketAddr, rc::Rc, sync::Arc};
 
-use host_extension::{ConnectionFacts, FilterUse, Interrupt, Signal, StreamFilterFactory};
+use host_extension::{ConnectionFacts, FilterUse, Interrupt, StreamFilterFactory};
 use host_net::Listener as Socket;
 use host_telemetry::{AccessRecord, ListenerMetrics, PluginMetrics};
 use host_types::ReplyReason;
 use tokio::net::TcpStream;
 
 use crate::{
+    alarm::Alarm,
     chain::ChainEntry,
     connection,
     plan::{Forwarding, HttpPlan, ListenerPlan, ListenerProtocol, TcpPlan},
@@ -21,7 +22,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Listener {
     state: RefCell<Rc<ListenerState>>,
-    closed: Signal,
+    closed: Alarm,
 }
 
 /// A plan with what one worker made of it.
@@ -129,7 +130,7 @@ impl Listener {
     /// A listener with its first state.
     #[must_use]
     pub fn new(state: Rc<ListenerState>) -> Rc<Self> {
-        Rc::new(Self { state: RefCell::new(state), closed: Signal::default() })
+        Rc::new(Self { state: RefCell::new(state), closed: Alarm::default() })
     }
 
     /// The state that serves new streams.

@@ -14,7 +14,7 @@ use host_telemetry::{AccessLogWriter, Clock};
 use host_types::{ConnectionId, StreamId};
 use host_upstream::Clusters;
 
-use crate::watch::Watch;
+use crate::{alarm::Alarm, watch::Watch};
 
 /// How often stalled streams are looked for.
 const SWEEP_INTERVAL: Duration = Duration::from_millis(250);
@@ -30,9 +30,9 @@ pub struct Worker {
     /// The cheap clock.
     pub clock: Clock,
     /// Raised when connections should end as soon as their streams have.
-    pub drain: Signal,
+    pub drain: Alarm,
     /// Raised when connections must end now.
-    pub abort: Signal,
+    pub abort: Alarm,
     connections: Cell<usize>,
     idle: RefCell<Rc<Signal>>,
     sequence: Cell<u64>,
@@ -54,8 +54,8 @@ impl Worker {
             clusters,
             access_log: RefCell::new(access_log),
             clock,
-            drain: Signal::default(),
-            abort: Signal::default(),
+            drain: Alarm::default(),
+            abort: Alarm::default(),
             connections: Cell::default(),
             idle: RefCell::default(),
             sequence: Cell::default(),
