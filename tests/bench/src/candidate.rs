@@ -133,7 +133,11 @@ fn candidate(entry: &'static Entry, setting: &Setting) -> Result<Result<Candidat
         folder: &folder,
         address,
         upstream: setting.upstream,
-        access_log: entry.kind.logs().then(|| folder.join("access.log")),
+        // Not beside the configuration, whose folder the proxy watches for changes.
+        access_log: entry
+            .kind
+            .logs()
+            .then(|| setting.folder.join(entry.name).with_extension("log")),
     };
     let file = folder.join(entry.kind.file());
     let (text, mut command) = match entry.kind {
@@ -151,7 +155,7 @@ fn candidate(entry: &'static Entry, setting: &Setting) -> Result<Result<Candidat
         }
         Kind::HaProxy => {
             let Some(haproxy) = find("haproxy") else { return Ok(Err(missing("haproxy"))) };
-            (configuration::haproxy(&place), program(&haproxy, &["-db", "-f"]))
+            (configuration::haproxy(&place), program(&haproxy, &["-q", "-db", "-f"]))
         }
         Kind::Envoy => {
             let Some(envoy) = env::var_os(ENVOY) else {

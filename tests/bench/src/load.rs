@@ -1,13 +1,13 @@
 //! The load: keep-alive connections that send a request as soon as the last one is answered.
 //!
 //! A round is only worth something where every answer is what was asked for, so anything else
-//! than a 200 of the right length ends the run. The client reads responses that say their
-//! length, which all candidates' responses do.
+//! than a 200 of the right length ends the run. What the client knows of HTTP is in `answer`.
+
+mod answer;
 
 use std::{net::SocketAddr, time::Duration};
 
 use anyhow::{Context, Result, bail, ensure};
-use memchr::memmem;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -17,8 +17,8 @@ use tokio::{
 
 /// Longest wait for one answer.
 const ANSWER_MAX: Duration = Duration::from_secs(20);
-/// Most bytes of a response head.
-const HEAD_BYTES_MAX: usize = 16 * 1024;
+/// What a connection reads into at first.
+const BUFFER_BYTES: usize = 16 * 1024;
 
 /// One keep-alive connection.
 #[derive(Debug)]
@@ -51,7 +51,7 @@ impl Connection {
     pub(crate) async fn open(address: SocketAddr) -> Result<Self> {
         let stream = TcpStream::connect(address).await.context("cannot connect")?;
         stream.set_nodelay(true)?;
-        Ok(Self { stream, buffer: Vec::with_capacity(HEAD_BYTES_MAX) })
+        Ok(Self { stream, buffer: Vec::with_capacity(BUFFER_BYTES) })
     }
 
     /// Sends a request and checks the answer.
@@ -75,24 +75,10 @@ impl Connection {
         loop {
             let count = self.stream.read_buf(&mut self.buffer).await?;
             ensure!(count > 0, "the connection was closed");
-            if let Some(end) = memmem::find(&self.buffer, b"\r\n\r\n") {
-                let head_bytes = end + 4;
-                let head = self.buffer.get(..head_bytes).unwrap_or_default();
-                check_head(head, bytes)?;
-                self.rest_of_body(head_bytes + bytes).await?;
+            if let Some(head_bytes) = answer::whole(&self.buffer, bytes)? {
                 return Ok(head_bytes);
             }
-            ensure!(self.buffer.len() <= HEAD_BYTES_MAX, "the answer's head does not end");
         }
-    }
-
-    async fn rest_of_body(&mut self, whole: usize) -> Result<()> {
-        while self.buffer.len() < whole {
-            let count = self.stream.read_buf(&mut self.buffer).await?;
-            ensure!(count > 0, "the answer broke off");
-        }
-        ensure!(self.buffer.len() == whole, "the answer is longer than it says");
-        Ok(())
     }
 }
 
@@ -105,21 +91,6 @@ impl Answer {
         self.head.lines().any(named)
     }
 }
-
-/// The head says 200 and the length that was asked for.
-fn check_head(head: &[u8], bytes: usize) -> Result<()> {
-    let shown = || String::from_utf8_lossy(head).into_owned();
-    ensure!(head.starts_with(b"HTTP/1.1 200 "), "not the answer: {}", shown());
-    let mut lines = head.split(|byte| *byte == b'\n');
-    let is_length =
-        |line: &&[u8]| line.get(..NAME.len()).is_some_and(|name| name.eq_ignore_ascii_case(NAME));
-    let value = lines.find(is_length).and_then(|line| line.get(NAME.len()..));
-    let length = value.and_then(|value| str::from_utf8(value).ok()?.trim().parse::<usize>().ok());
-    ensure!(length == Some(bytes), "not {bytes} bytes: {}", shown());
-    Ok(())
-}
-
-const NAME: &[u8] = b"content-length:";
 
 /// Connections that are open and have been answered once.
 #[derive(Debug)]

@@ -70,7 +70,7 @@ pub(super) fn nginx(place: &Place<'_>) -> String {
         .concat();
     format!(
         "worker_processes 1;\ndaemon off;\nmaster_process off;\npid \"{folder}/pid\";\n\
-         error_log stderr warn;\nevents {{ worker_connections 10240; }}\nhttp {{\n{temporary}  \
+         error_log stderr warn;\nevents {{ worker_connections 9000; }}\nhttp {{\n{temporary}  \
          access_log {access_log};\n  keepalive_requests 1000000000;\n  keepalive_timeout 600s;\n  \
          upstream app {{ server {upstream}; keepalive 256; keepalive_requests 1000000000; \
          keepalive_timeout 600s; }}\n  server {{\n    listen {address} backlog=4096;\n    \
@@ -86,7 +86,7 @@ pub(super) fn nginx(place: &Place<'_>) -> String {
 pub(super) fn haproxy(place: &Place<'_>) -> String {
     let Place { address, upstream, .. } = place;
     format!(
-        "global\n  nbthread 1\n  maxconn 10240\ndefaults\n  mode http\n  timeout connect 5s\n  \
+        "global\n  nbthread 1\n  maxconn 6000\ndefaults\n  mode http\n  timeout connect 5s\n  \
          timeout client 600s\n  timeout server 600s\n  timeout http-keep-alive 600s\n  \
          option forwardfor\nfrontend web\n  bind {address}\n  \
          http-request set-header x-forwarded-proto http\n  \
