@@ -146,15 +146,21 @@ fn with_plugin(upstream: &Upstream, file: &std::path::Path) -> Config {
 }
 
 #[tokio::test]
-async fn a_plugin_file_that_is_not_there_is_refused_before_the_start() {
+async fn a_plugin_whose_file_is_missing_fails_its_own_route_only() {
     let folder = tempfile::tempdir().expect("a folder");
     let upstream = Upstream::echo(Http::One).await;
-    for file in [folder.path().join("missing.wasm"), folder.path().to_owned()] {
-        let config = with_plugin(&upstream, &file);
-        let finished = Proxy::try_start(&config).await.expect_err("it is refused");
-        assert_eq!(finished.code, Some(1), "{finished:?}");
-        let said = finished.stderr.replace("\n  │ ", "");
-        assert!(said.contains(&*file.to_string_lossy()), "{finished:?}");
+    let plugins = [
+        ("missing".to_owned(), folder.path().join("missing.wasm")),
+        ("directory".to_owned(), folder.path().to_owned()),
+    ];
+    for (on_error, wanted) in [("closed", 503), ("open", 200), ("reload", 503)] {
+        let proxy = Proxy::start(&config(&upstream, &plugins, on_error)).await;
+        for (name, _) in &plugins {
+            let status = status(proxy.web(), &format!("/{name}")).await.as_u16();
+            assert_eq!(status, wanted, "{name} {on_error}");
+        }
+        assert_eq!(status(proxy.web(), "/fine").await, StatusCode::OK);
+        assert_eq!(proxy.admin("/readyz").await.0, StatusCode::OK);
     }
 }
 
@@ -164,18 +170,22 @@ async fn status_of_greet(proxy: &Proxy) -> (u16, String) {
 }
 
 #[tokio::test]
-async fn a_plugin_whose_file_is_mended_is_tried_again() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let file = folder.path().join("late.wasm");
-    fs::write(&file, tests_fixtures::wat("truncated")).expect("written");
+async fn a_plugin_whose_file_comes_later_is_tried_again() {
     let upstream = Upstream::echo(Http::One).await;
-    let proxy = Proxy::start(&with_plugin(&upstream, &file)).await;
-    assert_eq!(status_of_greet(&proxy).await, (503, String::new()));
-    let draft = folder.path().join("draft");
-    fs::copy(tests_fixtures::greet(), &draft).expect("copied");
-    fs::rename(&draft, &file).expect("in place");
-    until("the plugin to serve", async || {
-        (status_of_greet(&proxy).await == (200, "hello".into())).then_some(())
-    })
-    .await;
+    for first in [None, Some("truncated")] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("late.wasm");
+        if let Some(name) = first {
+            fs::write(&file, tests_fixtures::wat(name)).expect("written");
+        }
+        let proxy = Proxy::start(&with_plugin(&upstream, &file)).await;
+        assert_eq!(status_of_greet(&proxy).await, (503, String::new()));
+        let draft = folder.path().join("draft");
+        fs::copy(tests_fixtures::greet(), &draft).expect("copied");
+        fs::rename(&draft, &file).expect("in place");
+        until("the plugin to serve", async || {
+            (status_of_greet(&proxy).await == (200, "hello".into())).then_some(())
+        })
+        .await;
+    }
 }
