@@ -61,6 +61,7 @@ fn deny(report: &mut Report) -> Result<()> {
 
 /// The benchmark.
 pub(crate) fn bench(report: &mut Report, args: &[String]) -> Result<()> {
+    plugins::prepare(report)?;
     let mut bench = cargo(&["run", "--locked", "--release", "-p", "tests-bench", "--"]);
     report.step("bench", bench.args(args))
 }
