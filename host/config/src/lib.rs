@@ -41,6 +41,9 @@ pub struct Loaded {
     pub plan: Plan,
     /// The file again with every default filled in.
     pub effective: serde_json::Value,
+    /// Files that it names and that are not there. `mortise check` tells them; a proxy runs on
+    /// and leaves it to `on_error`.
+    pub missing: Option<ConfigErrors>,
 }
 
 /// How a file is written.
@@ -104,9 +107,16 @@ pub fn parse(name: &str, text: &str, format: Format, base: &Path) -> Result<Load
     }
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let problems = Problems::default();
-    match read_and_plan(text, format, base, &problems) {
-        Some(loaded) if problems.is_empty() => Ok(loaded),
-        Some(_) | None => Err(ConfigErrors::new(name, text, problems)),
+    let missing = Problems::default();
+    match read_and_plan(text, format, base, &problems, &missing) {
+        Some(loaded) if problems.is_empty() && missing.is_empty() => Ok(loaded),
+        Some(loaded) if problems.is_empty() => {
+            Ok(Loaded { missing: Some(ConfigErrors::new(name, text, missing)), ..loaded })
+        }
+        Some(_) | None => {
+            problems.append(missing);
+            Err(ConfigErrors::new(name, text, problems))
+        }
     }
 }
 
@@ -114,7 +124,13 @@ pub fn parse(name: &str, text: &str, format: Format, base: &Path) -> Result<Load
 static SCHEMA: LazyLock<serde_json::Value> = LazyLock::new(schema);
 
 /// `None` where something was told to `problems`.
-fn read_and_plan(text: &str, format: Format, base: &Path, problems: &Problems) -> Option<Loaded> {
+fn read_and_plan(
+    text: &str,
+    format: Format,
+    base: &Path,
+    problems: &Problems,
+    missing: &Problems,
+) -> Option<Loaded> {
     let mut root = tree::read(text, format, problems)?;
     let names = plan::Names::of(&root);
     if !(Checker { schema: &SCHEMA, problems }).check_root(&mut root) {
@@ -130,7 +146,7 @@ fn read_and_plan(text: &str, format: Format, base: &Path, problems: &Problems) -
             return None;
         }
     };
-    plan::make(model, &root, &plan::Scope::new(base, &names, problems))
+    plan::make(model, &root, &plan::Scope::new(base, &names, problems, missing))
 }
 
 fn read(path: &Path) -> std::io::Result<Vec<u8>> {

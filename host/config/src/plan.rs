@@ -113,6 +113,8 @@ pub(crate) struct Scope<'a> {
     base: &'a Path,
     names: &'a Names,
     problems: &'a Problems,
+    /// Files that are not there.
+    missing: &'a Problems,
     patterns: Cell<usize>,
 }
 
@@ -142,7 +144,7 @@ pub(crate) fn make(mut model: Config, root: &Node, scope: &Scope<'_>) -> Option<
         log: log?,
     };
     let effective = serde_json::to_value(&model).ok()?;
-    Some(Loaded { plan, effective })
+    Some(Loaded { plan, effective, missing: None })
 }
 
 /// Fills in the defaults that depend on something else than the model.
@@ -180,8 +182,13 @@ fn names(root: &Node, list: &str) -> BTreeSet<String> {
 }
 
 impl<'a> Scope<'a> {
-    pub(crate) fn new(base: &'a Path, names: &'a Names, problems: &'a Problems) -> Self {
-        Self { base, names, problems, patterns: Cell::new(0) }
+    pub(crate) fn new(
+        base: &'a Path,
+        names: &'a Names,
+        problems: &'a Problems,
+        missing: &'a Problems,
+    ) -> Self {
+        Self { base, names, problems, missing, patterns: Cell::new(0) }
     }
 
     /// A path of the file, relative to the file's directory.

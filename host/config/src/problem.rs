@@ -85,6 +85,13 @@ impl Problem {
 }
 
 impl Problems {
+    /// Takes over what was gathered elsewhere.
+    pub(crate) fn append(&self, others: Self) {
+        for problem in others.0.into_inner() {
+            self.add(problem);
+        }
+    }
+
     /// Adds a problem. What an alias repeats is told once, and there is an end to it.
     pub(crate) fn add(&self, problem: Problem) {
         let mut problems = self.0.borrow_mut();

@@ -5,6 +5,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use host_config::Loaded;
 use host_telemetry::Metrics;
 use plugins_catalog::{LoadFailure, Moment};
 use plugins_wasm::WasmSettings;
@@ -16,11 +17,11 @@ use crate::{assembly, cli::CheckReport};
 #[must_use]
 pub fn check(path: &Path) -> CheckReport {
     let plan = match host_config::load(path) {
-        Ok(loaded) => loaded.plan,
-        Err(errors) => {
+        Ok(Loaded { missing: Some(errors), .. }) | Err(errors) => {
             let text = errors.report(use_colour());
             return CheckReport { is_clean: false, text, json: errors.to_json() };
         }
+        Ok(loaded) => loaded.plan,
     };
     let catalog = match assembly::catalog(&Metrics::new(), &WasmSettings::default()) {
         Ok(catalog) => catalog,

@@ -155,7 +155,7 @@ impl Control {
 
     /// Takes a configuration into use, whole or not at all.
     async fn take(&mut self, loaded: Loaded, now: SystemTime) -> Result<(), Report> {
-        let Loaded { plan, effective } = loaded;
+        let Loaded { plan, effective, .. } = loaded;
         self.warn_of_what_stays(&plan);
         let prepared = self
             .sockets

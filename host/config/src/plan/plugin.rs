@@ -1,6 +1,6 @@
 //! Plugins: where they come from and what they may use.
 
-use std::{collections::HashMap, fs};
+use std::{collections::HashMap, fs, path::Path};
 
 use host_extension::Phases;
 use host_types::{PluginLimits, PluginName};
@@ -36,22 +36,12 @@ fn plugin(
     let policy = model.policy.as_deref();
     let policy = policy.map(|name| scope.policy::<String>(name, &at.key("policy")));
     let source = scope.path(&model.source);
-    let at_source = at.key("source");
-    let found = match fs::metadata(&source) {
-        Ok(found) if found.is_file() => Some(()),
-        Ok(_) => at_source.refuse(format!("`{}` is no file", source.display()), "not a file"),
-        Err(error) => {
-            let message = format!("cannot read the plugin `{}`: {error}", source.display());
-            let help = "the path is relative to the directory of this configuration";
-            at_source.refuse_with(message, "not readable", help)
-        }
-    };
+    look_for(&source, &at.key("source"), scope);
     let limits = match policy {
         None => PluginLimits::default(),
         // A policy that was refused has no limits here; then the plan is not used.
         Some(name) => policies.get(&name?).cloned().unwrap_or_default(),
     };
-    found?;
     Some(PluginPlan {
         name: PluginName::from(model.name.as_str()),
         backend: backend?,
@@ -59,6 +49,23 @@ fn plugin(
         limits,
         phases: model.phases.as_deref().map(phases),
     })
+}
+
+/// A file that is not there does not make the configuration a bad one: it may come, and until
+/// then `on_error` decides.
+fn look_for(source: &Path, at: &Cursor<'_>, scope: &Scope<'_>) {
+    match fs::metadata(source) {
+        Ok(found) if found.is_file() => {}
+        Ok(_) => {
+            let message = format!("`{}` is no file", source.display());
+            scope.missing.add(at.problem(message, "not a file"));
+        }
+        Err(error) => {
+            let message = format!("cannot read the plugin `{}`: {error}", source.display());
+            let help = "the path is relative to the directory of this configuration";
+            scope.missing.add(at.problem(message, "not readable").help(help));
+        }
+    }
 }
 
 fn backend(word: BackendWord, at: &Cursor<'_>) -> Option<BackendKind> {

@@ -22,7 +22,10 @@ clusters:
 #[track_caller]
 fn check_text(text: &str, format: Format, expect: Expect) {
     let base = base();
-    let errors = parse("mortise", text, format, base.path()).unwrap_err();
+    let errors = match parse("mortise", text, format, base.path()) {
+        Ok(loaded) => loaded.missing.expect("something is wrong"),
+        Err(errors) => errors,
+    };
     let base = format!("{}/", base.path().display());
     expect.assert_eq(&(errors.to_string().replace(&base, "") + "\n"));
 }
@@ -327,4 +330,14 @@ fn programs_get_json() {
           "more": false
         }"#]]
     .assert_eq(&json);
+}
+
+#[test]
+fn a_plugin_file_that_is_missing_is_told_and_the_plan_can_be_used() {
+    let text = format!("{SMALL}plugins: [{{ name: a, backend: wasm, source: gone.wasm }}]\n");
+    let loaded = parse_here(&text, Format::Yaml).expect("it can be used");
+    assert_eq!(loaded.plan.plugins.len(), 1);
+    let missing = loaded.missing.expect("it is told").to_string();
+    assert!(missing.contains("gone.wasm"), "{missing}");
+    assert!(parse_here(SMALL, Format::Yaml).expect("fine").missing.is_none());
 }

@@ -376,8 +376,9 @@ fn plugins_and_policies_must_be_there() {
     plugin(
         "backend: wasm",
         expect![[r#"
-        mortise:10:7: an entry of `plugins` has no `source`
-    "#]],
+            mortise:10:7: an entry of `plugins` has no `source`
+            mortise:10:7: `` is no file
+        "#]],
     );
     plugin(
         "backend: wasm, source: gone.wasm",
