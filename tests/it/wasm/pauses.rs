@@ -1,6 +1,6 @@
 //! Filters that make a stream wait, and resume it from another stream's callback.
 
-use tests_support::{Client, Http, Proxy, Reply, until, within};
+use tests_support::{Client, Config, Http, Proxy, Reply, Upstream, until, within};
 
 use super::{act, start};
 use crate::common::{VERSIONS, ask, get, post, until_equals};
@@ -72,6 +72,26 @@ async fn a_stream_that_is_never_resumed_ends_with_its_client() {
         paused.abort();
         drop(client);
         until_equals(&proxy, "mortise_listener_streams_active", &[], 0.0).await;
+    }
+    assert_eq!(upstream.requests(), 0);
+}
+
+#[tokio::test]
+async fn a_stream_that_is_never_resumed_ends_at_the_limit() {
+    let upstream = Upstream::echo(Http::One).await;
+    let lines = format!(
+        "limits: {{ stall_timeout_ms: 300 }}\nstream_filters: [{}]\n\
+         routes: [{{ match: {{ prefix: / }}, cluster: app, timeout_ms: 0 }}]",
+        act("pause_forever")
+    );
+    let config = Config::new()
+        .listener("web", &lines)
+        .cluster("app", upstream.address(), "")
+        .plugin("bad", tests_fixtures::misbehave(), "");
+    let proxy = Proxy::start(&config).await;
+    for version in VERSIONS {
+        let reply = ask(version, proxy.web(), post("/", &[], "a body")).await;
+        assert_eq!(reply.status.as_u16(), 504, "{version:?}");
     }
     assert_eq!(upstream.requests(), 0);
 }
