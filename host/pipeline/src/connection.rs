@@ -1,5 +1,6 @@
 //! One downstream connection: what it speaks is found out, then it is served.
 
+mod record;
 mod sniff;
 
 use std::{net::SocketAddr, rc::Rc, sync::Arc};
@@ -10,6 +11,7 @@ use host_types::ReplyReason;
 use host_upstream::UpstreamError;
 use tokio::net::TcpStream;
 
+pub(crate) use self::record::{Began, ConnectionRecord};
 use self::sniff::{Sniffed, sniff};
 use crate::{
     http::{HttpConnection, serve_http1, serve_http2},
@@ -27,6 +29,7 @@ pub(crate) async fn run(
 ) {
     let state = listener.state();
     let worker = Rc::clone(&state.worker);
+    let began = Began::now(&worker.clock);
     let facts = |protocol| ConnectionFacts {
         id: worker.next_connection(),
         listener: state.plan.name.clone(),
@@ -53,21 +56,29 @@ pub(crate) async fn run(
     };
     match sniffed {
         Sniffed::Http1 => {
-            Box::pin(serve_http1(http(listener, facts(Protocol::Http11), &counted), io)).await;
+            Box::pin(serve_http1(http(listener, facts(Protocol::Http11), began, &counted), io))
+                .await;
         }
         Sniffed::Http2 => {
-            Box::pin(serve_http2(http(listener, facts(Protocol::Http2), &counted), io)).await;
+            Box::pin(serve_http2(http(listener, facts(Protocol::Http2), began, &counted), io))
+                .await;
         }
-        Sniffed::Other => pass_bytes(&state, &facts(Protocol::Tcp), io).await,
+        Sniffed::Other => pass_bytes(&state, &facts(Protocol::Tcp), began, io).await,
     }
 }
 
-fn http(listener: Rc<Listener>, facts: ConnectionFacts, counted: &Rc<Counted>) -> HttpConnection {
+fn http(
+    listener: Rc<Listener>,
+    facts: ConnectionFacts,
+    began: Began,
+    counted: &Rc<Counted>,
+) -> HttpConnection {
     HttpConnection {
         listener,
         facts: Rc::new(facts),
         open_streams: Arc::default(),
         abort: Rc::default(),
+        began,
         counted: Rc::clone(counted),
     }
 }
@@ -76,46 +87,45 @@ fn http(listener: Rc<Listener>, facts: ConnectionFacts, counted: &Rc<Counted>) -
 async fn pass_bytes(
     state: &Rc<ListenerState>,
     facts: &ConnectionFacts,
+    began: Began,
     mut downstream: PrefixedIo<TcpStream>,
 ) {
     let Some(plan) = state.plan.protocol.tcp() else { return };
     let worker = &state.worker;
+    let mut record = ConnectionRecord::new(began, ReplyReason::Upstream);
+    record.cluster = Some(&plan.cluster);
     let Some(cluster) = worker.clusters.get(&plan.cluster) else {
-        refuse(state, facts, &ReplyReason::NoEndpoint, "the cluster does not exist");
-        return;
+        record.ended_by(ReplyReason::NoEndpoint, "the cluster does not exist");
+        return record.write(state, facts);
     };
     let connected = tokio::select! {
         connected = cluster.connect_tcp() => connected,
         () = worker.abort.wait() => return,
     };
-    let (mut upstream, _endpoint, lease) = match connected {
+    let (mut upstream, endpoint, lease) = match connected {
         Ok(connected) => connected,
         Err(error) => {
-            refuse(state, facts, &error.reason(), tcp_details(&error));
-            return;
+            record.ended_by(error.reason(), tcp_details(&error));
+            return record.write(state, facts);
         }
     };
+    record.upstream = Some(endpoint);
     let idle = state.plan.limits.idle_timeout;
     let end = tokio::select! {
         end = tunnel(&mut downstream, &mut upstream, idle) => end,
         () = worker.abort.wait() => return,
     };
     drop(lease);
-    state.metrics.tcp_bytes_in.add(end.a_to_b);
-    state.metrics.tcp_bytes_out.add(end.b_to_a);
-    let (reason, details) = match end.how {
-        TunnelHow::Closed => (ReplyReason::Upstream, None),
-        TunnelHow::Idle => (ReplyReason::Timeout, Some("idle")),
-        TunnelHow::FailedA(_) => (ReplyReason::ClientGone, Some("the client broke off")),
-        TunnelHow::FailedB(_) | _ => (ReplyReason::UpstreamFailed, Some("the upstream broke off")),
-    };
-    state.metrics.reply(&reason);
-    state.log_connection(facts, &reason, details, (end.a_to_b, end.b_to_a));
-}
-
-fn refuse(state: &ListenerState, facts: &ConnectionFacts, reason: &ReplyReason, details: &str) {
-    state.metrics.reply(reason);
-    state.log_connection(facts, reason, Some(details), (0, 0));
+    match end.how {
+        TunnelHow::Closed => {}
+        TunnelHow::Idle => record.ended_by(ReplyReason::Timeout, "idle"),
+        TunnelHow::FailedA(_) => record.ended_by(ReplyReason::ClientGone, "the client broke off"),
+        TunnelHow::FailedB(_) | _ => {
+            record.ended_by(ReplyReason::UpstreamFailed, "the upstream broke off")
+        }
+    }
+    record.bytes = (end.a_to_b, end.b_to_a);
+    record.write(state, facts);
 }
 
 fn tcp_details(error: &UpstreamError) -> &'static str {

@@ -8,6 +8,7 @@ mod framing;
 mod guarded_io;
 
 use std::{
+    pin::{Pin, pin},
     rc::Rc,
     sync::{Arc, atomic::AtomicUsize},
     time::SystemTime,
@@ -24,6 +25,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use self::{admission::admit, framing::FramingScanner, guarded_io::GuardedIo};
 use crate::{
     chain::Chain,
+    connection::Began,
     end::StreamEnd,
     forward,
     listener::{Counted, Listener, ListenerState},
@@ -45,6 +47,8 @@ pub(crate) struct HttpConnection {
     pub(crate) open_streams: Arc<AtomicUsize>,
     /// Raised to close it at once.
     pub(crate) abort: Rc<Signal>,
+    /// When it was accepted.
+    pub(crate) began: Began,
     /// Keeps it counted, for as long as any of its streams lives.
     pub(crate) counted: Rc<Counted>,
 }
@@ -65,7 +69,6 @@ where
     );
     let refusal = io.refusal();
     let connection = Rc::new(connection);
-    let connection_listener = Rc::clone(&connection.listener);
     let service = service_fn(|request| serve_request(Rc::clone(&connection), request));
     let serving = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
@@ -74,26 +77,15 @@ where
         .max_buf_size(buffer)
         .serve_connection(TokioIo::new(io), service)
         .with_upgrades();
-    let mut serving = std::pin::pin!(serving);
-    let worker = Rc::clone(&state.worker);
-    let result = tokio::select! {
-        result = serving.as_mut() => result,
-        () = connection.abort.wait() => return,
-        () = worker.abort.wait() => return,
-        () = connection_listener.until_drain() => {
-            serving.as_mut().graceful_shutdown();
-            tokio::select! {
-                result = serving.as_mut() => result,
-                () = connection.abort.wait() => return,
-                () = worker.abort.wait() => return,
-            }
-        }
-    };
-    if let Err(error) = result {
+    let serving = pin!(serving);
+    let result = drive(serving, &connection, |serving| serving.graceful_shutdown()).await;
+    if let Some(Err(error)) = result {
         let refusal = refusal.get().copied();
         if error.is_parse() || refusal.is_some() {
             let details = refusal.map_or_else(|| error.to_string(), |refusal| refusal.to_string());
-            state.refused_bytes(&connection.facts, &details);
+            // hyper has answered with this status before it closed.
+            let status = if error.is_parse_too_large() { 431 } else { 400 };
+            state.refused_bytes(&connection.facts, connection.began, status, &details);
         }
         tracing::debug!(peer = %connection.facts.peer, %error, "an HTTP/1 connection ended");
     }
@@ -108,7 +100,6 @@ where
     let limits = &state.plan.limits;
     let io = GuardedIo::new(io, None, limits, Arc::clone(&connection.open_streams));
     let connection = Rc::new(connection);
-    let connection_listener = Rc::clone(&connection.listener);
     let service = service_fn(|request| serve_request(Rc::clone(&connection), request));
     let serving = hyper::server::conn::http2::Builder::new(LocalExecutor)
         .timer(TokioTimer::new())
@@ -118,23 +109,36 @@ where
         .initial_connection_window_size(HTTP2_CONNECTION_WINDOW)
         .max_send_buf_size(HTTP2_SEND_BUFFER)
         .serve_connection(TokioIo::new(io), service);
-    let mut serving = std::pin::pin!(serving);
-    let worker = Rc::clone(&state.worker);
-    let result = tokio::select! {
-        result = serving.as_mut() => result,
-        () = connection.abort.wait() => return,
-        () = worker.abort.wait() => return,
-        () = connection_listener.until_drain() => {
-            serving.as_mut().graceful_shutdown();
-            tokio::select! {
-                result = serving.as_mut() => result,
-                () = connection.abort.wait() => return,
-                () = worker.abort.wait() => return,
-            }
+    let serving = pin!(serving);
+    let result = drive(serving, &connection, |serving| serving.graceful_shutdown()).await;
+    if let Some(Err(error)) = result {
+        tracing::debug!(peer = %connection.facts.peer, %error, "an HTTP/2 connection ended");
+    }
+}
+
+/// Polls a connection to its end; `shut_down` lets its streams end and takes no more, once it
+/// should drain. `None` where it was closed at once.
+async fn drive<C: Future>(
+    mut serving: Pin<&mut C>,
+    connection: &HttpConnection,
+    shut_down: fn(Pin<&mut C>),
+) -> Option<C::Output> {
+    let worker = Rc::clone(&connection.listener.state().worker);
+    let closed = async {
+        tokio::select! {
+            () = connection.abort.wait() => {}
+            () = worker.abort.wait() => {}
         }
     };
-    if let Err(error) = result {
-        tracing::debug!(peer = %connection.facts.peer, %error, "an HTTP/2 connection ended");
+    let mut closed = pin!(closed);
+    tokio::select! {
+        result = serving.as_mut() => return Some(result),
+        () = closed.as_mut() => return None,
+        () = connection.listener.until_drain() => shut_down(serving.as_mut()),
+    }
+    tokio::select! {
+        result = serving => Some(result),
+        () = closed => None,
     }
 }
 

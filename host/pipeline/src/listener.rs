@@ -4,14 +4,14 @@ use std::{cell::RefCell, fmt, net::SocketAddr, rc::Rc, sync::Arc};
 
 use host_extension::{ConnectionFacts, FilterUse, Interrupt, StreamFilterFactory};
 use host_net::Listener as Socket;
-use host_telemetry::{AccessRecord, ListenerMetrics, PluginMetrics};
+use host_telemetry::{ListenerMetrics, PluginMetrics};
 use host_types::ReplyReason;
 use tokio::net::TcpStream;
 
 use crate::{
     alarm::Alarm,
     chain::ChainEntry,
-    connection,
+    connection::{self, Began, ConnectionRecord},
     plan::{Forwarding, HttpPlan, ListenerPlan, ListenerProtocol, TcpPlan},
     stop,
     worker::Worker,
@@ -78,45 +78,19 @@ impl ListenerState {
     }
 
     /// Counts and logs bytes that never became a request.
-    pub(crate) fn refused_bytes(&self, connection: &ConnectionFacts, details: &str) {
-        let reason = ReplyReason::Malformed;
-        self.metrics.malformed_total.increment();
-        self.metrics.reply(&reason);
-        self.log_connection(connection, &reason, Some(details), (0, 0));
-    }
-
-    /// Writes an access log line for a connection that has no streams.
-    pub(crate) fn log_connection(
+    pub(crate) fn refused_bytes(
         &self,
         connection: &ConnectionFacts,
-        reason: &ReplyReason,
-        details: Option<&str>,
-        (received, sent): (u64, u64),
+        began: Began,
+        status: u16,
+        details: &str,
     ) {
-        let log = self.worker.access_log.borrow();
-        let Some(log) = log.as_ref() else { return };
-        log.write(&AccessRecord {
-            time: std::time::SystemTime::now(),
-            listener: connection.listener.as_str(),
-            protocol: connection.protocol.label(),
-            peer: connection.peer,
-            method: None,
-            authority: None,
-            path: None,
-            status: None,
-            reason,
-            details,
-            plugins: &[],
-            route: None,
-            cluster: None,
-            upstream: None,
-            request_id: None,
-            request_bytes: received,
-            response_bytes: sent,
-            duration: std::time::Duration::ZERO,
-            upstream_time: None,
-            user_agent: None,
-        });
+        self.metrics.malformed_total.increment();
+        self.metrics.response(status);
+        let mut record = ConnectionRecord::new(began, ReplyReason::Malformed);
+        record.ended_by(ReplyReason::Malformed, details);
+        record.status = Some(status);
+        record.write(self, connection);
     }
 }
 

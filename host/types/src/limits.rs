@@ -16,7 +16,8 @@ pub struct Limits {
     pub header_count_max: usize,
     /// Bytes of one head; past it 431 (HTTP/1) or a reset stream (HTTP/2).
     pub header_bytes_max: usize,
-    /// Body bytes that a filter may hold; past it 413 for a request, 502 for a response.
+    /// Body bytes that a filter may hold; past it 413 for a request, 502 for a response (which
+    /// is broken off where the filter let its head go).
     pub held_body_bytes_max: usize,
     /// Longest wait for a whole request head; past it the connection is closed.
     pub header_timeout: Duration,
