@@ -64,6 +64,10 @@ const FORBIDDEN_TRAILERS: [&str; 20] = [
 /// Removes the fields that belong to one hop (RFC 9110 section 7.6.1). `te: trailers` and
 /// `trailer` stay: the next hop is told the same, and gRPC asks for it.
 pub(crate) fn remove_hop_by_hop(map: &mut HeaderMap) {
+    // Most heads have none: one look over the names is cheaper than a search for each.
+    if !map.keys().any(is_hop_by_hop) {
+        return;
+    }
     if map.contains_key(CONNECTION) {
         remove_nominated(map);
         map.remove(CONNECTION);
@@ -78,6 +82,19 @@ pub(crate) fn remove_hop_by_hop(map: &mut HeaderMap) {
         if trailers {
             map.insert(TE, HeaderValue::from_static("trailers"));
         }
+    }
+}
+
+fn is_hop_by_hop(name: &HeaderName) -> bool {
+    // The lengths decide for most names, before any bytes are compared.
+    match name.as_str().len() {
+        2 => *name == TE,
+        7 => *name == UPGRADE,
+        10 => [CONNECTION, KEEP_ALIVE].contains(name),
+        14 => *name == HTTP2_SETTINGS,
+        16 => *name == PROXY_CONNECTION,
+        17 => *name == TRANSFER_ENCODING,
+        _ => false,
     }
 }
 

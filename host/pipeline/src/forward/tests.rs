@@ -32,6 +32,15 @@ fn fields_of_one_hop_are_removed_and_framing_cannot_be_nominated() {
     check_hop(&[("te", "gzip")], &[]);
 }
 
+#[test]
+fn each_field_of_one_hop_is_found_alone_among_others() {
+    let hop = ["connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"];
+    for name in hop.into_iter().chain(["http2-settings", "te"]) {
+        check_hop(&[("accept", "a"), (name, "x"), ("x-b", "2")], &[("accept", "a"), ("x-b", "2")]);
+    }
+    check_hop(&[("tx", "1"), ("x-keep-aliv", "2")], &[("tx", "1"), ("x-keep-aliv", "2")]);
+}
+
 #[track_caller]
 fn check_upgrade(connection: &'static str, upgrade: &'static str, expect: bool) {
     let fields = map(&[("connection", connection), ("upgrade", upgrade)]);
