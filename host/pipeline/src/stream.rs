@@ -268,7 +268,8 @@ async fn send(
     let mut chosen = None;
     let started = exchange.listener.worker.clock.tick();
     let sent = async {
-        let sending = target.cluster.send(request, &mut chosen);
+        // In its place at once: a time-out around it would move it there.
+        let sending = std::pin::pin!(target.cluster.send(request, &mut chosen));
         match target.timeout {
             Some(timeout) => tokio::time::timeout(timeout, sending).await.ok(),
             None => Some(sending.await),
