@@ -21,6 +21,9 @@ pub const FLUSH_INTERVAL: Duration = Duration::from_millis(200);
 /// Bytes of lines that a worker collects before it hands them over.
 const CHUNK_BYTES: usize = 32 * 1024;
 
+/// Room for the line that makes a chunk full; most are shorter.
+const LINE_BYTES: usize = 1024;
+
 /// Where the access log goes.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub enum AccessLogTarget {
@@ -119,6 +122,10 @@ impl AccessLogWriter {
     /// otherwise with those that follow or with the next [`AccessLogWriter::flush`].
     pub fn write(&self, record: &AccessRecord<'_>) {
         let mut pending = self.pending.borrow_mut();
+        if pending.chunk.lines == 0 {
+            // At once, where growing line by line would copy what is there many times.
+            pending.chunk.bytes.reserve(CHUNK_BYTES + LINE_BYTES);
+        }
         line::push_line(&mut pending.chunk.bytes, record);
         pending.chunk.lines += 1;
         let is_due = pending.chunk.bytes.len() >= CHUNK_BYTES
