@@ -6,8 +6,9 @@ use crate::{PluginFault, Step, Stream};
 
 /// One plugin's part in one stream.
 ///
-/// The pipeline makes one per stream and chain entry, right before the first hook that the
-/// factory's phases ask for, and drops it after [`StreamFilter::on_complete`]. All hooks run
+/// The pipeline makes one per stream and chain entry when the request's head comes to its
+/// place, whatever phases the factory asks for, and drops it after
+/// [`StreamFilter::on_complete`]. All hooks run
 /// on the stream's worker and must return soon: who needs to wait answers [`Step::Later`].
 /// What the hook may read and change is in `stream`; `end` says that nothing of this
 /// direction follows.

@@ -21,21 +21,21 @@ impl Phases {
     pub const RESPONSE_BODY: Self = Self(1 << 4);
     /// `on_response_trailers`
     pub const RESPONSE_TRAILERS: Self = Self(1 << 5);
-    /// The request's head can still be read after it was forwarded.
-    pub const REQUEST_HEADERS_KEPT: Self = Self(1 << 6);
-    /// The response's head can still be read after it was sent.
-    pub const RESPONSE_HEADERS_KEPT: Self = Self(1 << 7);
+    /// The end of the stream; until then both heads can be read, also after they were sent,
+    /// which costs a copy of each.
+    pub const LOG: Self = Self(1 << 6);
     /// Everything.
     pub const ALL: Self = Self(u8::MAX);
 
     /// The phases that a configuration may name, with their names.
-    pub const NAMED: [(&'static str, Self); 6] = [
+    pub const NAMED: [(&'static str, Self); 7] = [
         ("request_headers", Self::REQUEST_HEADERS),
         ("request_body", Self::REQUEST_BODY),
         ("request_trailers", Self::REQUEST_TRAILERS),
         ("response_headers", Self::RESPONSE_HEADERS),
         ("response_body", Self::RESPONSE_BODY),
         ("response_trailers", Self::RESPONSE_TRAILERS),
+        ("log", Self::LOG),
     ];
 
     /// True where every phase of `other` is in this set.

@@ -61,8 +61,8 @@ pub struct Forward {
     pub path_rewrite: Option<PathRewrite>,
     /// What becomes of the authority.
     pub host_rewrite: HostRewrite,
-    /// Longest wait for the head of the response, from when the request was routed; `None`
-    /// waits for as long as the connections live. Bodies have the listener's stall timeout.
+    /// Longest wait for the head of the response, from the end of the request; `None` waits for
+    /// as long as the connections live. Bodies have the listener's stall timeout.
     pub timeout: Option<Duration>,
 }
 

@@ -259,7 +259,8 @@ impl Headers {
             }
             (Start::Request(head), PATH) => head.path = parse_path(value)?,
             (Start::Request(head), AUTHORITY) => {
-                let authority = Authority::try_from(value).map_err(|_refused| HeaderError::Value)?;
+                let authority =
+                    Authority::try_from(value).map_err(|_refused| HeaderError::Value)?;
                 head.authority = Some(authority);
             }
             (Start::Response(status), STATUS) => {

@@ -19,9 +19,10 @@ pub struct Limits {
     /// Body bytes that a filter may hold; past it 413 for a request, 502 for a response (which
     /// is broken off where the filter let its head go).
     pub held_body_bytes_max: usize,
-    /// Longest wait for a whole request head; past it the connection is closed.
+    /// Longest wait for a whole HTTP/1 request head; past it the connection is closed.
     pub header_timeout: Duration,
-    /// Longest wait between requests of a connection.
+    /// Longest wait between requests of a connection; also how long a tunnel may be silent, and
+    /// how long a sniffing listener waits for a first byte.
     pub idle_timeout: Duration,
     /// Longest time that a stream may make no progress in either direction while one of its
     /// bodies is on its way; also the longest time that a filter may hold a stream.

@@ -44,7 +44,7 @@ pub(crate) struct Compiled {
     pub(crate) limits: PluginLimits,
     pub(crate) pre: InstancePre<VmData>,
     version: AbiVersion,
-    phases: Phases,
+    pub(crate) phases: Phases,
     _pulse: Pulse,
 }
 

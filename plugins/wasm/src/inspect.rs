@@ -176,27 +176,13 @@ fn check_imports(module: &Module<'_>) -> Result<(), String> {
     ))
 }
 
-/// The hooks that the module has and that are wanted. Whoever can read heads and runs after
-/// they were passed on may read them then, so they are kept for it.
+/// The hooks that the module has and that are wanted.
 fn phases(module: &Module<'_>, wanted: Option<Phases>) -> Phases {
     let all = Phases::NAMED
         .into_iter()
         .filter(|(name, _)| module.exports.contains(format!("proxy_on_{name}").as_str()))
         .fold(Phases::NONE, |all, (_, phase)| all | phase);
-    let hooks = wanted.map_or(all, |wanted| all.intersection(wanted));
-    let reads = module.imports.iter().any(|(_, name)| name.starts_with("proxy_get_header_map_"));
-    let logs = module.exports.contains("proxy_on_log");
-    let response = Phases::RESPONSE_HEADERS | Phases::RESPONSE_BODY | Phases::RESPONSE_TRAILERS;
-    let mut kept = Phases::NONE;
-    if reads && hooks != Phases::NONE {
-        if logs || hooks.intersects(response) {
-            kept = kept | Phases::REQUEST_HEADERS_KEPT;
-        }
-        if logs || hooks.intersects(Phases::RESPONSE_BODY | Phases::RESPONSE_TRAILERS) {
-            kept = kept | Phases::RESPONSE_HEADERS_KEPT;
-        }
-    }
-    hooks | kept
+    wanted.map_or(all, |wanted| all.intersection(wanted))
 }
 
 #[cfg(test)]

@@ -36,6 +36,9 @@ pub(crate) struct VmData {
     /// What the guest wants its own stream to be answered with; the first one stands.
     answer: Option<Verdict>,
     log: LogGate,
+    /// What the guest last wrote to the log; kept while it starts only.
+    pub(crate) last_line: Option<String>,
+    pub(crate) is_starting: bool,
 }
 
 /// Which callback runs.
@@ -111,6 +114,8 @@ impl VmData {
             duty: Duty { callback: "", context: ROOT, side: None },
             answer: None,
             log: LogGate::new(limits),
+            last_line: None,
+            is_starting: true,
         }
     }
 
@@ -160,7 +165,11 @@ impl VmData {
             let note = format!("{dropped} log lines were dropped: too many in a second");
             self.calls.log(plugin, LogLevel::Warn, &note);
         }
-        self.calls.log(plugin, level, &self.log.text(line));
+        let text = self.log.text(line);
+        self.calls.log(plugin, level, &text);
+        if self.is_starting {
+            self.last_line = Some(text.into_owned());
+        }
     }
 
     /// The most bytes of a log line.

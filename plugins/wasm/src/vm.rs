@@ -6,7 +6,7 @@
 
 use std::{cell::RefCell, fmt, rc::Rc, sync::Arc};
 
-use host_extension::{FaultKind, PluginFault, Side, Step, Stream, Verdict, WorkerScope};
+use host_extension::{FaultKind, Phases, PluginFault, Side, Step, Stream, Verdict, WorkerScope};
 use wasmtime::{Error, Instance, Store};
 
 use crate::{
@@ -28,6 +28,9 @@ pub(crate) struct Vm {
 
 /// What a hook came to: the guest's return value, and an answer that it gave by host call.
 pub(crate) type Outcome<R> = (R, Option<Verdict>);
+
+/// Most characters that are quoted of what a guest said.
+const SAID_CHARS_MAX: usize = 400;
 
 enum StartError {
     Trap(Error),
@@ -201,11 +204,16 @@ fn start(store: &mut Store<VmData>, compiled: &Compiled) -> Result<Hooks, StartE
         Some(allocate) => Some(allocate),
         None => hooks::find(store, instance, hooks::ALLOCATORS[1])?,
     };
-    let hooks = Hooks::find(store, instance)?;
+    let mut hooks = Hooks::find(store, instance)?;
+    if !compiled.phases.contains(Phases::LOG) {
+        hooks.log = None;
+    }
     run_start_functions(store, instance)?;
     store.data_mut().stage = GuestStage::Running;
     start_root(store, instance, &hooks)?;
     store.data_mut().stage = GuestStage::Running;
+    store.data_mut().is_starting = false;
+    store.data_mut().last_line = None;
     Ok(hooks)
 }
 
@@ -249,7 +257,7 @@ fn start_root(
     if let Some(hook) = hooks::find::<(u32, u32), u32>(store, instance, "proxy_on_vm_start")? {
         begin(store, "proxy_on_vm_start");
         if hook.call(&mut *store, (ROOT, 0))? == 0 {
-            return Err(StartError::Refused("refused to start (its log may say why)".to_owned()));
+            return Err(refused(store, "refused to start"));
         }
     }
     if let Some(hook) = hooks::find::<(u32, u32), u32>(store, instance, "proxy_on_configure")? {
@@ -257,11 +265,22 @@ fn start_root(
         store.data_mut().stage = GuestStage::Configuring;
         let length = u32::try_from(store.data().config.len()).unwrap_or(u32::MAX);
         if hook.call(&mut *store, (ROOT, length))? == 0 {
-            let what = "refused its configuration (its log may say why)";
-            return Err(StartError::Refused(what.to_owned()));
+            return Err(refused(store, "refused its configuration"));
         }
     }
     Ok(())
+}
+
+/// A refusal, with what the guest last said: that is where it says why.
+fn refused(store: &mut Store<VmData>, what: &str) -> StartError {
+    StartError::Refused(match store.data_mut().last_line.take() {
+        Some(said) => {
+            // The guest's words, in one harmless line.
+            let said: String = said.chars().take(SAID_CHARS_MAX).collect();
+            format!("{what}; it said: {}", said.escape_debug())
+        }
+        None => format!("{what} and did not say why"),
+    })
 }
 
 #[cfg(test)]

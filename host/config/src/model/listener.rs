@@ -78,21 +78,25 @@ pub(crate) struct LimitsConfig {
     #[schemars(range(min = 1, max = 65_535))]
     pub(crate) streams_per_connection_max: u32,
     /// Header fields of one request; past it 431.
-    #[schemars(range(min = 1, max = 4096))]
+    #[schemars(range(min = 1, max = 1000))]
     pub(crate) header_count_max: u32,
     /// Bytes of one request's head; past it 431, or a reset stream with HTTP/2.
-    #[schemars(range(min = 8192, max = 1_048_576))]
+    #[schemars(range(min = 8192, max = 524_288))]
     pub(crate) header_bytes_max: u32,
-    /// Bytes of a body that filters may hold; past it 413 for a request, 502 for a response.
+    /// Bytes of a body that filters may hold; past it 413 for a request, 502 for a response
+    /// (which is broken off where the filter let its head go).
     #[schemars(range(max = 1_073_741_824))]
     pub(crate) held_body_bytes_max: u32,
-    /// Longest wait for a whole request head, in milliseconds.
+    /// Longest wait for a whole HTTP/1 request head, in milliseconds.
     #[schemars(range(min = 1, max = 3_600_000))]
     pub(crate) header_timeout_ms: u32,
-    /// Longest wait between the requests of a connection, in milliseconds.
+    /// Longest wait between the requests of a connection, in milliseconds; also how long a
+    /// tunnel (TCP, WebSocket) may be silent, and how long `protocol: auto` waits for a first
+    /// byte before it takes the connection for one whose server speaks first.
     #[schemars(range(min = 1, max = 86_400_000))]
     pub(crate) idle_timeout_ms: u32,
-    /// Longest time that a body may make no progress, in milliseconds.
+    /// Longest time that a stream with a body on its way may make no progress, in milliseconds;
+    /// also the longest time that a plugin may hold a stream.
     #[schemars(range(min = 1, max = 86_400_000))]
     pub(crate) stall_timeout_ms: u32,
 }

@@ -52,4 +52,7 @@ pub(crate) enum PhaseWord {
     ResponseBody,
     /// The response's trailers.
     ResponseTrailers,
+    /// The end of the stream. Until then the plugin can read both heads, also after they were
+    /// sent; without it only while they are open.
+    Log,
 }

@@ -26,7 +26,7 @@ pub(crate) struct PluginLimitsConfig {
     #[schemars(range(min = 1, max = 4096))]
     pub(crate) memory_mib: u32,
     /// Elements of one table.
-    #[schemars(range(min = 1, max = 10_000_000))]
+    #[schemars(range(min = 1, max = 1_000_000))]
     pub(crate) table_elements_max: u32,
     /// Processor time of one callback, in milliseconds.
     #[schemars(range(min = 1, max = 60_000))]

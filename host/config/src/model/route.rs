@@ -55,7 +55,7 @@ pub(crate) struct RouteConfig {
     /// Default: the client's is sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) host_rewrite: Option<HostRewriteConfig>,
-    /// Longest wait for the head of the response, from when the request was routed, in ms.
+    /// Longest wait for the head of the response, from the end of the request, in milliseconds.
     /// 0 waits without limit. Bodies have `stall_timeout_ms` of the listener. Default: 15000.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(max = 86_400_000))]

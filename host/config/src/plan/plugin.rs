@@ -86,6 +86,7 @@ fn phases(words: &[PhaseWord]) -> Phases {
         PhaseWord::ResponseHeaders => Phases::RESPONSE_HEADERS,
         PhaseWord::ResponseBody => Phases::RESPONSE_BODY,
         PhaseWord::ResponseTrailers => Phases::RESPONSE_TRAILERS,
+        PhaseWord::Log => Phases::LOG,
     };
     words.iter().map(phase).fold(Phases::NONE, |all, phase| all | phase)
 }

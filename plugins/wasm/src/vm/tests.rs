@@ -87,6 +87,12 @@ fn a_guest_that_traps_or_refuses_as_it_starts_does_not_load() {
         format!(r#"(func (export "{name}") (param i32 i32) (result i32) i32.const 0)"#)
     };
     does_not_start(&guest("", &refuse("proxy_on_vm_start")), &small(), "refused to start");
+    let says_why = format!(
+        r#"{SAY} (func (export "proxy_on_configure") (param i32 i32) (result i32)
+          (call $say (i32.const 10)) (i32.const 0))"#
+    );
+    let story = r"refused its configuration; it said: \n";
+    does_not_start(&guest(LOG, &says_why), &small(), story);
     does_not_start(
         &guest("", &refuse("proxy_on_configure")),
         &small(),
