@@ -44,6 +44,19 @@ fn http_of(protocol: &ListenerProtocol) -> Option<&Arc<HttpPlan>> {
     }
 }
 
+/// Room for all guests that a plan can have at a time: one for each use on each worker, the
+/// same again while a reload replaces them, and trials beside.
+pub(crate) fn wasm_settings(plan: &Plan) -> WasmSettings {
+    let least = WasmSettings::default();
+    let guests = plan.workers.saturating_mul(filter_uses(plan).len()).saturating_mul(3);
+    let tables = plan.plugins.iter().map(|plugin| plugin.limits.table_elements_max).max();
+    WasmSettings {
+        instances_max: u32::try_from(guests).unwrap_or(u32::MAX).max(least.instances_max),
+        table_elements_max: tables.unwrap_or(0).max(least.table_elements_max),
+        ..least
+    }
+}
+
 /// The catalog with the backends of this build.
 ///
 /// # Errors

@@ -8,7 +8,6 @@ use std::{
 use host_config::Loaded;
 use host_telemetry::Metrics;
 use plugins_catalog::{LoadFailure, Moment};
-use plugins_wasm::WasmSettings;
 use serde_json::json;
 
 use crate::{assembly, cli::CheckReport};
@@ -23,7 +22,7 @@ pub fn check(path: &Path) -> CheckReport {
         }
         Ok(loaded) => loaded.plan,
     };
-    let catalog = match assembly::catalog(&Metrics::new(), &WasmSettings::default()) {
+    let catalog = match assembly::catalog(&Metrics::new(), &assembly::wasm_settings(&plan)) {
         Ok(catalog) => catalog,
         Err(fault) => return refused(path, &[fault.to_string()]),
     };

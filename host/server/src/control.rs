@@ -18,7 +18,6 @@ use host_types::ListenerName;
 use host_upstream::Discovery;
 use miette::{Report, miette};
 use plugins_catalog::{Catalog, CatalogSnapshot, Moment};
-use plugins_wasm::WasmSettings;
 use serde_json::json;
 use tokio::{
     sync::{oneshot, watch},
@@ -68,7 +67,7 @@ impl Control {
         access: Option<(AccessLog, AccessLogGuard)>,
         clock: Clock,
     ) -> Result<Self, Report> {
-        let catalog = assembly::catalog(&metrics, &WasmSettings::default())
+        let catalog = assembly::catalog(&metrics, &assembly::wasm_settings(plan))
             .map_err(|fault| miette!("plugins cannot run on this machine: {fault}"))?;
         let mut workers = Vec::new();
         for number in 0..u16::try_from(plan.workers).unwrap_or(u16::MAX) {
@@ -161,8 +160,8 @@ impl Control {
             .sockets
             .prepare(plan.listeners.iter(), self.workers.len())
             .map_err(|error| miette!("{}", telemetry::chain(&error)))?;
-        self.renew_logs(&plan)?;
         let snapshot = self.load_plugins(&plan, now).await?;
+        self.renew_logs(&plan).await?;
         self.sockets.commit(&prepared);
         self.hand_out(&plan, snapshot, prepared).await;
         let listeners = self.listener_views(&plan);
@@ -195,17 +194,22 @@ impl Control {
         }
     }
 
-    fn renew_logs(&mut self, next: &Plan) -> Result<(), Report> {
+    /// The last of what can fail: a file that cannot be opened leaves both logs as they were.
+    async fn renew_logs(&mut self, next: &Plan) -> Result<(), Report> {
         let Some(current) = &self.plan else { return Ok(()) };
         let refused = |error: &dyn std::error::Error| miette!("{}", telemetry::chain(error));
+        let access = if current.access_log == next.access_log {
+            None
+        } else {
+            let access = telemetry::start_access_log(&next.access_log, &self.metrics);
+            Some(access.map_err(|error| refused(&error))?)
+        };
         if current.log.level != next.log.level {
             self.log.set_filter(&next.log.level).map_err(|error| refused(&error))?;
         }
-        if current.access_log != next.access_log {
-            let access = telemetry::start_access_log(&next.access_log, &self.metrics)
-                .map_err(|error| refused(&error))?;
+        if let Some(access) = access {
             let log = access.as_ref().map(|(log, _)| log.clone());
-            self.tell_all(|| Command::AccessLog(log.clone()));
+            self.tell_all(|| Command::AccessLog(log.clone())).await;
             self.access = access;
         }
         Ok(())
@@ -311,20 +315,20 @@ impl Control {
     }
 
     /// Tells all workers to stop accepting and to end with their last connection.
-    pub(crate) fn drain(&mut self) {
+    pub(crate) async fn drain(&mut self) {
         self.acceptors.keep(&HashSet::new());
-        self.tell_all(|| Command::Drain);
+        self.tell_all(|| Command::Drain).await;
     }
 
     /// Tells all workers to end now.
-    pub(crate) fn abort(&self) {
-        self.tell_all(|| Command::Abort);
+    pub(crate) async fn abort(&self) {
+        self.tell_all(|| Command::Abort).await;
     }
 
-    fn tell_all(&self, command: impl Fn() -> Command) {
+    async fn tell_all(&self, command: impl Fn() -> Command) {
         for worker in &self.workers {
-            if worker.commands.try_send(command()).is_err() {
-                tracing::debug!(worker = worker.number, "a worker did not take a command");
+            if worker.commands.send(command()).await.is_err() {
+                tracing::debug!(worker = worker.number, "a worker has ended already");
             }
         }
     }

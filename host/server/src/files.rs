@@ -55,13 +55,16 @@ impl Watcher {
                 tracing::debug!(directory = %gone.display(), %error, "was not watched any more");
             }
         }
+        let mut watched = directories.clone();
         for new in directories.difference(&self.directories) {
             if let Err(error) = self.inner.watch(new, RecursiveMode::NonRecursive) {
                 let directory = new.display();
                 tracing::warn!(%directory, %error, "changes there are not noticed; send SIGHUP");
+                watched.remove(new);
             }
         }
-        self.directories = directories;
+        // One that could not be watched is tried again the next time.
+        self.directories = watched;
         *self.files.lock() = files;
     }
 

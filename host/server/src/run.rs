@@ -155,7 +155,7 @@ impl Running {
         self.ready.send_replace(false);
         let wait = self.control.drain_timeout();
         tracing::info!(timeout_ms = wait.as_millis(), "stopping: draining connections");
-        self.control.drain();
+        self.control.drain().await;
         let drained = tokio::select! {
             drained = timeout(wait, self.control.ended()) => drained.is_ok(),
             _ = self.signals.stop.recv() => false,
@@ -163,7 +163,7 @@ impl Running {
         };
         if !drained {
             tracing::warn!("closing the connections that are still open");
-            self.control.abort();
+            self.control.abort().await;
             self.control.ended().await;
         }
         self.admin_stop.cancel();

@@ -101,7 +101,8 @@ impl Prepared {
     }
 
     fn exact(&mut self, plan: &ListenerPlan, asked: SocketAddr) -> Result<SocketAddr, BindError> {
-        let socket = bind(asked, false, BACKLOG)?;
+        // Shared, so that a reload can bind it anew before the former socket is closed.
+        let socket = bind(asked, true, BACKLOG)?;
         let address = local(&socket, asked)?;
         self.exact.push((plan.name.clone(), socket));
         Ok(address)

@@ -41,8 +41,11 @@ fn another_balance_binds_again_and_a_listener_that_is_gone_is_forgotten() {
     let kernel = plan("l", "127.0.0.1:0", AcceptBalance::Kernel);
     let prepared = sockets.prepare([&*kernel].into_iter(), 1).expect("a free port");
     sockets.commit(&prepared);
-    let exact = plan("l", "127.0.0.1:0", AcceptBalance::Exact);
-    let prepared = sockets.prepare([&*exact].into_iter(), 1).expect("a free port");
+    let address = sockets.address(&kernel.name).expect("bound").to_string();
+    let exact = plan("l", &address, AcceptBalance::Exact);
+    let former = prepared; // still bound
+    let prepared = sockets.prepare([&*exact].into_iter(), 1).expect("the same port");
+    drop(former);
     assert_eq!((prepared.spread.len(), prepared.exact.len()), (0, 1));
     sockets.commit(&prepared);
     let none = sockets.prepare(std::iter::empty(), 1).expect("nothing to bind");
