@@ -34,6 +34,12 @@ pub(crate) struct Wait<'a> {
 }
 
 impl Alarm {
+    /// True once it was raised.
+    #[must_use]
+    pub fn is_raised(&self) -> bool {
+        self.raised.get()
+    }
+
     /// Wakes all who wait, and lets all who come later pass.
     pub fn raise(&self) {
         self.raised.set(true);

@@ -39,6 +39,8 @@ pub(crate) struct Chain {
     links: RefCell<Vec<Rc<Link>>>,
     clock: Clock,
     wait_max: Duration,
+    /// No filter looks at the request any more, so nothing more of it may go upstream.
+    request_over: Cell<bool>,
 }
 
 /// One filter of one stream.
@@ -76,7 +78,8 @@ pub(crate) enum Passed {
 impl Chain {
     /// The chain of a stream. `wait_max` bounds the wait for a filter that answers later.
     pub(crate) fn new(entries: &[ChainEntry], clock: Clock, wait_max: Duration) -> Self {
-        let chain = Self { links: RefCell::default(), clock, wait_max };
+        let request_over = Cell::new(false);
+        let chain = Self { links: RefCell::default(), clock, wait_max, request_over };
         chain.extend(entries);
         chain
     }
@@ -147,15 +150,25 @@ impl Chain {
                 Err(Interrupt::Reply(ReplyReason::Plugin(link.entry.plugin.clone()), reply))
             }
             Verdict::Reset => Err(Interrupt::Reset(ReplyReason::Plugin(link.entry.plugin.clone()))),
-            Verdict::Failed(fault) => link.fail(&fault).map(|()| Passed::On),
+            Verdict::Failed(fault) => {
+                let failed = link.fail(&fault);
+                self.request_over.set(self.request_over.get() || failed.is_err());
+                failed.map(|()| Passed::On)
+            }
         }
     }
 
     /// Tells every filter that saw the stream that it is over, and drops them all.
     pub(crate) fn complete(&self, stream: &Rc<Stream>) {
+        self.request_over.set(true);
         for link in self.links.borrow().iter() {
             link.complete(stream, &self.clock);
         }
+    }
+
+    /// True once the filters are through with the request, though its body may still come.
+    pub(crate) fn is_request_over(&self) -> bool {
+        self.request_over.get()
     }
 
     /// The time that each plugin took.
@@ -202,8 +215,10 @@ impl Link {
                 self.entry.metrics.streams_total.increment();
             }
             match &mut *state {
-                LinkState::Live(filter) => dispatch(filter.as_mut(), side, hook, stream),
-                LinkState::New | LinkState::Gone => Step::CONTINUE,
+                LinkState::Live(filter) if self.phases.intersects(hook.phase(side)) => {
+                    dispatch(filter.as_mut(), side, hook, stream)
+                }
+                LinkState::Live(_) | LinkState::New | LinkState::Gone => Step::CONTINUE,
             }
         })
     }
@@ -242,6 +257,20 @@ impl Link {
         }
         if self.entered.get() {
             self.entry.metrics.stream_duration.observe(self.spent.elapsed(clock));
+        }
+    }
+}
+
+impl Hook {
+    /// The phase that a filter asks for to have the hook called.
+    pub(crate) fn phase(self, side: Side) -> Phases {
+        match (side, self) {
+            (Side::Request, Self::Headers { .. }) => Phases::REQUEST_HEADERS,
+            (Side::Request, Self::Body { .. }) => Phases::REQUEST_BODY,
+            (Side::Request, Self::Trailers) => Phases::REQUEST_TRAILERS,
+            (Side::Response, Self::Headers { .. }) => Phases::RESPONSE_HEADERS,
+            (Side::Response, Self::Body { .. }) => Phases::RESPONSE_BODY,
+            (Side::Response, Self::Trailers) => Phases::RESPONSE_TRAILERS,
         }
     }
 }

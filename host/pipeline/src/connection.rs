@@ -44,6 +44,7 @@ pub(crate) async fn run(
             let may_be_bytes = state.plan.protocol.tcp().is_some();
             let sniffing = sniff(&mut io, may_be_bytes, &state.plan.limits);
             let sniffed = tokio::select! {
+                biased; // what has come already is served, also while draining
                 sniffed = sniffing => sniffed,
                 () = listener.until_drain() => return,
                 () = worker.abort.wait() => return,
@@ -100,7 +101,10 @@ async fn pass_bytes(
     };
     let connected = tokio::select! {
         connected = cluster.connect_tcp() => connected,
-        () = worker.abort.wait() => return,
+        () = worker.abort.wait() => {
+            record.ended_by(ReplyReason::Drain, "the proxy stopped");
+            return record.write(state, facts);
+        }
     };
     let (mut upstream, endpoint, lease) = match connected {
         Ok(connected) => connected,
@@ -113,7 +117,10 @@ async fn pass_bytes(
     let idle = state.plan.limits.idle_timeout;
     let end = tokio::select! {
         end = tunnel(&mut downstream, &mut upstream, idle) => end,
-        () = worker.abort.wait() => return,
+        () = worker.abort.wait() => {
+            record.ended_by(ReplyReason::Drain, "the proxy stopped");
+            return record.write(state, facts);
+        }
     };
     drop(lease);
     match end.how {

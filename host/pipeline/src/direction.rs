@@ -81,6 +81,11 @@ impl Direction {
         self.chain.wants(phases) || self.body_seen
     }
 
+    /// True where nothing more may pass, because the filters are gone before their time.
+    pub(crate) fn is_over(&self) -> bool {
+        self.side == Side::Request && self.chain.is_request_over()
+    }
+
     /// Ends the stream because a filter says so, from within a body.
     pub(crate) fn break_off(&mut self, interrupt: Interrupt) {
         match self.side {
@@ -138,7 +143,10 @@ impl Direction {
             let at = self.head_at;
             let place = self.place(at);
             let hook = Hook::Headers { end };
-            let wanted = self.chain.wants_at(place, self.phase(hook));
+            // On the way in every filter is made in its turn, also one that wants later phases
+            // only: it sees the response of a stream whose request came by.
+            let phases = if self.side == Side::Request { Phases::ALL } else { self.phase(hook) };
+            let wanted = self.chain.wants_at(place, phases);
             let held = wanted && self.call(place, hook).await? == Passed::Held;
             // Who does not look at the body would never be asked again.
             let asked_again = self.chain.wants_at(place, self.phase(Hook::Body { end }));
@@ -341,14 +349,7 @@ impl Direction {
     }
 
     fn phase(&self, hook: Hook) -> Phases {
-        match (self.side, hook) {
-            (Side::Request, Hook::Headers { .. }) => Phases::REQUEST_HEADERS,
-            (Side::Request, Hook::Body { .. }) => Phases::REQUEST_BODY,
-            (Side::Request, Hook::Trailers) => Phases::REQUEST_TRAILERS,
-            (Side::Response, Hook::Headers { .. }) => Phases::RESPONSE_HEADERS,
-            (Side::Response, Hook::Body { .. }) => Phases::RESPONSE_BODY,
-            (Side::Response, Hook::Trailers) => Phases::RESPONSE_TRAILERS,
-        }
+        hook.phase(self.side)
     }
 }
 

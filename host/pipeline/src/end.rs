@@ -239,6 +239,7 @@ impl Ending {
         // Who ended the stream may have had to close the connection under it.
         let reason = match self.stream.take_interrupt() {
             Some(Interrupt::Reply(reason, _) | Interrupt::Reset(reason)) => reason,
+            None if self.listener.worker.abort.is_raised() => ReplyReason::Drain,
             None => ReplyReason::ClientGone,
         };
         if unsent {

@@ -38,7 +38,7 @@ const NEVER_NOMINATED: [HeaderName; 8] = [
 ];
 
 /// Fields that may not stand in a trailer section (RFC 9110 section 6.5.1).
-const FORBIDDEN_TRAILERS: [&str; 20] = [
+const FORBIDDEN_TRAILERS: [&str; 25] = [
     "authorization",
     "cache-control",
     "connection",
@@ -59,6 +59,11 @@ const FORBIDDEN_TRAILERS: [&str; 20] = [
     "trailer",
     "transfer-encoding",
     "upgrade",
+    "via",
+    "www-authenticate",
+    "x-forwarded-for",
+    "x-forwarded-proto",
+    "x-request-id",
 ];
 
 /// Removes the fields that belong to one hop (RFC 9110 section 7.6.1). `te: trailers` and

@@ -157,9 +157,21 @@ impl<F> hyper::rt::Executor<F> for LocalExecutor
 where
     F: Future<Output = ()> + 'static,
 {
+    /// Each task can be ended alone: of an HTTP/2 connection, a task is a stream.
     fn execute(&self, task: F) {
-        tokio::task::spawn_local(task);
+        let abort = Rc::<Signal>::default();
+        tokio::task::spawn_local(TASK_ABORT.scope(Rc::clone(&abort), async move {
+            tokio::select! {
+                () = abort.wait() => {}
+                () = task => {}
+            }
+        }));
     }
+}
+
+tokio::task_local! {
+    /// Ends the task that runs; dropping a stream's task resets the stream.
+    static TASK_ABORT: Rc<Signal>;
 }
 
 /// Makes a stream of a request and runs it.
@@ -176,7 +188,9 @@ async fn serve_request(
     let (parts, body) = request.into_parts();
     let version = parts.version;
     match admit(parts, &state.plan.limits) {
-        Ok(headers) => {
+        Ok(mut headers) => {
+            // Before any filter: a client must not nominate what a filter is going to add.
+            forward::remove_hop_by_hop(headers.map_mut());
             let mut exchange = open(&connection, &state, version, headers);
             exchange.upgrade = upgrade;
             if asked {
@@ -213,7 +227,8 @@ fn open(
     let stall = state.plan.limits.stall_timeout;
     let chain = Rc::new(Chain::new(&state.chain, worker.clock.clone(), stall));
     let sweeps = Worker::sweeps_in(stall);
-    let watch = Watch::new(&stream, worker, &connection.abort, sweeps);
+    let abort = TASK_ABORT.try_with(Rc::clone).unwrap_or_else(|_| Rc::clone(&connection.abort));
+    let watch = Watch::new(&stream, worker, abort, sweeps);
     let end = StreamEnd::new(state, &stream, &chain, watch, connection);
     Exchange { listener: Rc::clone(state), stream, chain, end, upgrade: None }
 }

@@ -1,7 +1,8 @@
 //! A listener on one worker: it accepts, counts, and starts connections.
 
-use std::{cell::RefCell, fmt, net::SocketAddr, rc::Rc, sync::Arc};
+use std::{cell::RefCell, fmt, io, net::SocketAddr, rc::Rc, sync::Arc};
 
+use futures_util::FutureExt as _;
 use host_extension::{ConnectionFacts, FilterUse, Interrupt, StreamFilterFactory};
 use host_net::Listener as Socket;
 use host_telemetry::{ListenerMetrics, PluginMetrics};
@@ -16,6 +17,9 @@ use crate::{
     stop,
     worker::Worker,
 };
+
+/// Connections that are still taken from the kernel's line when a listener closes.
+const LINE_MAX: usize = 4096;
 
 /// A listener of one worker. Its state is swapped whole on reload: connections stay, and
 /// their next streams are served by the new state.
@@ -137,18 +141,33 @@ impl Listener {
         loop {
             let accepted = tokio::select! {
                 biased;
-                () = self.closed.wait() => return,
+                () = self.closed.wait() => break,
                 accepted = socket.accept() => accepted,
             };
-            match accepted {
-                Ok((stream, peer)) => self.start(stream, peer),
-                Err(error) => {
-                    let listener = self.state();
-                    tracing::error!(listener = %listener.plan.name, %error, "cannot accept any more");
-                    return;
-                }
+            if !self.take(accepted) {
+                return;
             }
         }
+        // Who stands in the line already would be reset with the socket.
+        for _ in 0..LINE_MAX {
+            let waiting = socket.accept().now_or_never();
+            if !waiting.is_some_and(|accepted| self.take(accepted)) {
+                return;
+            }
+        }
+    }
+
+    /// Starts what was accepted; false where nothing more can be.
+    fn take(self: &Rc<Self>, accepted: io::Result<(TcpStream, SocketAddr)>) -> bool {
+        match accepted {
+            Ok((stream, peer)) => self.start(stream, peer),
+            Err(error) => {
+                let listener = self.state();
+                tracing::error!(listener = %listener.plan.name, %error, "cannot accept any more");
+                return false;
+            }
+        }
+        true
     }
 
     /// Starts a connection, or closes it where the listener has too many.

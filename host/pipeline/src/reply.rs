@@ -58,7 +58,7 @@ fn finish_head(exchange: &mut Exchange, filtered: Filtered) -> Response<ReplyBod
     let message = &exchange.stream.response;
     message.stage.set(Stage::Sent);
     let mut section = message.headers.borrow_mut();
-    let kept = exchange.chain.wants(Phases::RESPONSE_HEADERS_KEPT);
+    let kept = exchange.chain.wants(Phases::LOG);
     let head = if kept { section.clone() } else { section.take() };
     drop(section);
     let mut head = head.unwrap_or_else(|| Headers::response(StatusCode::OK, HeaderMap::new()));

@@ -38,10 +38,14 @@ pub(crate) struct Source {
 impl Source {
     /// A body that a peer sends.
     pub(crate) fn new(body: Body, stream: &Rc<Stream>, watch: &Rc<Watch>, side: Side) -> Self {
-        let watch = (!body.is_end_stream()).then(|| Rc::clone(watch));
-        if let Some(watch) = &watch {
-            watch.body_began();
+        if body.is_end_stream() {
+            if side == Side::Request {
+                watch.request_ended();
+            }
+            return Self { body, stream: Rc::clone(stream), watch: None, side, lease: None };
         }
+        watch.body_began();
+        let watch = Some(Rc::clone(watch));
         Self { body, stream: Rc::clone(stream), watch, side, lease: None }
     }
 
@@ -152,6 +156,9 @@ impl Source {
     fn end_watch(&mut self) {
         if let Some(watch) = self.watch.take() {
             watch.body_ended();
+            if self.side == Side::Request {
+                watch.request_ended();
+            }
         }
     }
 }
@@ -283,6 +290,9 @@ impl Filtered {
     /// The next piece that passed all filters.
     async fn next(&mut self) -> Option<FrameResult> {
         loop {
+            if self.direction.is_over() {
+                return Some(Err(BodyError::Stopped("the stream is over")));
+            }
             if let Some(frame) = self.direction.pop().and_then(frame_of) {
                 return Some(Ok(frame));
             }

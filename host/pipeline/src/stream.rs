@@ -75,7 +75,7 @@ async fn forward_and_respond(
     let request = upstream_request(exchange, request, head, &target);
     let response = send(exchange, &target, request).await?;
     let response = if response.message.status() == StatusCode::SWITCHING_PROTOCOLS {
-        upgrade::switch(exchange, response)?
+        upgrade::switch(exchange, response).await?
     } else {
         respond(exchange, response).await?
     };
@@ -199,7 +199,7 @@ fn take_request_head(exchange: &Exchange, target: &Target) -> Headers {
         }
     }
     message.stage.set(Stage::Sent);
-    let kept = exchange.chain.wants(Phases::REQUEST_HEADERS_KEPT);
+    let kept = exchange.chain.wants(Phases::LOG);
     let head = if kept { section.clone() } else { section.take() };
     head.unwrap_or_else(|| Headers::trailers(http::HeaderMap::new()))
 }
@@ -270,9 +270,20 @@ async fn send(
     let sent = async {
         // In its place at once: a time-out around it would move it there.
         let sending = std::pin::pin!(target.cluster.send(request, &mut chosen));
-        match target.timeout {
-            Some(timeout) => tokio::time::timeout(timeout, sending).await.ok(),
-            None => Some(sending.await),
+        let watch = exchange.end.watch();
+        let late = async {
+            match target.timeout {
+                Some(timeout) => {
+                    // An upload takes as long as it makes progress.
+                    watch.until_request_ended().await;
+                    tokio::time::sleep(timeout).await;
+                }
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            sent = sending => Some(sent),
+            () = late => None,
         }
     };
     let sent = tokio::select! {

@@ -17,13 +17,16 @@ use crate::{stop, worker::Worker};
 pub(crate) struct Watch {
     stream: Weak<Stream>,
     worker: Rc<Worker>,
-    /// Closes the connection: the only way to end a response that nobody reads.
-    connection: Rc<Signal>,
+    /// Ends a response that nobody reads: with its stream on HTTP/2, with its connection on
+    /// HTTP/1.
+    abort: Rc<Signal>,
     /// Bodies that are on their way.
     bodies: Cell<u8>,
     moved_at: Cell<u32>,
     sweeps_max: u32,
     fired: Cell<bool>,
+    /// Raised when the request has been taken to its end.
+    request_ended: Signal,
 }
 
 impl Watch {
@@ -31,17 +34,18 @@ impl Watch {
     pub(crate) fn new(
         stream: &Rc<Stream>,
         worker: &Rc<Worker>,
-        connection: &Rc<Signal>,
+        abort: Rc<Signal>,
         sweeps_max: u32,
     ) -> Rc<Self> {
         Rc::new(Self {
             stream: Rc::downgrade(stream),
             worker: Rc::clone(worker),
-            connection: Rc::clone(connection),
+            abort,
             bodies: Cell::new(0),
             moved_at: Cell::new(worker.sweep_number()),
             sweeps_max,
             fired: Cell::new(false),
+            request_ended: Signal::default(),
         })
     }
 
@@ -58,6 +62,16 @@ impl Watch {
     pub(crate) fn body_ended(&self) {
         self.moved();
         self.bodies.set(self.bodies.get().saturating_sub(1));
+    }
+
+    /// The request came to its end: from now on the upstream is waited for.
+    pub(crate) fn request_ended(&self) {
+        self.request_ended.raise();
+    }
+
+    /// Waits for the end of the request.
+    pub(crate) async fn until_request_ended(&self) {
+        self.request_ended.wait().await;
     }
 
     /// A piece of a body moved.
@@ -79,7 +93,7 @@ impl Watch {
         // The interrupt was not taken for a whole sweep: the client does not read, so hyper
         // does not ask for more.
         if begun {
-            self.connection.raise();
+            self.abort.raise();
         }
     }
 }

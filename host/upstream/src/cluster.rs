@@ -2,9 +2,9 @@
 //!
 //! Start reading at [`Cluster::send`].
 //!
-//! `expect: 100-continue` passes through as a field. hyper's client does not wait for the
-//! upstream's `100`: it asks for the body at once, which makes hyper's server tell our own
-//! client to go on; an upstream's interim responses end here.
+//! `expect: 100-continue` does not come this far: hyper's client asks for the body at once,
+//! which makes hyper's server tell our own client to go on. An upstream's interim responses
+//! end here.
 
 use std::{cell::RefCell, net::SocketAddr, rc::Rc, sync::Arc};
 

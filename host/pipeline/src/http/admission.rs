@@ -109,9 +109,6 @@ fn authority(parts: &Parts) -> Result<Option<Authority>, &'static str> {
     for authority in target.iter().chain(&host) {
         well_formed(authority)?;
     }
-    if target.iter().chain(&host).any(has_bad_port) {
-        return Err("an authority has a port that is no number");
-    }
     match (target, host) {
         (Some(target), Some(host)) if !same(&target, &host) => {
             Err("target and host field name different authorities")
@@ -121,12 +118,6 @@ fn authority(parts: &Parts) -> Result<Option<Authority>, &'static str> {
         (None, None) if parts.version == Version::HTTP_10 => Ok(None),
         (None, None) => Err("the request names no host"),
     }
-}
-
-/// True where more than a colon follows the host, and it is no port.
-fn has_bad_port(authority: &Authority) -> bool {
-    let behind_host = authority.as_str().len().saturating_sub(authority.host().len());
-    behind_host > 1 && authority.port_u16().is_none()
 }
 
 /// User information does not belong in a request (RFC 9110 section 4.2.4), and a port is a

@@ -156,9 +156,9 @@ impl<T: AsyncRead + Unpin> AsyncRead for GuardedIo<T> {
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
             Poll::Ready(Ok(())) => {
                 let scanned = self.scan(buffer, before);
-                // Bytes of the same head do not wind its clock back; any others do.
-                let position = self.position();
-                if position.0 != Position::Head || self.running != Some(position) {
+                // Bytes that bring the connection no further (of the same head, empty lines,
+                // the pings of HTTP/2) do not wind a clock back.
+                if self.running != Some(self.position()) {
                     self.running = None;
                 }
                 Poll::Ready(scanned)

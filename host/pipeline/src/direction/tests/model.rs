@@ -241,7 +241,10 @@ async fn check(case: Case) {
         check_filter(script, &seen, &whole, passed);
         let failed = seen.iter().any(|seen| seen.act == Act::Fail);
         let done = log.borrow().iter().filter(|call| call.ends_with("done")).count();
-        assert_eq!(done, usize::from(!seen.is_empty() && !failed), "{seen:?}");
+        // One that wants later phases only is made, too, and may have been shown nothing.
+        let wanted =
+            if seen.is_empty() { 0..=1 } else { usize::from(!failed)..=usize::from(!failed) };
+        assert!(wanted.contains(&done), "{done} of {seen:?}");
     }
 }
 

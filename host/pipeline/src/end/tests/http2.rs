@@ -94,7 +94,7 @@ fn a_stream_that_its_client_resets_is_gone_and_the_others_live() {
 }
 
 #[test]
-fn a_connection_that_breaks_ends_all_its_streams() {
+fn a_worker_that_ends_ends_all_streams_of_a_connection() {
     local(async {
         let (setup, _) = silent().await;
         let world = setup.start().await;
@@ -116,7 +116,7 @@ fn a_connection_that_breaks_ends_all_its_streams() {
         let lines = world.finish().await;
         assert_eq!(lines.len(), 5);
         for line in &lines {
-            assert_eq!((field(line, "reason"), field(line, "status")), (Some("client_gone"), None));
+            assert_eq!((field(line, "reason"), field(line, "status")), (Some("drain"), None));
         }
     });
 }
