@@ -267,3 +267,38 @@ async fn requests_behind_a_failed_one_are_answered_too() {
     assert!(statuses == [503, 503] || statuses == [503], "{replies:?}");
     assert_eq!(ask(Http::One, proxy.web(), get("/", &[])).await.status.as_u16(), 503);
 }
+
+/// Answers a first request and keeps the connection, reads the next one and leaves.
+async fn leaves_at_the_second(upstream: &RawUpstream) {
+    let mut kept = upstream.accept().await;
+    kept.read_head().await;
+    kept.send("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nfirst").await;
+    kept.read_head().await;
+}
+
+#[tokio::test]
+async fn a_kept_connection_that_ends_in_place_of_an_answer_costs_no_idempotent_request() {
+    for (method, body, wanted) in [("GET", "", 200), ("POST", "x", 503)] {
+        let upstream = RawUpstream::bind().await;
+        let config = Config::to_app(upstream.address()).top("workers: 1");
+        let proxy = Proxy::start(&config).await;
+        let peer = tokio::spawn(async move {
+            leaves_at_the_second(&upstream).await;
+            let mut fresh = upstream.accept().await;
+            fresh.read_head().await;
+            fresh.send("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nagain").await;
+            fresh
+        });
+        let mut client = Client::connect(Http::One, proxy.web()).await;
+        assert_eq!(client.get("/").await.text(), "first");
+        let request = with(request(method, "/"), &[], tests_support::full(body.to_owned()));
+        let reply = client.ask(request).await;
+        assert_eq!(reply.status.as_u16(), wanted, "{method}");
+        if wanted == 200 {
+            assert_eq!(reply.text(), "again");
+            drop(within("the upstream", peer).await);
+        } else {
+            peer.abort();
+        }
+    }
+}

@@ -7,7 +7,7 @@
 use std::rc::Rc;
 
 use host_extension::{Interrupt, Phases, Side, Stage, Stream};
-use host_router::{HostRewrite, RouteMatch, RouteTarget};
+use host_router::{HostRewrite, RouteId, RouteMatch, RouteTarget};
 use host_types::{ClusterName, Headers, ReplyReason};
 use host_upstream::{Body, Cluster, UpstreamError, UpstreamProtocol};
 use http::{
@@ -95,25 +95,7 @@ fn request_side(exchange: &Exchange, body: Body) -> Filtered {
 /// Asks the router, lets the filters of the route see the head, and applies the route's
 /// rewrites. A route that answers itself ends the way here.
 async fn route(exchange: &Exchange, request: &mut Filtered) -> Result<Target, Interrupt> {
-    let http = &exchange.listener.http()?;
-    let (cluster, path, host, timeout, route_id) = {
-        let section = exchange.stream.request.headers.borrow();
-        let headers = section.as_ref().ok_or_else(internal)?;
-        let found = http.router.route(headers, fastrand::u64(..)).map_err(|none| {
-            tracing::debug!(listener = %exchange.listener.plan.name, %none, "no route");
-            stop::because(ReplyReason::NoRoute, "no route matches this request\n")
-        })?;
-        note_route(exchange, &found);
-        let (cluster, forward) = match found.target {
-            RouteTarget::Forward(cluster, forward) => (cluster.clone(), forward),
-            RouteTarget::Redirect(_) | RouteTarget::Respond(_) => {
-                return Err(route_reply(headers, &found));
-            }
-        };
-        let head = headers.as_request().ok_or_else(internal)?;
-        let path = found.rewritten_path(head).map_err(|error| bad_rewrite(&error))?;
-        (cluster, path, forward.host_rewrite.clone(), forward.timeout, found.id)
-    };
+    let (route_id, decision) = ask_router(exchange)?;
     if let Some(entries) = exchange.listener.route_chains.get(route_id.0)
         && !entries.is_empty()
     {
@@ -121,9 +103,45 @@ async fn route(exchange: &Exchange, request: &mut Filtered) -> Result<Target, In
         exchange.chain.extend(entries);
         request.pass_added(added_at).await?;
     }
-    rewrite(exchange, path, &host);
-    let cluster = find_cluster(exchange, &cluster)?;
-    Ok(Target { cluster, timeout, host_of_endpoint: host == HostRewrite::Endpoint })
+    // Only behind its filters a route answers itself, too.
+    let forward = decision?;
+    rewrite(exchange, forward.path, &forward.host);
+    let cluster = find_cluster(exchange, &forward.cluster)?;
+    let host_of_endpoint = forward.host == HostRewrite::Endpoint;
+    Ok(Target { cluster, timeout: forward.timeout, host_of_endpoint })
+}
+
+/// What a route asks for that forwards, taken out of the router.
+struct Forwarding {
+    cluster: ClusterName,
+    path: Option<uri::PathAndQuery>,
+    host: HostRewrite,
+    timeout: Option<std::time::Duration>,
+}
+
+/// The route of the request, and what comes of it: a way to a cluster, or a reply.
+fn ask_router(exchange: &Exchange) -> Result<(RouteId, Result<Forwarding, Interrupt>), Interrupt> {
+    let http = exchange.listener.http()?;
+    let section = exchange.stream.request.headers.borrow();
+    let headers = section.as_ref().ok_or_else(internal)?;
+    let found = http.router.route(headers, fastrand::u64(..)).map_err(|none| {
+        tracing::debug!(listener = %exchange.listener.plan.name, %none, "no route");
+        stop::because(ReplyReason::NoRoute, "no route matches this request\n")
+    })?;
+    note_route(exchange, &found);
+    let decision = match found.target {
+        RouteTarget::Forward(cluster, forward) => {
+            let head = headers.as_request().ok_or_else(internal)?;
+            found.rewritten_path(head).map_err(|error| bad_rewrite(&error)).map(|path| Forwarding {
+                cluster: cluster.clone(),
+                path,
+                host: forward.host_rewrite.clone(),
+                timeout: forward.timeout,
+            })
+        }
+        RouteTarget::Redirect(_) | RouteTarget::Respond(_) => Err(route_reply(headers, &found)),
+    };
+    Ok((found.id, decision))
 }
 
 fn note_route(exchange: &Exchange, found: &RouteMatch<'_>) {

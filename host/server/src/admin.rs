@@ -33,7 +33,7 @@ pub use socket::AdminError;
 use socket::{Connection, Socket};
 
 /// Connections served at a time; further ones wait to be accepted.
-const CONNECTIONS_MAX: usize = 32;
+const CONNECTIONS_MAX: usize = 256;
 /// Longest wait for a whole request head.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest life of a connection, whatever it does.

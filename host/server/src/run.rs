@@ -2,7 +2,7 @@
 
 use std::{process, time::SystemTime};
 
-use host_telemetry::{AccessLog, AccessLogGuard, Clock, LogHandle, Metrics};
+use host_telemetry::{Clock, Metrics};
 use miette::miette;
 use tokio::{
     runtime::Builder,
@@ -25,6 +25,9 @@ use crate::{
 /// # Errors
 /// The first configuration is refused, or something that it names cannot be bound or opened.
 pub fn run(options: RunOptions) -> Result<(), Failure> {
+    // Before anything is read: what changes from here on is noticed.
+    let mut watcher = Watcher::start().map_err(unreachable)?;
+    watcher.watch(std::iter::once(options.config.clone()));
     let loaded = host_config::load(&options.config)
         .map_err(|errors| Failure::Findings(miette::Report::new(errors)))?;
     let metrics = Metrics::new();
@@ -33,7 +36,10 @@ pub fn run(options: RunOptions) -> Result<(), Failure> {
     runtime.block_on(async {
         let access =
             telemetry::start_access_log(&loaded.plan.access_log, &metrics).map_err(unreachable)?;
-        let mut running = Running::start(options, loaded, metrics, log, access).await?;
+        let control =
+            Control::start(options.config, &loaded.plan, metrics, log, access, Clock::new())
+                .map_err(Failure::Unreachable)?;
+        let mut running = Running::start(loaded, control, watcher).await?;
         running.until_stopped().await;
         running.stop().await;
         Ok(())
@@ -72,21 +78,16 @@ enum Event {
 
 impl Running {
     async fn start(
-        options: RunOptions,
         loaded: host_config::Loaded,
-        metrics: Metrics,
-        log: LogHandle,
-        access: Option<(AccessLog, AccessLogGuard)>,
+        mut control: Control,
+        mut watcher: Watcher,
     ) -> Result<Self, Failure> {
         let signals = Signals::listen().map_err(unreachable)?;
-        let watcher = Watcher::start().map_err(unreachable)?;
-        let admin_address = loaded.plan.admin.address.clone();
-        let clock = Clock::new();
-        let mut control = Control::start(options.config, &loaded.plan, metrics, log, access, clock)
-            .map_err(Failure::Unreachable)?;
+        let plugins = loaded.plan.plugins.iter().map(|plugin| plugin.source.clone());
+        watcher.watch(control.files().chain(plugins));
         let (ready, readiness) = watch::channel(false);
         let admin_stop = CancellationToken::new();
-        let admin = match admin_address {
+        let admin = match loaded.plan.admin.address.clone() {
             Some(address) => {
                 let state = control.admin_state(readiness);
                 let bound = admin::serve(&address, state, admin_stop.clone()).await;
@@ -95,8 +96,7 @@ impl Running {
             None => None,
         };
         control.begin(loaded).await.map_err(Failure::Unreachable)?;
-        let mut running = Self { control, signals, ready, admin, admin_stop, watcher };
-        running.watch_files();
+        let running = Self { control, signals, ready, admin, admin_stop, watcher };
         running.ready.send_replace(true);
         running.announce();
         Ok(running)

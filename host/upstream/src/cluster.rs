@@ -6,7 +6,7 @@
 //! which makes hyper's server tell our own client to go on. An upstream's interim responses
 //! end here.
 
-use std::{cell::RefCell, net::SocketAddr, rc::Rc, sync::Arc};
+use std::{cell::RefCell, io, net::SocketAddr, rc::Rc, sync::Arc};
 
 use host_telemetry::ClusterMetrics;
 use http::Request;
@@ -43,6 +43,27 @@ pub struct Response {
     pub endpoint: SocketAddr,
     /// Keep it until the body ended or was given up: see [`Lease`].
     pub lease: Lease,
+}
+
+/// The request once more; it has no body.
+fn without_body(request: &Request<Body>) -> Request<Body> {
+    let mut again = Request::new(Body::Empty);
+    *again.method_mut() = request.method().clone();
+    *again.uri_mut() = request.uri().clone();
+    *again.version_mut() = request.version();
+    *again.headers_mut() = request.headers().clone();
+    again
+}
+
+/// True where the connection ended in place of an answer.
+fn ended_silently(error: &hyper::Error) -> bool {
+    let broken = |error: &(dyn std::error::Error + 'static)| {
+        error.downcast_ref::<io::Error>().is_some_and(|error| {
+            matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe)
+        })
+    };
+    let by_peer = std::error::Error::source(error).is_some_and(broken);
+    error.is_incomplete_message() || error.is_canceled() || error.is_closed() || by_peer
 }
 
 /// What came of one attempt.
@@ -92,8 +113,9 @@ impl Cluster {
     /// response has none: it is the caller's deadline. Dropping the future gives the request
     /// up and leaks nothing.
     ///
-    /// A request is sent again only where a kept connection turned out dead before a byte
-    /// of the request was written.
+    /// A request is sent again where a kept connection turned out dead before a byte of the
+    /// request was written; and one without a body whose method is idempotent also where such
+    /// a connection ended before a byte of the response came (RFC 9110 section 9.2.2).
     ///
     /// # Errors
     /// No endpoint, no connection, or no valid response.
@@ -105,6 +127,7 @@ impl Cluster {
         let metrics = self.pool.metrics();
         metrics.requests_total.increment();
         let mut stale = 0;
+        let replayable = matches!(request.body(), Body::Empty) && request.method().is_idempotent();
         loop {
             let picked = self.pick().await?;
             *chosen = Some(picked.address);
@@ -118,6 +141,7 @@ impl Cluster {
             if connection.is_reused() {
                 metrics.reused_total.increment();
             }
+            let again = (replayable && connection.is_reused()).then(|| without_body(&request));
             request = match exchange(&mut connection, request).await {
                 Attempt::Answered(message) => {
                     return Ok(Response {
@@ -127,6 +151,9 @@ impl Cluster {
                     });
                 }
                 Attempt::Stale(request) => request,
+                Attempt::Failed(source) if ended_silently(&source) && again.is_some() => {
+                    again.unwrap_or_default()
+                }
                 Attempt::Failed(source) => {
                     metrics.resets_total.increment();
                     return Err(UpstreamError::exchange(self.plan().name.clone(), source));

@@ -292,3 +292,29 @@ async fn a_client_that_goes_away_ends_the_exchange_upstream() {
         assert_eq!(record["reason"], "client_gone", "{down:?} {up:?}: {record}");
     }
 }
+
+#[tokio::test]
+async fn an_upload_may_take_longer_than_the_timeout_of_its_route() {
+    let upstream = Upstream::serve(Http::One, bulk).await;
+    let config = Config::new()
+        .listener("web", "routes: [{ match: { prefix: / }, cluster: app, timeout_ms: 300 }]")
+        .cluster("app", upstream.address(), "");
+    let proxy = Proxy::start(&config).await;
+    let mut client = Client::connect(Http::One, proxy.web()).await;
+    let (sender, body) = channel();
+    let response = client.start(with(request("POST", "/"), &[], body)).await;
+    // Longer than the timeout, measured by another request that runs into it.
+    let stuck = Upstream::serve(Http::One, |_request| std::future::pending()).await;
+    let slow = Config::new()
+        .listener("web", "routes: [{ match: { prefix: / }, cluster: app, timeout_ms: 600 }]")
+        .cluster("app", stuck.address(), "");
+    let slow = Proxy::start(&slow).await;
+    assert!(sender.data("first").await);
+    let mut other = Client::connect(Http::One, slow.web()).await;
+    assert_eq!(other.get("/").await.status, StatusCode::GATEWAY_TIMEOUT);
+    assert!(sender.data("second").await);
+    drop(sender);
+    let response = within("the head", response).await.expect("no panic").expect("a response");
+    let reply = Reply::read(response).await;
+    assert_eq!((reply.status, reply.text()), (StatusCode::OK, "11".to_owned()));
+}

@@ -1,11 +1,13 @@
 //! Filters that read, change, hold and drop bodies.
 
+use http_body_util::BodyExt as _;
 use hyper::body::Frame;
 use tests_support::{
     Client, Config, Http, Proxy, RawPeer, Recorder, Upstream, frames, request, within,
 };
+use tokio::sync::mpsc;
 
-use super::{act, act_with, start};
+use super::{act, act_with, filtered, start};
 use crate::common::{COMBINATIONS, VERSIONS, ask, post, with, word};
 
 const TEXT: &str = "the quick brown fox; jumps over 13 lazy dogs.";
@@ -225,5 +227,50 @@ async fn trailers_can_be_added_to() {
     let reply = client.ask(with(request("POST", "/"), &[("te", "trailers")], body)).await;
     for name in ["x-own", "x-seen", "x-trailer"] {
         assert!(reply.trailers.contains_key(name), "{name}: {:?}", reply.trailers);
+    }
+}
+
+/// Answers at once, and tells how many bytes of the body came after all, when it has ended.
+async fn early(counted: mpsc::UnboundedSender<usize>) -> Upstream {
+    Upstream::serve(Http::One, move |request| {
+        let counted = counted.clone();
+        async move {
+            tokio::spawn(async move {
+                let mut body = request.into_body();
+                let mut bytes = 0;
+                while let Some(Ok(frame)) = body.frame().await {
+                    bytes += frame.data_ref().map_or(0, |data| data.len());
+                }
+                // The test may be over.
+                let _told = counted.send(bytes);
+            });
+            Ok(http::Response::new(tests_support::full("early")))
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn held_bytes_never_pass_a_filter_that_is_gone() {
+    let held = act("hold_request_body");
+    let failing = act("trap_in_response_headers");
+    for filters in [vec![held.clone()], vec![held.clone(), failing.clone()], vec![failing, held]] {
+        let (counted, mut counts) = mpsc::unbounded_channel();
+        let upstream = early(counted).await;
+        let proxy = Proxy::start(&filtered(&upstream, &filters)).await;
+        for version in VERSIONS {
+            let mut client = Client::connect(version, proxy.web()).await;
+            let (sender, body) = tests_support::channel();
+            let response = client.start(with(request("POST", "/"), &[], body)).await;
+            assert!(sender.data("held").await);
+            let response = within("the head", response).await.expect("no panic").expect("a reply");
+            let status = response.status().as_u16();
+            assert_eq!(status, if filters.len() == 1 { 200 } else { 503 }, "{version:?}");
+            let _whole = tests_support::Reply::try_read(response).await;
+            sender.data("more").await;
+            drop(sender);
+            let bytes = within("the upstream's end", counts.recv()).await;
+            assert_eq!(bytes, Some(0), "{version:?} {filters:?}");
+        }
     }
 }

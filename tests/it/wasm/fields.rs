@@ -194,3 +194,24 @@ async fn a_plugin_is_shown_only_the_phases_it_is_configured_for() {
     let reply = ask(Http::One, proxy.web(), post("/", &[], "x")).await;
     assert_eq!(reply.header("x-phases"), "request_headers,response_headers");
 }
+
+#[tokio::test]
+async fn a_client_cannot_nominate_what_a_filter_adds() {
+    let upstream = Recorder::start().await;
+    let config = tests_support::Config::new()
+        .top("workers: 1")
+        .listener(
+            "web",
+            "stream_filters: [{ plugin: greet, config: { header: x-greeting, value: hello } }]\n\
+             routes: [{ match: { prefix: / }, cluster: app }]",
+        )
+        .cluster("app", upstream.address(), "")
+        .plugin("greet", tests_fixtures::greet(), "");
+    let proxy = tests_support::Proxy::start(&config).await;
+    let mut client = RawPeer::connect(proxy.web()).await;
+    client
+        .send("GET / HTTP/1.1\r\nhost: a\r\nconnection: x-greeting\r\nx-greeting: forged\r\n\r\n")
+        .await;
+    assert_eq!(client.read_reply().await.status, 200);
+    assert_eq!(upstream.requests()[0].values("x-greeting"), ["hello"]);
+}

@@ -137,3 +137,28 @@ async fn a_reply_with_senseless_fields_is_framed_by_the_host() {
     }
     assert_eq!(ask(Http::One, proxy.web(), get("/plain", &[])).await.status.as_u16(), 200);
 }
+
+#[tokio::test]
+async fn a_route_that_answers_itself_does_so_behind_its_filters() {
+    let deny = "stream_filters: [{ plugin: deny, config: { paths: [/a], status: 403, body: no } }]";
+    let broken = "stream_filters: [{ plugin: broken }]";
+    let lines = format!(
+        "routes:\n\
+         - {{ match: {{ prefix: /a/reply }}, respond: {{ status: 200, body: secret }}, {deny} }}\n\
+         - {{ match: {{ prefix: /a/away }}, redirect: {{ path: /secret }}, {deny} }}\n\
+         - {{ match: {{ prefix: /b }}, respond: {{ status: 200, body: secret }}, {broken} }}\n\
+         - {{ match: {{ prefix: /c }}, respond: {{ status: 200, body: open }}, {deny} }}"
+    );
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = tests_support::Config::new()
+        .top("workers: 1")
+        .listener("web", &lines)
+        .plugin("deny", tests_fixtures::deny(), "")
+        .plugin("broken", &folder.path().join("missing.wasm"), "");
+    let proxy = tests_support::Proxy::start(&config).await;
+    for (path, wanted) in [("/a/reply", 403), ("/a/away", 403), ("/b", 503), ("/c", 200)] {
+        let reply = ask(Http::One, proxy.web(), get(path, &[])).await;
+        assert_eq!(reply.status.as_u16(), wanted, "{path}");
+        assert!(!reply.text().contains("secret"), "{path}");
+    }
+}
