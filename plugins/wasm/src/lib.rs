@@ -5,7 +5,7 @@
 //! guarded host calls) and never starts a faulty guest again (that is the catalog's part).
 //! It is the only crate that knows wasmtime.
 //!
-//! The way of a plugin: [`WasmBackend::load`] inspects and compiles a module; a [`Vm`] is one
+//! The way of a plugin: [`WasmBackend::load`] inspects and compiles a module; a `Vm` in `vm.rs` is one
 //! guest that runs on one worker for one use; a filter is one HTTP context of a VM.
 //!
 //! ```text
@@ -14,8 +14,6 @@
 //!
 //! What the guest may ask of us is in `calls`, one file per family; how its memory is
 //! touched, in `memory`. Start reading at [`WasmBackend`], then `vm`.
-//!
-//! [`Vm`]: vm::Vm
 
 mod backend;
 mod calls;

@@ -5,7 +5,7 @@
 //! after the other, so that what changes on the machine meanwhile hits all of them. Nothing
 //! here fails because of a number; see README.md for what the numbers say.
 //!
-//! Start reading at [`bench`], then `candidate.rs` and `measure.rs`.
+//! Start reading at [`fn@bench`], then `candidate.rs` and `measure.rs`.
 
 #![expect(clippy::print_stdout, reason = "a table on the terminal is what this program is for")]
 
