@@ -5,7 +5,7 @@
 //! guarded host calls) and never starts a faulty guest again (that is the catalog's part).
 //! It is the only crate that knows wasmtime.
 //!
-//! The way of a plugin: [`WasmBackend::load`] inspects and compiles a module; a `Vm` in `vm.rs` is one
+//! The way of a plugin: [`WasmBackend::load`] inspects and compiles a module; a `Vm` is one
 //! guest that runs on one worker for one use; a filter is one HTTP context of a VM.
 //!
 //! ```text
