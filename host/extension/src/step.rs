@@ -18,6 +18,10 @@ pub enum Step {
     Ready(Verdict),
     /// The verdict comes when the future is done.
     Later(LocalBoxFuture<'static, Verdict>),
+    /// As [`Verdict::Hold`] of a body, unless the future is done before more of it comes: then
+    /// its verdict stands for what is held. Of any other hook, and at the end of a body, this
+    /// is [`Step::Later`].
+    HoldUntil(LocalBoxFuture<'static, Verdict>),
 }
 
 /// How a direction of a stream goes on.
@@ -53,6 +57,7 @@ impl fmt::Debug for Step {
         match self {
             Self::Ready(verdict) => f.debug_tuple("Ready").field(verdict).finish(),
             Self::Later(_) => f.write_str("Later"),
+            Self::HoldUntil(_) => f.write_str("HoldUntil"),
         }
     }
 }

@@ -6,11 +6,14 @@
 
 use std::{
     cell::{Cell, RefCell},
+    future::poll_fn,
     rc::Rc,
     sync::Arc,
+    task::{Context, Poll},
     time::Duration,
 };
 
+use futures_util::future::LocalBoxFuture;
 use host_extension::{
     FaultKind, Interrupt, OnError, Phases, PluginFault, Side, Step, Stream, StreamFilter,
     StreamFilterFactory, Verdict,
@@ -48,6 +51,8 @@ struct Link {
     entry: ChainEntry,
     phases: Phases,
     filter: RefCell<LinkState>,
+    /// What ends a hold of each side before more comes, where something does.
+    holds: [RefCell<Option<LocalBoxFuture<'static, Verdict>>>; 2],
     spent: Stopwatch,
     entered: Cell<bool>,
 }
@@ -132,9 +137,14 @@ impl Chain {
         let Some(link) = self.links.borrow().get(place).map(Rc::clone) else {
             return Ok(Passed::On);
         };
+        link.hold(side).take();
         let verdict = match link.step(side, hook, stream, &self.clock) {
             Step::Ready(verdict) => verdict,
-            Step::Later(verdict) => tokio::select! {
+            Step::HoldUntil(resumed) if hook == (Hook::Body { end: false }) => {
+                link.hold(side).replace(Some(resumed));
+                return Ok(Passed::Held);
+            }
+            Step::Later(verdict) | Step::HoldUntil(verdict) => tokio::select! {
                 biased;
                 interrupt = stream.interrupted() => return Err(interrupt),
                 verdict = verdict => verdict,
@@ -143,6 +153,38 @@ impl Chain {
                 }
             },
         };
+        self.judge(&link, verdict)
+    }
+
+    /// Waits until a filter lets go what it holds of a body though nothing more came; tells
+    /// its place.
+    ///
+    /// # Errors
+    /// The stream does not go on.
+    pub(crate) async fn resumed(&self, side: Side) -> Result<usize, Interrupt> {
+        loop {
+            let (place, verdict) = poll_fn(|context| self.poll_holds(side, context)).await;
+            let link = self.links.borrow().get(place).map(Rc::clone);
+            let Some(link) = link else { continue };
+            if self.judge(&link, verdict)? == Passed::On {
+                return Ok(place);
+            }
+        }
+    }
+
+    fn poll_holds(&self, side: Side, context: &mut Context<'_>) -> Poll<(usize, Verdict)> {
+        for (place, link) in self.links.borrow().iter().enumerate() {
+            let mut hold = link.hold(side).borrow_mut();
+            let polled = hold.as_mut().map(|resumed| resumed.as_mut().poll(context));
+            if let Some(Poll::Ready(verdict)) = polled {
+                *hold = None;
+                return Poll::Ready((place, verdict));
+            }
+        }
+        Poll::Pending
+    }
+
+    fn judge(&self, link: &Link, verdict: Verdict) -> Result<Passed, Interrupt> {
         match verdict {
             Verdict::Continue => Ok(Passed::On),
             Verdict::Hold => Ok(Passed::Held),
@@ -191,9 +233,18 @@ impl Link {
             phases: entry.factory.phases(),
             entry,
             filter: RefCell::new(LinkState::New),
+            holds: Default::default(),
             spent: Stopwatch::default(),
             entered: Cell::new(false),
         })
+    }
+
+    fn hold(&self, side: Side) -> &RefCell<Option<LocalBoxFuture<'static, Verdict>>> {
+        let [request, response] = &self.holds;
+        match side {
+            Side::Request => request,
+            Side::Response => response,
+        }
     }
 
     fn is_gone(&self) -> bool {
@@ -244,6 +295,9 @@ impl Link {
     }
 
     fn complete(&self, stream: &Rc<Stream>, clock: &Clock) {
+        for hold in &self.holds {
+            hold.take();
+        }
         let state = std::mem::replace(&mut *self.filter.borrow_mut(), LinkState::Gone);
         if let LinkState::Live(mut filter) = state {
             let completed = self.spent.measure(clock, || {

@@ -207,6 +207,26 @@ impl Direction {
         self.trailers_from(0, map).await
     }
 
+    /// Waits until a filter lets go what it holds of the body though nothing more came; tells
+    /// its place in the chain.
+    ///
+    /// # Errors
+    /// The stream does not go on.
+    pub(crate) async fn resumed(&self) -> Result<usize, Interrupt> {
+        self.chain.resumed(self.side).await
+    }
+
+    /// Sends on what the filter at `place` of the chain held.
+    ///
+    /// # Errors
+    /// The stream does not go on.
+    pub(crate) async fn release(&mut self, place: usize) -> Result<(), Interrupt> {
+        let at = self.place(place); // counting from the other end, it is its own inverse
+        let held = self.unhold(at, Bytes::new());
+        self.release_head(at).await?;
+        if held.is_empty() { Ok(()) } else { self.data_from(at + 1, held, false).await }
+    }
+
     async fn data_from(
         &mut self,
         from: usize,

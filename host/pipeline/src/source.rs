@@ -309,7 +309,11 @@ impl Filtered {
     /// Puts the next piece of the source through the filters.
     async fn take_in(&mut self) -> Result<(), Interrupt> {
         let frame = match &mut self.source {
-            Some(source) => source.frame().await,
+            Some(source) => tokio::select! {
+                biased;
+                place = self.direction.resumed() => return self.direction.release(place?).await,
+                frame = source.frame() => frame,
+            },
             None => None,
         };
         match frame {

@@ -115,14 +115,6 @@ impl StreamContext {
         Some(signal)
     }
 
-    /// True where the guest said so since the newest callback of this side began.
-    pub(crate) fn has_resumed(&self, side: Side) -> bool {
-        match side {
-            Side::Request => self.request.resumed,
-            Side::Response => self.response.resumed,
-        }
-    }
-
     fn side(&mut self, side: Side) -> &mut SideState {
         match side {
             Side::Request => &mut self.request,

@@ -120,8 +120,10 @@ impl WasmFilter {
             Ok((_, Some(verdict))) => verdict.into(),
             Ok((number, None)) if !action(number).stops() => Step::CONTINUE,
             Ok((_, None)) if on_pause == OnPause::Wait => self.vm.wait(self.context, side),
-            Ok((_, None)) if self.vm.has_resumed(self.context, side) => Step::CONTINUE,
-            Ok((_, None)) => Verdict::Hold.into(),
+            Ok((_, None)) => match self.vm.wait(self.context, side) {
+                Step::Later(resumed) => Step::HoldUntil(resumed),
+                resumed => resumed,
+            },
         }
     }
 

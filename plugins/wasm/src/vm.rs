@@ -163,12 +163,6 @@ impl Vm {
         }))
     }
 
-    /// True where the guest said that a side goes on since its newest callback began.
-    pub(crate) fn has_resumed(&self, context: u32, side: Side) -> bool {
-        self.with_data(|data| data.contexts.get(context).is_some_and(|it| it.has_resumed(side)))
-            .unwrap_or_default()
-    }
-
     fn with_data<R>(&self, with: impl FnOnce(&mut VmData) -> R) -> Option<R> {
         let mut slot = self.store.try_borrow_mut().ok()?;
         slot.as_mut().map(|store| with(store.data_mut()))

@@ -112,3 +112,36 @@ async fn a_resume_of_a_stream_that_is_gone_harms_nobody() {
     let faults = proxy.metrics().await.sum("mortise_plugin_faults_total", &[]);
     assert_eq!(faults, 0.0);
 }
+
+#[tokio::test]
+async fn a_held_body_goes_on_when_another_stream_resumes_it() {
+    for version in VERSIONS {
+        let (counted, mut came) = tokio::sync::mpsc::unbounded_channel();
+        let upstream = Upstream::serve(Http::One, move |request| {
+            let counted = counted.clone();
+            async move {
+                let mut body = request.into_body();
+                while let Some(Ok(frame)) = http_body_util::BodyExt::frame(&mut body).await {
+                    // The test may be over.
+                    let _told = counted.send(frame.into_data().unwrap_or_default());
+                }
+                Ok(http::Response::new(tests_support::empty()))
+            }
+        })
+        .await;
+        let filters = [act("hold_body_and_resume")];
+        let proxy = Proxy::start(&super::filtered(&upstream, &filters)).await;
+        let mut client = Client::connect(version, proxy.web()).await;
+        let (sender, body) = tests_support::channel();
+        let post = crate::common::with(tests_support::request("POST", "/"), &[("x-id", "A")], body);
+        let response = client.start(post).await;
+        assert!(sender.data("held").await);
+        resume(&proxy).await;
+        // Nothing more was sent: only the resume can have let it go.
+        let data = within("the body", came.recv()).await;
+        assert_eq!(data.as_deref(), Some(&b"held"[..]), "{version:?}");
+        drop(sender);
+        let reply = within("the reply", response).await.expect("no panic").expect("a response");
+        assert_eq!(reply.status().as_u16(), 200);
+    }
+}

@@ -108,8 +108,8 @@ async fn a_hook_inside_a_hook_is_a_fault() {
     let fake = Fake::new(&log, "a").answering(move |_, _, stream| {
         let chain = inner.borrow_mut().take().expect("called once");
         let mut again = std::pin::pin!(chain.call(0, Side::Response, HEAD, stream));
-        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-        if let std::task::Poll::Ready(Err(ended)) = again.as_mut().poll(&mut context) {
+        let mut context = Context::from_waker(std::task::Waker::noop());
+        if let Poll::Ready(Err(ended)) = again.as_mut().poll(&mut context) {
             noted.replace(Some(ended));
         }
         Step::CONTINUE

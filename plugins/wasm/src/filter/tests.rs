@@ -14,7 +14,7 @@ fn continues(step: &Step) {
 
 #[track_caller]
 fn holds(step: &Step) {
-    assert!(matches!(step, Step::Ready(Verdict::Hold)), "{step:?}");
+    assert!(matches!(step, Step::HoldUntil(_)), "{step:?}");
 }
 
 /// A guest whose hook `name` of three parameters is `body`.
