@@ -122,7 +122,7 @@ impl WasmFilter {
             Ok((_, None)) if on_pause == OnPause::Wait => self.vm.wait(self.context, side),
             Ok((_, None)) => match self.vm.wait(self.context, side) {
                 Step::Later(resumed) => Step::HoldUntil(resumed),
-                resumed => resumed,
+                resumed @ (Step::Ready(_) | Step::HoldUntil(_)) => resumed,
             },
         }
     }
