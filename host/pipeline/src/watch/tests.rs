@@ -5,6 +5,7 @@ use std::{rc::Rc, time::Duration};
 
 use host_extension::{Phases, Side, Step, Verdict};
 use host_types::Limits;
+use http_body_util::BodyExt as _;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -13,7 +14,11 @@ use tokio::{
 
 use crate::{
     chain::Hook,
-    testing::{Fake, Log, Setup, World, ask, line, local, read_head, silent, upstream},
+    testing::{
+        Fake, Log, Setup, World, ask, field,
+        http2::{connect, request},
+        line, local, read_head, silent, upstream,
+    },
 };
 
 const STALL: Duration = Duration::from_secs(2);
@@ -213,5 +218,34 @@ fn a_filter_that_holds_a_stream_for_too_long_is_given_up() {
         check_time(start);
         let (reason, status, _) = line(world).await;
         assert_eq!((reason.as_str(), status), ("plugin_failed", Some(504)));
+    });
+}
+
+#[test]
+fn a_stream_of_http2_that_nobody_reads_ends_alone() {
+    local(async {
+        let (address, _) = upstream(|mut stream| async move {
+            let head = read_head(&mut stream).await;
+            let mut writing = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\ndone").await;
+            while writing.is_ok() && head.contains("/endless") {
+                writing = stream.write_all(&[b'x'; 4096]).await;
+            }
+        })
+        .await;
+        let world = watched(Setup::to(address)).await;
+        let mut client = connect(&world).await;
+        let unread = client.send_request(request("GET", "/endless")).await.unwrap();
+        pause();
+        while world.metrics.streams_active.value() > 0 {
+            sleep(STALL / 4).await;
+        }
+        let answer = client.send_request(request("GET", "/")).await.expect("the connection lives");
+        let body = answer.into_body().collect().await.unwrap().to_bytes();
+        assert_eq!(&body[..], b"done");
+        assert!(unread.into_body().collect().await.is_err(), "it was reset");
+        drop(client);
+        let lines = world.finish().await;
+        let reasons: Vec<_> = lines.iter().filter_map(|line| field(line, "reason")).collect();
+        assert_eq!(reasons, ["timeout", "upstream"]);
     });
 }

@@ -2,17 +2,15 @@
 
 use futures_util::stream;
 use host_upstream::{Body, BodyError, UpstreamProtocol};
-use http::{Request, Response};
+use http::Response;
 use http_body::Frame;
 use http_body_util::BodyExt as _;
-use hyper::{
-    client::conn::http2::{SendRequest, handshake},
-    service::service_fn,
-};
+use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
 use super::*;
+use crate::testing::http2::{Executor, connect, request};
 
 #[test]
 fn http2_ends_its_streams_as_whole() {
@@ -51,18 +49,6 @@ async fn serve_http2(stream: TcpStream, body: &'static str) {
     let serving = hyper::server::conn::http2::Builder::new(Executor)
         .serve_connection(TokioIo::new(stream), service);
     drop(serving.await);
-}
-
-async fn connect(world: &World) -> SendRequest<Body> {
-    let stream = TcpStream::connect(world.address).await.unwrap();
-    let (sender, connection) = handshake(Executor, TokioIo::new(stream)).await.unwrap();
-    tokio::task::spawn_local(connection);
-    sender
-}
-
-fn request(method: &str, path: &str) -> Request<Body> {
-    let uri = format!("http://app.test{path}");
-    Request::builder().method(method).uri(uri).body(Body::Empty).unwrap()
 }
 
 async fn ask_http2(world: &World, method: &str) -> String {
@@ -119,13 +105,4 @@ fn a_worker_that_ends_ends_all_streams_of_a_connection() {
             assert_eq!((field(line, "reason"), field(line, "status")), (Some("drain"), None));
         }
     });
-}
-
-#[derive(Clone, Copy)]
-struct Executor;
-
-impl<F: Future<Output = ()> + 'static> hyper::rt::Executor<F> for Executor {
-    fn execute(&self, task: F) {
-        tokio::task::spawn_local(task);
-    }
 }
