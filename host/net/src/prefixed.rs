@@ -36,12 +36,6 @@ impl<T> PrefixedIo<T> {
         &self.prefix
     }
 
-    /// The stream below.
-    #[must_use]
-    pub fn inner(&self) -> &T {
-        &self.inner
-    }
-
     /// The bytes that were read ahead, and the stream below.
     #[must_use]
     pub fn into_parts(self) -> (BytesMut, T) {

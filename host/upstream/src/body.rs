@@ -5,7 +5,6 @@
 //! other side can take it.
 
 use std::{
-    error::Error,
     fmt,
     pin::Pin,
     task::{Context, Poll},
@@ -43,9 +42,6 @@ pub enum BodyError {
     /// We ended it: a limit, a timeout, a drain.
     #[error("the body was stopped: {0}")]
     Stopped(&'static str),
-    /// Whoever produces it failed.
-    #[error("the body's producer failed")]
-    Failed(#[source] Box<dyn Error + Send + Sync>),
 }
 
 impl Body {
