@@ -112,7 +112,7 @@ async fn route(exchange: &Exchange, request: &mut Filtered) -> Result<Target, In
 }
 
 /// What a route asks for that forwards, taken out of the router.
-struct Forwarding {
+struct Onward {
     cluster: ClusterName,
     path: Option<uri::PathAndQuery>,
     host: HostRewrite,
@@ -120,7 +120,7 @@ struct Forwarding {
 }
 
 /// The route of the request, and what comes of it: a way to a cluster, or a reply.
-fn ask_router(exchange: &Exchange) -> Result<(RouteId, Result<Forwarding, Interrupt>), Interrupt> {
+fn ask_router(exchange: &Exchange) -> Result<(RouteId, Result<Onward, Interrupt>), Interrupt> {
     let http = exchange.listener.http()?;
     let section = exchange.stream.request.headers.borrow();
     let headers = section.as_ref().ok_or_else(internal)?;
@@ -132,7 +132,7 @@ fn ask_router(exchange: &Exchange) -> Result<(RouteId, Result<Forwarding, Interr
     let decision = match found.target {
         RouteTarget::Forward(cluster, forward) => {
             let head = headers.as_request().ok_or_else(internal)?;
-            found.rewritten_path(head).map_err(|error| bad_rewrite(&error)).map(|path| Forwarding {
+            found.rewritten_path(head).map_err(|error| bad_rewrite(&error)).map(|path| Onward {
                 cluster: cluster.clone(),
                 path,
                 host: forward.host_rewrite.clone(),
