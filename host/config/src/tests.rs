@@ -69,7 +69,7 @@ fn the_first_configuration_becomes_a_plan() {
     assert_eq!(listener.limits, host_types::Limits::default());
     let ListenerProtocol::Http(http) = &listener.protocol else { panic!() };
     let filter = &http.stream_filters[0];
-    assert_eq!(&*filter.config, br#"{"header":"x-greeting","value":"hello"}"#);
+    assert_eq!(&*filter.spec.config, br#"{"header":"x-greeting","value":"hello"}"#);
     assert_eq!(filter.on_error, OnError::Closed);
     assert_eq!(http.route_filters, [[]]);
     let (_, route) = http.router.routes().next().unwrap();
@@ -92,7 +92,7 @@ fn every_key_reaches_the_plan() {
     assert_eq!(main.limits.header_timeout, Duration::from_millis(1));
     let ListenerProtocol::Http(http) = &main.protocol else { panic!() };
     assert_eq!(http.forwarding, Forwarding { trust_client: true, via: Some("edge".into()) });
-    assert_eq!(&*http.stream_filters[0].config, b"text as it stands");
+    assert_eq!(&*http.stream_filters[0].spec.config, b"text as it stands");
     assert_eq!(http.stream_filters[1].on_error, OnError::Reload);
     let filters: Vec<_> = http.route_filters.iter().map(Vec::len).collect();
     assert_eq!(filters, [0, 1, 0, 0, 0]);

@@ -1,12 +1,14 @@
 //! What a backend offers: from an artifact to filters.
 
-use std::{fmt, rc::Rc, sync::Arc};
+use std::{cell::RefCell, collections::HashMap, fmt, rc::Rc, sync::Arc};
 
 use host_types::PluginName;
 
-use crate::{HostCalls, Phases, PluginFault, Stream, StreamFilter};
+use crate::{
+    Connection, FaultKind, HostCalls, NetworkFilter, Phases, PluginFault, Stream, StreamFilter,
+};
 
-/// What happens to a stream when a plugin fails on it.
+/// What happens to a stream or connection when a plugin fails on it.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub enum OnError {
     /// The client gets an error. A plugin that did not load stays so until it is reloaded.
@@ -18,13 +20,36 @@ pub enum OnError {
     Reload,
 }
 
+/// Where a plugin is put.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub enum ExtensionPoint {
+    /// Into the way of requests.
+    #[default]
+    StreamFilter,
+    /// Into the way of a connection's bytes.
+    NetworkFilter,
+    /// Beside all traffic: it has its ticks, calls and queues only.
+    Service,
+}
+
+/// What an instance is started with. Uses with equal ones are served alike.
+#[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
+pub struct InstanceSpec {
+    /// Where it is put.
+    pub point: ExtensionPoint,
+    /// Which of the plugins that an artifact holds is meant; empty where there is only one.
+    pub root_id: Arc<str>,
+    /// Its configuration, opaque to the host: JSON, or the bytes of a string.
+    pub config: Arc<[u8]>,
+}
+
 /// One entry of a chain: a plugin with its configuration.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct FilterUse {
     /// Which plugin.
     pub plugin: PluginName,
-    /// Its configuration, opaque to the host: JSON, or the bytes of a string.
-    pub config: Arc<[u8]>,
+    /// How an instance of it is started.
+    pub spec: InstanceSpec,
     /// What happens when it fails.
     pub on_error: OnError,
 }
@@ -37,6 +62,12 @@ pub struct WorkerScope {
     /// The host calls of that worker, behind the guard of the plugin's policy: a backend never
     /// holds unguarded ones.
     pub calls: Rc<dyn HostCalls>,
+    /// What instances of this worker share.
+    pub shared: Rc<SharedInstances>,
+    /// To be told when an instance fails while no stream and no connection hears of it: on a
+    /// tick, on an answer, on a queue. May be called from within any of the instance's
+    /// functions, and lets the instance go.
+    pub on_fault: Rc<dyn Fn(&PluginFault)>,
 }
 
 impl fmt::Debug for WorkerScope {
@@ -45,34 +76,82 @@ impl fmt::Debug for WorkerScope {
     }
 }
 
+/// Where the instances of one worker find those that they share something with, by a key that
+/// the backend makes. Entries are weak: what nobody else holds is gone.
+#[derive(Default)]
+pub struct SharedInstances(RefCell<HashMap<Box<[u8]>, std::rc::Weak<dyn std::any::Any>>>);
+
+impl SharedInstances {
+    /// What stands under a key, if it lives and is of this type.
+    #[must_use]
+    pub fn get<T: 'static>(&self, key: &[u8]) -> Option<Rc<T>> {
+        let found = self.0.borrow().get(key)?.upgrade()?;
+        found.downcast().ok()
+    }
+
+    /// Puts something under a key, and forgets what is gone.
+    pub fn insert<T: 'static>(&self, key: &[u8], value: &Rc<T>) {
+        let value: Rc<dyn std::any::Any> = Rc::<T>::clone(value);
+        let mut known = self.0.borrow_mut();
+        known.retain(|_key, value| value.strong_count() > 0);
+        known.insert(key.into(), Rc::downgrade(&value));
+    }
+}
+
+impl fmt::Debug for SharedInstances {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SharedInstances").field("known", &self.0.borrow().len()).finish()
+    }
+}
+
 /// One generation of a plugin, read, verified and compiled. Made on the control thread by a
 /// backend, shared by all workers.
 pub trait LoadedPlugin: fmt::Debug + Send + Sync {
     /// Starts an instance for one use of the plugin on the calling thread. Blocks for as
-    /// long as the guest's start-up takes, at most the start budget.
+    /// long as its start-up takes, at most the start budget.
     ///
     /// # Errors
     /// The instance did not start or refused its configuration.
-    fn stream_filter(
+    fn start(
         &self,
         scope: &WorkerScope,
-        config: &Arc<[u8]>,
-    ) -> Result<Rc<dyn StreamFilterFactory>, PluginFault>;
+        spec: &InstanceSpec,
+    ) -> Result<Rc<dyn FilterFactory>, PluginFault>;
 }
 
-/// Makes the filters of one use on one worker.
-pub trait StreamFilterFactory: fmt::Debug {
+/// One running instance: makes the filters of one use on one worker. It lives as long as
+/// somebody holds it; for a service that is all that there is to do.
+pub trait FilterFactory: fmt::Debug {
     /// Which hooks its filters want.
     fn phases(&self) -> Phases;
 
     /// Makes a filter for a stream.
     ///
     /// # Errors
-    /// The plugin does not serve now; the pipeline applies `on_error`.
-    fn create(&self, stream: &Rc<Stream>) -> Result<Box<dyn StreamFilter>, PluginFault>;
+    /// The plugin does not serve now, or serves no streams; the pipeline applies `on_error`.
+    fn stream_filter(&self, stream: &Rc<Stream>) -> Result<Box<dyn StreamFilter>, PluginFault> {
+        let _ = stream;
+        Err(not_served("streams"))
+    }
+
+    /// Makes a filter for a connection.
+    ///
+    /// # Errors
+    /// As for streams.
+    fn network_filter(
+        &self,
+        connection: &Rc<Connection>,
+    ) -> Result<Box<dyn NetworkFilter>, PluginFault> {
+        let _ = connection;
+        Err(not_served("connections"))
+    }
 
     /// A filter of this factory failed. Called before any other stream is served.
     fn on_fault(&self, fault: &PluginFault) {
         let _ = fault;
     }
+}
+
+fn not_served(what: &str) -> PluginFault {
+    PluginFault::new(FaultKind::Protocol, format!("the plugin serves no {what}"))
 }

@@ -14,6 +14,11 @@
 //! The two directions are independent: a response may come while a request's body is still
 //! on its way. Within one direction hooks never overlap. A hook answers with a [`Step`].
 //!
+//! # Network filters
+//!
+//! A network filter sees the bytes of one downstream connection, before whatever is spoken on
+//! it: those of the client in order, those for the client in reverse. See [`NetworkFilter`].
+//!
 //! This crate defines the contract only. It knows no backend, does no I/O and reads no
 //! clock. Start reading at [`StreamFilter`].
 
@@ -22,19 +27,26 @@ mod body;
 mod calls;
 mod fault;
 mod filter;
+mod network;
 mod phases;
 mod reply;
 mod signal;
 mod step;
 mod stream;
 
-pub use backend::{FilterUse, LoadedPlugin, OnError, StreamFilterFactory, WorkerScope};
+pub use backend::{
+    ExtensionPoint, FilterFactory, FilterUse, InstanceSpec, LoadedPlugin, OnError, SharedInstances,
+    WorkerScope,
+};
 pub use body::BodyBuffer;
 pub use calls::{
-    BodyKind, CallError, CallResult, FieldWrite, HeaderMapKind, HostCalls, LogLevel, PropertyValue,
+    BodyKind, CallError, CallResult, FieldWrite, GrpcEvent, GrpcMethod, GrpcStream, HeaderMapKind,
+    HostCalls, HttpAnswer, HttpCall, LogLevel, MetricId, MetricKind, OnGrpcEvent, OnHttpAnswer,
+    OutboundError, Pairs, PropertyValue, QueueId, Subject, Subscription,
 };
 pub use fault::{FaultKind, PluginFault};
 pub use filter::StreamFilter;
+pub use network::{Connection, Flow, FlowState, NetworkFilter, Peer};
 pub use phases::Phases;
 pub use reply::LocalReply;
 pub use signal::Signal;

@@ -4,7 +4,7 @@ use std::ops::BitOr;
 
 /// A set of phases.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Phases(u8);
+pub struct Phases(u16);
 
 impl Phases {
     /// Nothing.
@@ -24,11 +24,19 @@ impl Phases {
     /// The end of the stream; until then both heads can be read, also after they were sent,
     /// which costs a copy of each.
     pub const LOG: Self = Self(1 << 6);
+    /// `on_new_connection`
+    pub const NEW_CONNECTION: Self = Self(1 << 7);
+    /// `on_data` of what the client sends
+    pub const DOWNSTREAM_DATA: Self = Self(1 << 8);
+    /// `on_data` of what the client is sent
+    pub const UPSTREAM_DATA: Self = Self(1 << 9);
+    /// `on_close` of either side
+    pub const CLOSE: Self = Self(1 << 10);
     /// Everything.
-    pub const ALL: Self = Self(u8::MAX);
+    pub const ALL: Self = Self(u16::MAX);
 
     /// The phases that a configuration may name, with their names.
-    pub const NAMED: [(&'static str, Self); 7] = [
+    pub const NAMED: [(&'static str, Self); 11] = [
         ("request_headers", Self::REQUEST_HEADERS),
         ("request_body", Self::REQUEST_BODY),
         ("request_trailers", Self::REQUEST_TRAILERS),
@@ -36,6 +44,10 @@ impl Phases {
         ("response_body", Self::RESPONSE_BODY),
         ("response_trailers", Self::RESPONSE_TRAILERS),
         ("log", Self::LOG),
+        ("new_connection", Self::NEW_CONNECTION),
+        ("downstream_data", Self::DOWNSTREAM_DATA),
+        ("upstream_data", Self::UPSTREAM_DATA),
+        ("close", Self::CLOSE),
     ];
 
     /// True where every phase of `other` is in this set.

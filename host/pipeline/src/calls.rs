@@ -9,7 +9,7 @@ use std::{cell::RefMut, rc::Rc, time::SystemTime};
 
 use host_extension::{
     BodyKind, CallError, CallResult, FieldWrite, HeaderMapKind, HostCalls, Interrupt, LocalReply,
-    LogLevel, Message, PropertyValue, Side, Stage, Stream,
+    LogLevel, Message, PropertyValue, Side, Stage, Stream, Subject,
 };
 use host_telemetry::log_plugin_line;
 use host_types::{HeaderError, Headers, ReplyReason};
@@ -106,12 +106,13 @@ impl HostCalls for WorkerCalls {
         Ok(())
     }
 
-    fn property(&self, stream: Option<&Stream>, path: &[&[u8]]) -> CallResult<PropertyValue> {
-        let stream = stream.ok_or(CallError::NotFound)?;
+    fn property(&self, subject: Subject<'_>, path: &[&[u8]]) -> CallResult<PropertyValue> {
+        let Subject::Stream(stream) = subject else { return Err(CallError::NotFound) };
         property::read(stream, path, self.now())
     }
 
-    fn set_property(&self, stream: &Stream, path: &[&[u8]], value: &[u8]) -> CallResult<()> {
+    fn set_property(&self, subject: Subject<'_>, path: &[&[u8]], value: &[u8]) -> CallResult<()> {
+        let Subject::Stream(stream) = subject else { return Err(CallError::NotFound) };
         if path.iter().all(|segment| segment.is_empty()) || property::is_reserved(path) {
             return Err(CallError::BadArgument);
         }

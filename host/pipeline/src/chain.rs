@@ -15,8 +15,8 @@ use std::{
 
 use futures_util::future::LocalBoxFuture;
 use host_extension::{
-    FaultKind, Interrupt, OnError, Phases, PluginFault, Side, Step, Stream, StreamFilter,
-    StreamFilterFactory, Verdict,
+    FaultKind, FilterFactory, Interrupt, OnError, Phases, PluginFault, Side, Step, Stream,
+    StreamFilter, Verdict,
 };
 use host_telemetry::{Clock, PluginMetrics, Stopwatch};
 use host_types::{PluginName, ReplyReason};
@@ -32,7 +32,7 @@ pub struct ChainEntry {
     /// What happens to a stream when it fails.
     pub on_error: OnError,
     /// Makes its filters.
-    pub factory: Rc<dyn StreamFilterFactory>,
+    pub factory: Rc<dyn FilterFactory>,
     /// Its counters.
     pub metrics: Arc<PluginMetrics>,
 }
@@ -258,7 +258,7 @@ impl Link {
         };
         self.spent.measure(clock, || {
             if matches!(*state, LinkState::New) {
-                match self.entry.factory.create(stream) {
+                match self.entry.factory.stream_filter(stream) {
                     Ok(filter) => *state = LinkState::Live(filter),
                     Err(fault) => return Step::Ready(Verdict::Failed(fault)),
                 }

@@ -3,7 +3,7 @@
 use std::{cell::RefCell, fmt, io, net::SocketAddr, rc::Rc, sync::Arc};
 
 use futures_util::FutureExt as _;
-use host_extension::{ConnectionFacts, FilterUse, Interrupt, StreamFilterFactory};
+use host_extension::{ConnectionFacts, FilterFactory, FilterUse, Interrupt};
 use host_net::Listener as Socket;
 use host_telemetry::{ListenerMetrics, PluginMetrics};
 use host_types::ReplyReason;
@@ -42,7 +42,7 @@ pub struct ListenerState {
 
 /// Where a worker gets the filters of a use from, with the plugin's counters.
 pub type FilterSource<'a> =
-    dyn FnMut(&FilterUse) -> (Rc<dyn StreamFilterFactory>, Arc<PluginMetrics>) + 'a;
+    dyn FnMut(&FilterUse) -> (Rc<dyn FilterFactory>, Arc<PluginMetrics>) + 'a;
 
 impl ListenerState {
     /// Makes the chains of a plan.

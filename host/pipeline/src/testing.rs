@@ -16,8 +16,8 @@ use std::{
 
 use bytes::Bytes;
 use host_extension::{
-    ConnectionFacts, Interrupt, OnError, Phases, PluginFault, Protocol, Side, Step, Stream,
-    StreamFilter, StreamFilterFactory, Verdict,
+    ConnectionFacts, FilterFactory, Interrupt, OnError, Phases, PluginFault, Protocol, Side, Step,
+    Stream, StreamFilter, Verdict,
 };
 use host_telemetry::{Clock, Metrics, PluginMetrics};
 use host_types::{ConnectionId, Headers, ReplyReason, RequestHead, StreamId};
@@ -111,12 +111,12 @@ impl std::fmt::Debug for FakeFilter {
     }
 }
 
-impl StreamFilterFactory for FakeFactory {
+impl FilterFactory for FakeFactory {
     fn phases(&self) -> Phases {
         self.0.phases
     }
 
-    fn create(&self, _stream: &Rc<Stream>) -> Result<Box<dyn StreamFilter>, PluginFault> {
+    fn stream_filter(&self, _stream: &Rc<Stream>) -> Result<Box<dyn StreamFilter>, PluginFault> {
         match &self.0.refuses {
             Some(fault) => Err(fault.clone()),
             None => Ok(Box::new(FakeFilter(self.0.clone()))),

@@ -218,7 +218,7 @@ impl Serving {
     fn state(&self, plan: &Arc<host_pipeline::ListenerPlan>) -> Rc<ListenerState> {
         let metrics = self.metrics.listener(&plan.name);
         ListenerState::new(Arc::clone(plan), Rc::clone(&self.worker), metrics, &mut |one| {
-            (self.catalog.stream_filter(one), self.catalog.metrics(&one.plugin))
+            (self.catalog.instance(one), self.catalog.metrics(&one.plugin))
         })
     }
 

@@ -8,6 +8,7 @@ mod id;
 mod limits;
 mod name;
 mod reply;
+mod vm;
 
 pub use address::{Address, AddressError};
 pub use headers::{HeaderError, Headers, RequestHead};
@@ -15,3 +16,4 @@ pub use id::{ConnectionId, StreamId};
 pub use limits::{Limits, PluginLimits};
 pub use name::{ClusterName, ListenerName, PluginName};
 pub use reply::ReplyReason;
+pub use vm::{Isolation, VmSettings};

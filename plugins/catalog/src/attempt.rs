@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use host_extension::{LoadedPlugin, PluginFault};
+use host_extension::{InstanceSpec, LoadedPlugin, PluginFault};
 
 use crate::{
     Backends, LoadFailure, Moment, PluginPlan,
@@ -18,8 +18,8 @@ use crate::{
 pub(crate) struct Attempt<'a> {
     pub(crate) backends: &'a Backends,
     pub(crate) plan: &'a PluginPlan,
-    /// The configurations of its uses, each once.
-    pub(crate) configs: &'a [Arc<[u8]>],
+    /// How instances of its uses are started, each way once.
+    pub(crate) specs: &'a [InstanceSpec],
     pub(crate) previous: Option<&'a Entry>,
     pub(crate) now: Moment,
 }
@@ -92,9 +92,9 @@ impl Attempt<'_> {
             return false;
         }
         let last_trials = self.trials_of_last(last);
-        trials.iter().any(|(config, trial)| {
-            trial.is_err() && last_trials.get(config).is_some_and(Result::is_ok)
-        })
+        trials
+            .iter()
+            .any(|(spec, trial)| trial.is_err() && last_trials.get(spec).is_some_and(Result::is_ok))
     }
 
     /// The last good generation serves on, if there is one.
@@ -115,32 +115,32 @@ impl Attempt<'_> {
     }
 
     fn try_all(&self, loaded: &dyn LoadedPlugin, known: Option<&Trials>) -> Trials {
-        let trial = |config: &Arc<[u8]>| match known.and_then(|known| known.get(config)) {
+        let trial = |spec: &InstanceSpec| match known.and_then(|known| known.get(spec)) {
             Some(Ok(phases)) => Ok(*phases),
-            Some(Err(_)) | None => try_start(&self.plan.name, loaded, config),
+            Some(Err(_)) | None => try_start(&self.plan.name, loaded, spec),
         };
-        self.configs.iter().map(|config| (Arc::clone(config), trial(config))).collect()
+        self.specs.iter().map(|spec| (spec.clone(), trial(spec))).collect()
     }
 
     /// The failed ones of `trials`, in the order of the configuration.
     fn refusals(&self, trials: &Trials, serving: Option<u64>) -> Vec<LoadFailure> {
-        let failed = |config: &Arc<[u8]>| {
-            let fault = trials.get(config)?.as_ref().err()?;
-            Some(self.failure(Some(Arc::clone(config)), fault.clone(), serving))
+        let failed = |spec: &InstanceSpec| {
+            let fault = trials.get(spec)?.as_ref().err()?;
+            Some(self.failure(Some(spec.clone()), fault.clone(), serving))
         };
-        self.configs.iter().filter_map(failed).collect()
+        self.specs.iter().filter_map(failed).collect()
     }
 
     fn failure(
         &self,
-        config: Option<Arc<[u8]>>,
+        spec: Option<InstanceSpec>,
         fault: PluginFault,
         serving: Option<u64>,
     ) -> LoadFailure {
         LoadFailure {
             plugin: self.plan.name.clone(),
             source_path: self.plan.source.clone(),
-            config,
+            spec,
             fault,
             serving,
         }

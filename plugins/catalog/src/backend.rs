@@ -3,7 +3,7 @@
 use std::{collections::HashMap, fmt, sync::Arc};
 
 use host_extension::{FaultKind, LoadedPlugin, Phases, PluginFault};
-use host_types::{PluginLimits, PluginName};
+use host_types::{PluginLimits, PluginName, VmSettings};
 
 use crate::{BackendKind, PluginPlan};
 
@@ -18,6 +18,8 @@ pub struct PluginSpec<'a> {
     pub limits: &'a PluginLimits,
     /// The phases that it is shown; `None` shows all that it has hooks for.
     pub phases: Option<Phases>,
+    /// How its virtual machines are made and shared, where it runs in some.
+    pub vm: &'a VmSettings,
 }
 
 /// A way of running plugins.
@@ -55,6 +57,7 @@ impl Backends {
             bytes,
             limits: &plan.limits,
             phases: plan.phases,
+            vm: &plan.vm,
         })
     }
 }

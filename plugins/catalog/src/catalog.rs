@@ -120,10 +120,10 @@ impl Catalog {
     ) -> Attempted {
         let uses: Vec<_> = uses.iter().filter(|one| one.plugin == plan.name).cloned().collect();
         let mut seen = HashSet::new();
-        let configs = uses.iter().map(|one| Arc::clone(&one.config));
-        let configs: Vec<_> = configs.filter(|config| seen.insert(Arc::clone(config))).collect();
+        let specs = uses.iter().map(|one| one.spec.clone());
+        let specs: Vec<_> = specs.filter(|spec| seen.insert(spec.clone())).collect();
         let backends = &self.backends;
-        let outcome = Attempt { backends, plan, configs: &configs, previous, now }.run();
+        let outcome = Attempt { backends, plan, specs: &specs, previous, now }.run();
         self.tell(plan, &outcome, previous);
         Attempted { plan: plan.clone(), uses, outcome, now }
     }
@@ -180,7 +180,7 @@ impl Attempted {
         };
         let wants_retry = entry.failures.iter().any(|failure| {
             let mut reload = self.uses.iter().filter(|one| one.on_error == OnError::Reload);
-            reload.any(|one| failure.config.as_ref().is_none_or(|config| *config == one.config))
+            reload.any(|one| failure.spec.as_ref().is_none_or(|spec| *spec == one.spec))
         });
         if wants_retry {
             let at = self.now.monotonic.saturating_add(delay(tries, random));

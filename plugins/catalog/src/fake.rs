@@ -14,12 +14,12 @@ use std::{
 };
 
 use host_extension::{
-    BodyKind, CallResult, ConnectionFacts, FaultKind, FieldWrite, FilterUse, HeaderMapKind,
-    HostCalls, LoadedPlugin, LocalReply, LogLevel, OnError, Phases, PluginFault, PropertyValue,
-    Protocol, Stream, StreamFilter, StreamFilterFactory, WorkerScope,
+    BodyKind, CallResult, ConnectionFacts, FaultKind, FieldWrite, FilterFactory, FilterUse,
+    HeaderMapKind, HostCalls, InstanceSpec, LoadedPlugin, LocalReply, LogLevel, OnError, Phases,
+    PluginFault, PropertyValue, Protocol, Stream, StreamFilter, Subject, WorkerScope,
 };
 use host_telemetry::Metrics;
-use host_types::{ConnectionId, Headers, ListenerName, PluginName, StreamId};
+use host_types::{ConnectionId, Headers, ListenerName, PluginName, StreamId, VmSettings};
 use http::{HeaderMap, StatusCode};
 use parking_lot::Mutex;
 
@@ -85,14 +85,14 @@ impl PluginBackend for FakeBackend {
 }
 
 impl LoadedPlugin for FakePlugin {
-    fn stream_filter(
+    fn start(
         &self,
         scope: &WorkerScope,
-        config: &Arc<[u8]>,
-    ) -> Result<Rc<dyn StreamFilterFactory>, PluginFault> {
+        spec: &InstanceSpec,
+    ) -> Result<Rc<dyn FilterFactory>, PluginFault> {
         scope.calls.log("an impostor", LogLevel::Info, "starting");
         let script = &self.script;
-        let config = String::from_utf8_lossy(config);
+        let config = String::from_utf8_lossy(&spec.config);
         if self.refuses.iter().any(|refused| *refused == config) {
             let message = format!("{} refuses the configuration `{config}`", self.name);
             return Err(PluginFault::new(FaultKind::LoadFailed, message));
@@ -116,12 +116,12 @@ impl LoadedPlugin for FakePlugin {
     }
 }
 
-impl StreamFilterFactory for FakeFactory {
+impl FilterFactory for FakeFactory {
     fn phases(&self) -> Phases {
         Phases::REQUEST_HEADERS
     }
 
-    fn create(&self, _stream: &Rc<Stream>) -> Result<Box<dyn StreamFilter>, PluginFault> {
+    fn stream_filter(&self, _stream: &Rc<Stream>) -> Result<Box<dyn StreamFilter>, PluginFault> {
         match self.script.create_faults.lock().pop() {
             Some(fault) => Err(fault),
             None => {
@@ -193,11 +193,16 @@ impl HostCalls for NoHost {
         NOTHING
     }
 
-    fn property(&self, _stream: Option<&Stream>, _path: &[&[u8]]) -> CallResult<PropertyValue> {
+    fn property(&self, _subject: Subject<'_>, _path: &[&[u8]]) -> CallResult<PropertyValue> {
         Ok(PropertyValue::Boolean(true))
     }
 
-    fn set_property(&self, _stream: &Stream, _path: &[&[u8]], _value: &[u8]) -> CallResult<()> {
+    fn set_property(
+        &self,
+        _subject: Subject<'_>,
+        _path: &[&[u8]],
+        _value: &[u8],
+    ) -> CallResult<()> {
         NOTHING
     }
 
@@ -278,12 +283,12 @@ impl House {
 
     /// What serves a stream of a use now: version and instance, or the fault.
     pub(crate) fn serve(&self, one: &FilterUse) -> Result<String, PluginFault> {
-        serve(self.worker.stream_filter(one).as_ref())
+        serve(self.worker.instance(one).as_ref())
     }
 
     /// Lets the instance of a use trap.
     pub(crate) fn trap(&self, one: &FilterUse) {
-        self.worker.stream_filter(one).on_fault(&trapped());
+        self.worker.instance(one).on_fault(&trapped());
     }
 
     pub(crate) fn alive(&self) -> usize {
@@ -291,8 +296,8 @@ impl House {
     }
 }
 
-pub(crate) fn serve(factory: &dyn StreamFilterFactory) -> Result<String, PluginFault> {
-    factory.create(&stream()).map(|filter| format!("{filter:?}"))
+pub(crate) fn serve(factory: &dyn FilterFactory) -> Result<String, PluginFault> {
+    factory.stream_filter(&stream()).map(|filter| format!("{filter:?}"))
 }
 
 pub(crate) fn trapped() -> PluginFault {
@@ -306,11 +311,13 @@ pub(crate) fn plan(plugin: &str, source: &Path) -> PluginPlan {
         source: source.to_path_buf(),
         limits: host_types::PluginLimits::default(),
         phases: None,
+        vm: VmSettings::default(),
     }
 }
 
 pub(crate) fn filter_use(plugin: &str, config: &str, on_error: OnError) -> FilterUse {
-    FilterUse { plugin: PluginName::from(plugin), config: config.as_bytes().into(), on_error }
+    let spec = InstanceSpec { config: config.as_bytes().into(), ..InstanceSpec::default() };
+    FilterUse { plugin: PluginName::from(plugin), spec, on_error }
 }
 
 pub(crate) fn stream() -> Rc<Stream> {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use host_extension::Phases;
-use host_types::{PluginLimits, PluginName};
+use host_types::{PluginLimits, PluginName, VmSettings};
 
 /// One plugin: where it comes from and how it runs.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -18,6 +18,8 @@ pub struct PluginPlan {
     pub limits: PluginLimits,
     /// The phases that it is shown; `None` shows all that it exports hooks for.
     pub phases: Option<Phases>,
+    /// How its virtual machines are made and shared, where it runs in some.
+    pub vm: VmSettings,
 }
 
 /// How a plugin runs.

@@ -3,17 +3,17 @@
 //! A slot is the factory that the pipeline holds. It passes on to the factory of the instance
 //! that lives; where that one fails it lets it go and starts the next, when
 //! [`Recovery`](crate::recovery::Recovery) admits it. While it may not, a stream gets the last
-//! fault at once. Start reading at [`Slot::create`].
+//! fault at once. Start reading at `Slot::create`.
 
 use std::{
     cell::{Cell, RefCell},
-    rc::Rc,
+    rc::{Rc, Weak},
     sync::Arc,
 };
 
 use host_extension::{
-    FaultKind, FilterUse, Phases, PluginFault, Stream, StreamFilter, StreamFilterFactory,
-    WorkerScope,
+    Connection, ExtensionPoint, FaultKind, FilterFactory, FilterUse, HostCalls, NetworkFilter,
+    Phases, PluginFault, SharedInstances, Stream, StreamFilter, WorkerScope,
 };
 use host_telemetry::PluginMetrics;
 
@@ -30,16 +30,21 @@ pub(crate) struct Slot {
     /// The phases that the instance of the trial wanted; those to come are no different.
     phases: Phases,
     worker: Worker,
-    live: RefCell<Option<Rc<dyn StreamFilterFactory>>>,
+    live: RefCell<Option<Rc<dyn FilterFactory>>>,
     recovery: RefCell<Recovery>,
     last_fault: RefCell<Option<PluginFault>>,
-    was_started: Cell<bool>,
+    /// Instances started so far.
+    starts: Cell<u64>,
+    /// For instances to tell of faults that no stream hears of.
+    own: Weak<Self>,
 }
 
 /// What a slot has of its worker.
 #[derive(Clone)]
 pub(crate) struct Worker {
-    pub(crate) scope: WorkerScope,
+    pub(crate) number: u16,
+    pub(crate) calls: Rc<dyn HostCalls>,
+    pub(crate) shared: Rc<SharedInstances>,
     pub(crate) metrics: Arc<PluginMetrics>,
     pub(crate) clock: MonotonicClock,
 }
@@ -51,8 +56,8 @@ impl Slot {
         phases: Phases,
         worker: Worker,
         random: fastrand::Rng,
-    ) -> Self {
-        Self {
+    ) -> Rc<Self> {
+        Rc::new_cyclic(|own| Self {
             filter_use,
             generation,
             phases,
@@ -60,8 +65,9 @@ impl Slot {
             live: RefCell::default(),
             recovery: RefCell::new(Recovery::new(random)),
             last_fault: RefCell::default(),
-            was_started: Cell::new(false),
-        }
+            starts: Cell::default(),
+            own: Weak::clone(own),
+        })
     }
 
     pub(crate) fn serves(&self, generation: &Arc<Generation>) -> bool {
@@ -75,18 +81,19 @@ impl Slot {
     }
 
     /// Starts an instance if it is time to.
-    fn start(&self) -> Result<Rc<dyn StreamFilterFactory>, PluginFault> {
+    fn start(&self) -> Result<Rc<dyn FilterFactory>, PluginFault> {
         let now = (self.worker.clock)();
         if !self.update(|recovery| recovery.admits_start(now)) {
             return Err(self.remembered());
         }
-        let config = &self.filter_use.config;
-        match self.generation.loaded.stream_filter(&self.worker.scope, config) {
+        let spec = &self.filter_use.spec;
+        match self.generation.loaded.start(&self.scope(), spec) {
             Ok(factory) => {
                 let now = (self.worker.clock)();
                 self.update(|recovery| recovery.started(now));
                 self.live.replace(Some(Rc::clone(&factory)));
-                if self.was_started.replace(true) {
+                self.starts.set(self.starts.get() + 1);
+                if self.starts.get() > 1 {
                     self.worker.metrics.restarts_total.increment();
                 }
                 Ok(factory)
@@ -96,6 +103,40 @@ impl Slot {
                 self.broke(&fault);
                 Err(fault)
             }
+        }
+    }
+
+    /// The worker as the next instance sees it.
+    fn scope(&self) -> WorkerScope {
+        let next = self.starts.get() + 1;
+        let own = Weak::clone(&self.own);
+        let on_fault = move |fault: &PluginFault| {
+            if let Some(slot) = own.upgrade() {
+                slot.failed_beside(next, fault);
+            }
+        };
+        WorkerScope {
+            worker: Some(self.worker.number),
+            calls: Rc::clone(&self.worker.calls),
+            shared: Rc::clone(&self.worker.shared),
+            on_fault: Rc::new(on_fault),
+        }
+    }
+
+    /// An instance failed while no stream heard of it. By now another one may serve, which is
+    /// well.
+    fn failed_beside(&self, instance: u64, fault: &PluginFault) {
+        self.worker.metrics.fault(fault.kind.label());
+        if self.starts.get() == instance && self.live.borrow().is_some() {
+            self.broke(fault);
+        }
+    }
+
+    /// Starts a service that is down, if it is time to. No stream would do it.
+    pub(crate) fn revive(&self) {
+        let is_down = self.live.borrow().is_none();
+        if is_down && self.filter_use.spec.point == ExtensionPoint::Service {
+            drop(self.start());
         }
     }
 
@@ -114,7 +155,7 @@ impl Slot {
 
     fn tell(&self, fault: &PluginFault, before: Breaker, after: Breaker) {
         let plugin = &self.filter_use.plugin;
-        let worker = self.worker.scope.worker;
+        let worker = self.worker.number;
         let generation = self.generation.number;
         if before == Breaker::Closed && after == Breaker::Open {
             tracing::warn!(
@@ -162,28 +203,24 @@ impl Slot {
 
     /// Makes a filter on an instance, and lets the instance go where it fails at that. What is
     /// refused by policy or limit is refused by an instance that is well.
-    fn create_on(&self, factory: &dyn StreamFilterFactory, stream: &Rc<Stream>) -> Created {
-        factory.create(stream).inspect_err(|fault| {
+    fn create_on<F: ?Sized>(
+        &self,
+        factory: &dyn FilterFactory,
+        create: Create<'_, F>,
+    ) -> Created<F> {
+        create(factory).inspect_err(|fault| {
             self.worker.metrics.fault(fault.kind.label());
             if fault.kind != FaultKind::Denied {
                 self.broke(fault);
             }
         })
     }
-}
 
-/// A filter, or why there is none.
-type Created = Result<Box<dyn StreamFilter>, PluginFault>;
-
-impl StreamFilterFactory for Slot {
-    fn phases(&self) -> Phases {
-        self.phases
-    }
-
-    fn create(&self, stream: &Rc<Stream>) -> Created {
+    /// Makes a filter on the instance that lives, or on a fresh one.
+    fn create<F: ?Sized>(&self, create: Create<'_, F>) -> Created<F> {
         let live = self.live.borrow().clone();
         if let Some(live) = live {
-            match self.create_on(live.as_ref(), stream) {
+            match self.create_on(live.as_ref(), create) {
                 // This stream is the first to hear of it, but hardly to blame: it has shown
                 // the plugin nothing yet. The instance failed behind another stream's end, or
                 // fails on all of them.
@@ -192,7 +229,26 @@ impl StreamFilterFactory for Slot {
             }
         }
         let fresh = self.start()?;
-        self.create_on(fresh.as_ref(), stream)
+        self.create_on(fresh.as_ref(), create)
+    }
+}
+
+/// Makes a filter on an instance.
+type Create<'a, F> = &'a dyn Fn(&dyn FilterFactory) -> Created<F>;
+/// A filter, or why there is none.
+type Created<F> = Result<Box<F>, PluginFault>;
+
+impl FilterFactory for Slot {
+    fn phases(&self) -> Phases {
+        self.phases
+    }
+
+    fn stream_filter(&self, stream: &Rc<Stream>) -> Created<dyn StreamFilter> {
+        self.create(&|factory| factory.stream_filter(stream))
+    }
+
+    fn network_filter(&self, connection: &Rc<Connection>) -> Created<dyn NetworkFilter> {
+        self.create(&|factory| factory.network_filter(connection))
     }
 
     /// Takes every fault that a stream ends with: one that `create` answered with as well,

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use host_extension::{FaultKind, FilterUse, LoadedPlugin, Phases, PluginFault};
+use host_extension::{FaultKind, FilterUse, InstanceSpec, LoadedPlugin, Phases, PluginFault};
 use host_types::PluginName;
 use parking_lot::Mutex;
 
@@ -81,8 +81,8 @@ pub struct LoadFailure {
     pub plugin: PluginName,
     /// Its artifact.
     pub source_path: PathBuf,
-    /// The configuration of the use that did not start; `None` where the artifact is no good.
-    pub config: Option<Arc<[u8]>>,
+    /// How the use that did not start was started; `None` where the artifact is no good.
+    pub spec: Option<InstanceSpec>,
     /// What is wrong.
     pub fault: PluginFault,
     /// The number of the generation that serves in its place.
@@ -196,16 +196,19 @@ impl CatalogSnapshot {
         let Some(entry) = self.entry(&filter_use.plugin) else {
             return Err(PluginFault::new(FaultKind::LoadFailed, "no such plugin is configured"));
         };
-        entry.resolve(&filter_use.config)
+        entry.resolve(&filter_use.spec)
     }
 }
 
 impl Entry {
-    pub(crate) fn resolve(&self, config: &[u8]) -> Result<(&Arc<Generation>, Phases), PluginFault> {
+    pub(crate) fn resolve(
+        &self,
+        spec: &InstanceSpec,
+    ) -> Result<(&Arc<Generation>, Phases), PluginFault> {
         let Some(generation) = &self.serving else {
-            return Err(self.failure_of(config));
+            return Err(self.failure_of(spec));
         };
-        match self.trials.get(config) {
+        match self.trials.get(spec) {
             Some(Ok(phases)) => Ok((generation, *phases)),
             Some(Err(fault)) => Err(fault.clone()),
             None => Err(PluginFault::new(
@@ -216,8 +219,8 @@ impl Entry {
     }
 
     /// The failure that keeps a use from being served; that of another one where it has none.
-    fn failure_of(&self, config: &[u8]) -> PluginFault {
-        let own = self.failures.iter().find(|failure| failure.config.as_deref() == Some(config));
+    fn failure_of(&self, spec: &InstanceSpec) -> PluginFault {
+        let own = self.failures.iter().find(|failure| failure.spec.as_ref() == Some(spec));
         own.or_else(|| self.failures.first()).map_or_else(
             || PluginFault::new(FaultKind::LoadFailed, "the plugin was not loaded"),
             |failure| failure.fault.clone(),
@@ -233,8 +236,8 @@ impl Entry {
         };
         same_generation
             && self.trials.len() == other.trials.len()
-            && self.trials.iter().all(|(config, trial)| {
-                other.trials.get(config).is_some_and(|other| other.is_ok() == trial.is_ok())
+            && self.trials.iter().all(|(spec, trial)| {
+                other.trials.get(spec).is_some_and(|other| other.is_ok() == trial.is_ok())
             })
     }
 

@@ -7,27 +7,33 @@
 use std::{collections::HashMap, rc::Rc, sync::Arc, time::SystemTime};
 
 use host_extension::{
-    BodyKind, CallError, CallResult, FieldWrite, HeaderMapKind, HostCalls, LoadedPlugin,
-    LocalReply, LogLevel, Phases, PluginFault, PropertyValue, Stream, WorkerScope,
+    BodyKind, CallError, CallResult, FieldWrite, HeaderMapKind, HostCalls, InstanceSpec,
+    LoadedPlugin, LocalReply, LogLevel, Phases, PluginFault, PropertyValue, Stream, Subject,
+    WorkerScope,
 };
 use host_telemetry::log_plugin_line;
 use host_types::{Headers, PluginName};
 use plugins_policy::Guard;
 use tracing::Level;
 
-/// How the trials of a generation ended, by configuration: the phases that the instance
+/// How the trials of a generation ended, by use: the phases that the instance
 /// wants, or why it did not start.
-pub(crate) type Trials = HashMap<Arc<[u8]>, Result<Phases, PluginFault>>;
+pub(crate) type Trials = HashMap<InstanceSpec, Result<Phases, PluginFault>>;
 
 /// Starts an instance on this thread, and drops it.
 pub(crate) fn try_start(
     plugin: &PluginName,
     loaded: &dyn LoadedPlugin,
-    config: &Arc<[u8]>,
+    spec: &InstanceSpec,
 ) -> Result<Phases, PluginFault> {
     let guard = Guard::new(plugin.clone(), Rc::new(TrialCalls), Arc::default());
-    let scope = WorkerScope { worker: None, calls: Rc::new(guard) };
-    loaded.stream_filter(&scope, config).map(|factory| factory.phases())
+    let scope = WorkerScope {
+        worker: None,
+        calls: Rc::new(guard),
+        shared: Rc::default(),
+        on_fault: Rc::new(|_fault| {}),
+    };
+    loaded.start(&scope, spec).map(|factory| factory.phases())
 }
 
 /// The host of a trial.
@@ -84,11 +90,16 @@ impl HostCalls for TrialCalls {
         Err(NO_STREAM)
     }
 
-    fn property(&self, _stream: Option<&Stream>, _path: &[&[u8]]) -> CallResult<PropertyValue> {
+    fn property(&self, _subject: Subject<'_>, _path: &[&[u8]]) -> CallResult<PropertyValue> {
         Err(CallError::NotFound)
     }
 
-    fn set_property(&self, _stream: &Stream, _path: &[&[u8]], _value: &[u8]) -> CallResult<()> {
+    fn set_property(
+        &self,
+        _subject: Subject<'_>,
+        _path: &[&[u8]],
+        _value: &[u8],
+    ) -> CallResult<()> {
         Err(NO_STREAM)
     }
 

@@ -14,8 +14,8 @@ use std::{
 };
 
 use host_extension::{
-    FilterUse, HostCalls, Phases, PluginFault, Stream, StreamFilter, StreamFilterFactory,
-    WorkerScope,
+    Connection, FilterFactory, FilterUse, HostCalls, NetworkFilter, Phases, PluginFault,
+    SharedInstances, Stream, StreamFilter,
 };
 use host_telemetry::{HostCallCount, PluginMetrics, WorkerMetrics};
 use host_types::PluginName;
@@ -38,6 +38,7 @@ pub struct WorkerCatalog {
     number: u16,
     metrics: WorkerMetrics,
     calls: Rc<dyn HostCalls>,
+    shared: Rc<SharedInstances>,
     clock: MonotonicClock,
     random: RefCell<fastrand::Rng>,
     snapshot: RefCell<CatalogSnapshot>,
@@ -64,6 +65,7 @@ impl WorkerCatalog {
             number: worker,
             metrics,
             calls,
+            shared: Rc::default(),
             clock,
             random: RefCell::new(fastrand::Rng::with_seed(seed)),
             snapshot: RefCell::default(),
@@ -114,7 +116,7 @@ impl WorkerCatalog {
     /// There is a factory for every use: that of a plugin that could not be loaded answers
     /// every stream with the reason.
     #[must_use]
-    pub fn stream_filter(&self, filter_use: &FilterUse) -> Rc<dyn StreamFilterFactory> {
+    pub fn instance(&self, filter_use: &FilterUse) -> Rc<dyn FilterFactory> {
         let snapshot = self.snapshot.borrow().clone();
         let (generation, phases) = match snapshot.resolve(filter_use) {
             Ok(served) => served,
@@ -124,17 +126,24 @@ impl WorkerCatalog {
         if let Some(slot) = known {
             return slot;
         }
-        let slot = Rc::new(self.slot(filter_use, generation, phases));
+        let slot = self.slot(filter_use, generation, phases);
         slot.warm();
         self.slots.borrow_mut().insert(filter_use.clone(), Rc::clone(&slot));
         slot
     }
 
-    fn slot(&self, filter_use: &FilterUse, generation: &Arc<Generation>, phases: Phases) -> Slot {
+    fn slot(
+        &self,
+        filter_use: &FilterUse,
+        generation: &Arc<Generation>,
+        phases: Phases,
+    ) -> Rc<Slot> {
         let plugin = &filter_use.plugin;
         let metrics = self.metrics(plugin);
         let worker = Worker {
-            scope: self.scope(plugin, self.counts(&metrics)),
+            number: self.number,
+            calls: self.guarded(plugin, self.counts(&metrics)),
+            shared: Rc::clone(&self.shared),
             metrics,
             clock: Rc::clone(&self.clock),
         };
@@ -142,10 +151,17 @@ impl WorkerCatalog {
         Slot::new(filter_use.clone(), Arc::clone(generation), phases, worker, own)
     }
 
-    /// The worker as a plugin may see it.
-    fn scope(&self, plugin: &PluginName, counts: Arc<CallCounts>) -> WorkerScope {
-        let guard = Guard::new(plugin.clone(), Rc::clone(&self.calls), counts);
-        WorkerScope { worker: Some(self.number), calls: Rc::new(guard) }
+    /// The host calls as a plugin may use them.
+    fn guarded(&self, plugin: &PluginName, counts: Arc<CallCounts>) -> Rc<dyn HostCalls> {
+        Rc::new(Guard::new(plugin.clone(), Rc::clone(&self.calls), counts))
+    }
+
+    /// Starts services that are down again, where it is time to. To be called now and then.
+    pub fn revive(&self) {
+        let slots: Vec<_> = self.slots.borrow().values().cloned().collect();
+        for slot in slots {
+            slot.revive();
+        }
     }
 
     /// Where the host calls of a shard are counted: one set for as long as the worker lives.
@@ -181,13 +197,20 @@ impl fmt::Debug for WorkerCatalog {
 #[derive(Debug)]
 struct Refused(PluginFault);
 
-impl StreamFilterFactory for Refused {
+impl FilterFactory for Refused {
     /// All of them, so that `on_error` is applied from the first hook on.
     fn phases(&self) -> Phases {
         Phases::ALL
     }
 
-    fn create(&self, _stream: &Rc<Stream>) -> Result<Box<dyn StreamFilter>, PluginFault> {
+    fn stream_filter(&self, _stream: &Rc<Stream>) -> Result<Box<dyn StreamFilter>, PluginFault> {
+        Err(self.0.clone())
+    }
+
+    fn network_filter(
+        &self,
+        _connection: &Rc<Connection>,
+    ) -> Result<Box<dyn NetworkFilter>, PluginFault> {
         Err(self.0.clone())
     }
 }

@@ -4,7 +4,7 @@ use std::{fmt, rc::Rc, sync::Arc, time::SystemTime};
 
 use host_extension::{
     BodyKind, CallResult, FieldWrite, HeaderMapKind, HostCalls, LocalReply, LogLevel,
-    PropertyValue, Stream,
+    PropertyValue, Stream, Subject,
 };
 use host_types::{Headers, PluginName};
 
@@ -92,14 +92,14 @@ impl HostCalls for Guard {
         self.calls.write_body(stream, body, start, length, with)
     }
 
-    fn property(&self, stream: Option<&Stream>, path: &[&[u8]]) -> CallResult<PropertyValue> {
+    fn property(&self, subject: Subject<'_>, path: &[&[u8]]) -> CallResult<PropertyValue> {
         self.check(HostCall::Property)?;
-        self.calls.property(stream, path)
+        self.calls.property(subject, path)
     }
 
-    fn set_property(&self, stream: &Stream, path: &[&[u8]], value: &[u8]) -> CallResult<()> {
+    fn set_property(&self, subject: Subject<'_>, path: &[&[u8]], value: &[u8]) -> CallResult<()> {
         self.check(HostCall::SetProperty)?;
-        self.calls.set_property(stream, path, value)
+        self.calls.set_property(subject, path, value)
     }
 
     fn respond(&self, stream: &Rc<Stream>, _plugin: &str, reply: LocalReply) -> CallResult<()> {

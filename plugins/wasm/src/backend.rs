@@ -3,8 +3,8 @@
 use std::{fmt, rc::Rc, sync::Arc};
 
 use abi_wasm::AbiVersion;
-use host_extension::{LoadedPlugin, Phases, PluginFault, StreamFilterFactory, WorkerScope};
-use host_types::{PluginLimits, PluginName};
+use host_extension::{FilterFactory, InstanceSpec, LoadedPlugin, Phases, PluginFault, WorkerScope};
+use host_types::{PluginLimits, PluginName, VmSettings};
 use wasmtime::{Engine, InstancePre, Linker, Module};
 
 use crate::{
@@ -36,12 +36,15 @@ pub struct WasmSpec<'a> {
     pub limits: &'a PluginLimits,
     /// The phases that it is shown; `None` shows all that it has hooks for.
     pub phases: Option<Phases>,
+    /// How its virtual machines are made and shared.
+    pub vm: &'a VmSettings,
 }
 
 /// A compiled module, with all that its guests have in common.
 pub(crate) struct Compiled {
     pub(crate) name: PluginName,
     pub(crate) limits: PluginLimits,
+    pub(crate) vm: VmSettings,
     pub(crate) pre: InstancePre<VmData>,
     version: AbiVersion,
     pub(crate) phases: Phases,
@@ -84,6 +87,7 @@ impl WasmBackend {
         Ok(Arc::new(LoadedWasm(Arc::new(Compiled {
             name: spec.name.clone(),
             limits: spec.limits.clone(),
+            vm: spec.vm.clone(),
             pre,
             version: facts.version,
             phases: facts.phases,
@@ -93,12 +97,12 @@ impl WasmBackend {
 }
 
 impl LoadedPlugin for LoadedWasm {
-    fn stream_filter(
+    fn start(
         &self,
         scope: &WorkerScope,
-        config: &Arc<[u8]>,
-    ) -> Result<Rc<dyn StreamFilterFactory>, PluginFault> {
-        let vm = Vm::start(&self.0, scope, config)?;
+        spec: &InstanceSpec,
+    ) -> Result<Rc<dyn FilterFactory>, PluginFault> {
+        let vm = Vm::start(&self.0, scope, &spec.config)?;
         Ok(Rc::new(WasmFactory::new(vm, self.0.phases)))
     }
 }
@@ -115,6 +119,7 @@ impl fmt::Debug for Compiled {
             .field("name", &self.name)
             .field("version", &self.version)
             .field("phases", &self.phases)
+            .field("vm", &self.vm)
             .finish_non_exhaustive()
     }
 }

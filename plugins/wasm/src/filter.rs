@@ -4,7 +4,7 @@ use std::{fmt, rc::Rc};
 
 use abi_wasm::Action;
 use host_extension::{
-    Phases, PluginFault, Side, Step, Stream, StreamFilter, StreamFilterFactory, Verdict,
+    FilterFactory, Phases, PluginFault, Side, Step, Stream, StreamFilter, Verdict,
 };
 use host_types::Headers;
 
@@ -43,12 +43,12 @@ impl WasmFactory {
     }
 }
 
-impl StreamFilterFactory for WasmFactory {
+impl FilterFactory for WasmFactory {
     fn phases(&self) -> Phases {
         self.phases
     }
 
-    fn create(&self, stream: &Rc<Stream>) -> Result<Box<dyn StreamFilter>, PluginFault> {
+    fn stream_filter(&self, stream: &Rc<Stream>) -> Result<Box<dyn StreamFilter>, PluginFault> {
         let context = self.vm.create(stream)?;
         Ok(Box::new(WasmFilter { vm: Rc::clone(&self.vm), context, completed: false }))
     }

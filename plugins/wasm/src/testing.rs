@@ -9,11 +9,12 @@ use std::{
 };
 
 use host_extension::{
-    BodyKind, CallError, CallResult, ConnectionFacts, FieldWrite, HeaderMapKind, HostCalls,
-    LoadedPlugin, LocalReply, LogLevel, Message, Phases, PluginFault, PropertyValue, Protocol,
-    Side, Stage, Step, Stream, StreamFilter, StreamFilterFactory, Verdict, WorkerScope,
+    BodyKind, CallError, CallResult, ConnectionFacts, FieldWrite, FilterFactory, HeaderMapKind,
+    HostCalls, InstanceSpec, LoadedPlugin, LocalReply, LogLevel, Message, Phases, PluginFault,
+    PropertyValue, Protocol, Side, Stage, Step, Stream, StreamFilter, Subject, Verdict,
+    WorkerScope,
 };
-use host_types::{ConnectionId, Headers, PluginLimits, RequestHead, StreamId};
+use host_types::{ConnectionId, Headers, PluginLimits, RequestHead, StreamId, VmSettings};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 
 use crate::{WasmBackend, WasmSettings, WasmSpec};
@@ -117,15 +118,17 @@ impl HostCalls for FakeHost {
         Ok(())
     }
 
-    fn property(&self, stream: Option<&Stream>, path: &[&[u8]]) -> CallResult<PropertyValue> {
+    fn property(&self, subject: Subject<'_>, path: &[&[u8]]) -> CallResult<PropertyValue> {
         self.check()?;
-        match (stream, path) {
-            (Some(_), [b"request", b"path"]) => Ok(PropertyValue::Bytes(b"/path".to_vec())),
+        match (subject, path) {
+            (Subject::Stream(_), [b"request", b"path"]) => {
+                Ok(PropertyValue::Bytes(b"/path".to_vec()))
+            }
             _ => Err(CallError::NotFound),
         }
     }
 
-    fn set_property(&self, _stream: &Stream, path: &[&[u8]], value: &[u8]) -> CallResult<()> {
+    fn set_property(&self, _subject: Subject<'_>, path: &[&[u8]], value: &[u8]) -> CallResult<()> {
         self.check()?;
         let path = String::from_utf8_lossy(&path.join(&b'.')).into_owned();
         self.attributes.borrow_mut().push((path, value.to_vec()));
@@ -229,13 +232,20 @@ impl Rig {
         Self { host: Rc::default(), plugin }
     }
 
-    pub(crate) fn start(&self, config: &[u8]) -> Result<Rc<dyn StreamFilterFactory>, PluginFault> {
+    pub(crate) fn start(&self, config: &[u8]) -> Result<Rc<dyn FilterFactory>, PluginFault> {
         let calls: Rc<dyn HostCalls> = Rc::<FakeHost>::clone(&self.host);
-        self.plugin.stream_filter(&WorkerScope { worker: Some(0), calls }, &config.into())
+        let scope = WorkerScope {
+            worker: Some(0),
+            calls,
+            shared: Rc::default(),
+            on_fault: Rc::new(|_fault| {}),
+        };
+        let spec = InstanceSpec { config: config.into(), ..InstanceSpec::default() };
+        self.plugin.start(&scope, &spec)
     }
 
     #[track_caller]
-    pub(crate) fn factory(&self) -> Rc<dyn StreamFilterFactory> {
+    pub(crate) fn factory(&self) -> Rc<dyn FilterFactory> {
         self.start(b"").expect("it starts")
     }
 
@@ -243,7 +253,7 @@ impl Rig {
     #[track_caller]
     pub(crate) fn filter(&self) -> (Box<dyn StreamFilter>, Rc<Stream>) {
         let stream = stream();
-        (self.factory().create(&stream).expect("a filter"), stream)
+        (self.factory().stream_filter(&stream).expect("a filter"), stream)
     }
 }
 
@@ -252,7 +262,8 @@ pub(crate) fn load(
     limits: &PluginLimits,
     phases: Option<Phases>,
 ) -> Result<Arc<dyn LoadedPlugin>, PluginFault> {
-    BACKEND.load(WasmSpec { name: &"guest".into(), bytes, limits, phases })
+    let vm = VmSettings::default();
+    BACKEND.load(WasmSpec { name: &"guest".into(), bytes, limits, phases, vm: &vm })
 }
 
 /// The fault that a hook must have answered with.

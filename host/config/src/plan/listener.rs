@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use host_extension::{FilterUse, OnError};
+use host_extension::{FilterUse, InstanceSpec, OnError};
 use host_pipeline::{AcceptBalance, Forwarding, HttpPlan, ListenerPlan, ListenerProtocol, TcpPlan};
 use host_router::{Router, RouterPlan, VirtualHost};
 use host_types::{Address, Limits, ListenerName};
@@ -68,7 +68,8 @@ pub(super) fn filters(
             OnErrorWord::Open => OnError::Open,
             OnErrorWord::Reload => OnError::Reload,
         };
-        Some(FilterUse { plugin, config: config.into(), on_error })
+        let spec = InstanceSpec { config: config.into(), ..InstanceSpec::default() };
+        Some(FilterUse { plugin, spec, on_error })
     });
     uses.collect()
 }

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, fs, path::Path};
 
 use host_extension::Phases;
-use host_types::{PluginLimits, PluginName};
+use host_types::{PluginLimits, PluginName, VmSettings};
 use plugins_catalog::{BackendKind, PluginPlan};
 
 use super::{Scope, Seen};
@@ -48,6 +48,7 @@ fn plugin(
         source,
         limits,
         phases: model.phases.as_deref().map(phases),
+        vm: VmSettings::default(),
     })
 }
 

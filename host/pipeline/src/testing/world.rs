@@ -3,7 +3,7 @@
 use std::{cell::Cell, future::Future, net::SocketAddr, rc::Rc, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use host_extension::{FilterUse, OnError};
+use host_extension::{FilterUse, InstanceSpec, OnError};
 use host_router::{
     Forward, HostRewrite, PathMatch, Redirect, Respond, Route, RouteAction, RouteCondition, Router,
     RouterPlan, VirtualHost, WeightedClusters,
@@ -136,7 +136,7 @@ impl Setup {
         let used = |fake: &Fake| {
             let entry = fake.entry();
             let on_error: OnError = entry.on_error;
-            FilterUse { plugin: entry.plugin, config: Arc::default(), on_error }
+            FilterUse { plugin: entry.plugin, spec: InstanceSpec::default(), on_error }
         };
         let uses = |fakes: &[Fake]| -> Vec<FilterUse> { fakes.iter().map(used).collect() };
         let routes = self.routes();

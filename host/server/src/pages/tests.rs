@@ -13,7 +13,7 @@ fn a_plugin_that_failed_says_why() {
     let failure = LoadFailure {
         plugin: "p".into(),
         source_path: PathBuf::from("p.wasm"),
-        config: None,
+        spec: None,
         fault,
         serving: None,
     };

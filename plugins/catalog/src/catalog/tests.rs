@@ -92,7 +92,7 @@ fn the_last_good_generation_serves_on_until_a_better_one_comes() {
     house.write("greet", "v2 refuses a");
     house.reload(&[closed("greet", "a")]);
     let status = check(&house, PluginState::Stale, Some(1));
-    assert_eq!(status.failures[0].config.as_deref(), Some(&b"a"[..]));
+    assert_eq!(status.failures[0].spec, Some(closed("greet", "a").spec));
 
     house.write("greet", "v1");
     house.reload(&[closed("greet", "a")]);
@@ -111,7 +111,7 @@ fn a_use_that_the_serving_generation_refuses_fails_alone() {
     house.reload(&[closed("greet", "a"), closed("greet", "b")]);
     let status = check(&house, PluginState::Loaded, Some(1));
     assert_eq!(status.failures.len(), 1);
-    assert_eq!(status.failures[0].config.as_deref(), Some(&b"b"[..]));
+    assert_eq!(status.failures[0].spec, Some(closed("greet", "b").spec));
     assert_eq!(status.failures[0].serving, None);
     assert_eq!(house.serve(&closed("greet", "a")).as_deref(), Ok("v1#1"));
     assert!(house.serve(&closed("greet", "b")).is_err());
@@ -138,7 +138,7 @@ fn a_plugin_of_which_no_use_starts_fails_and_every_reason_is_told() {
     assert_eq!(status.failures.len(), 2);
     for one in &uses {
         let fault = house.serve(one).expect_err("not served");
-        let config = String::from_utf8_lossy(&one.config).into_owned();
+        let config = String::from_utf8_lossy(&one.spec.config).into_owned();
         assert!(fault.message.contains(&format!("`{config}`")), "{fault}");
     }
 }

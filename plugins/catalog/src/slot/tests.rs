@@ -1,6 +1,6 @@
 use std::{rc::Rc, sync::atomic::Ordering::Relaxed, time::Duration};
 
-use host_extension::{FaultKind, FilterUse, OnError, PluginFault, StreamFilterFactory};
+use host_extension::{FaultKind, FilterFactory, FilterUse, OnError, PluginFault};
 use host_types::PluginName;
 
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
 struct Room {
     house: House,
     one: FilterUse,
-    slot: Rc<dyn StreamFilterFactory>,
+    slot: Rc<dyn FilterFactory>,
 }
 
 fn room() -> Room {
@@ -19,7 +19,7 @@ fn room() -> Room {
     house.write("greet", "v1");
     let one = filter_use("greet", "a", OnError::Closed);
     house.reload(std::slice::from_ref(&one));
-    let slot = house.worker.stream_filter(&one);
+    let slot = house.worker.instance(&one);
     Room { house, one, slot }
 }
 
@@ -188,7 +188,7 @@ fn a_slot_that_goes_takes_its_open_breaker_out_of_the_metrics() {
     assert_eq!(room.breakers_open().0, 1);
     room.house.write("greet", "v2");
     room.house.reload(std::slice::from_ref(&room.one));
-    room.slot = room.house.worker.stream_filter(&room.one);
+    room.slot = room.house.worker.instance(&room.one);
     assert_eq!(room.breakers_open(), (0, 0));
     assert!(serve(room.slot.as_ref()).is_ok(), "a new generation begins with a clean slate");
 }
@@ -201,7 +201,7 @@ fn a_start_that_fails_on_a_worker_is_tried_again_whatever_the_policy_for_streams
         let one = filter_use("greet", "a", on_error);
         house.script.failing_starts.store(2, Relaxed);
         house.reload(std::slice::from_ref(&one));
-        let slot = house.worker.stream_filter(&one);
+        let slot = house.worker.instance(&one);
         // The first one failed while warming; the first fault is answered at once, in vain.
         let fault = serve(slot.as_ref()).expect_err("the second one fails, too");
         assert_eq!(fault.kind, FaultKind::TimedOut);

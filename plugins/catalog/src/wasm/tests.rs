@@ -35,10 +35,10 @@ fn a_guest_that_traps_is_replaced_by_a_fresh_one() {
     house.reload(std::slice::from_ref(&one));
     assert_eq!(house.catalog.status()[0].state, PluginState::Loaded);
 
-    let slot = house.worker.stream_filter(&one);
+    let slot = house.worker.instance(&one);
     let stream = stream();
     for _ in 0..2 {
-        let mut filter = slot.create(&stream).expect("an instance serves");
+        let mut filter = slot.stream_filter(&stream).expect("an instance serves");
         let Step::Ready(Verdict::Failed(fault)) = filter.on_request_headers(&stream, true) else {
             panic!("the guest traps");
         };

@@ -16,7 +16,7 @@ fn check_load_failure(artifact: Option<&str>, on_error: OnError) {
         house.write("greet", artifact);
     }
     house.reload(&uses);
-    let factory = house.worker.stream_filter(&uses[0]);
+    let factory = house.worker.instance(&uses[0]);
     assert_eq!(factory.phases(), Phases::ALL, "the first hook must find out");
     for _ in 0..2 {
         let fault = serve(factory.as_ref()).expect_err("not served");
@@ -91,11 +91,11 @@ fn a_fault_of_one_plugin_leaves_the_instance_of_another_one_alone() {
 #[test]
 fn a_slot_is_kept_while_its_generation_is_and_forgotten_with_its_use() {
     let (house, uses) = two_uses();
-    let slots = uses.each_ref().map(|one| house.worker.stream_filter(one));
+    let slots = uses.each_ref().map(|one| house.worker.instance(one));
     house.write("deny", "v2");
     house.reload(&uses);
-    assert!(Rc::ptr_eq(&slots[0], &house.worker.stream_filter(&uses[0])));
-    assert!(!Rc::ptr_eq(&slots[1], &house.worker.stream_filter(&uses[1])));
+    assert!(Rc::ptr_eq(&slots[0], &house.worker.instance(&uses[0])));
+    assert!(!Rc::ptr_eq(&slots[1], &house.worker.instance(&uses[1])));
     assert_eq!(house.alive(), 3, "a running stream may still need the old generation");
     drop(slots);
     assert_eq!(house.alive(), 2);
@@ -106,7 +106,7 @@ fn a_slot_is_kept_while_its_generation_is_and_forgotten_with_its_use() {
 #[test]
 fn a_running_chain_keeps_its_generation_and_can_fail_without_the_next_one() {
     let (house, [greet, deny]) = two_uses();
-    let old = house.worker.stream_filter(&greet);
+    let old = house.worker.instance(&greet);
     house.write("greet", "v2");
     house.reload(&[greet.clone(), deny]);
     assert_eq!(serve(old.as_ref()).as_deref(), Ok("v1#1"));
@@ -129,10 +129,9 @@ fn uses_with_different_policies_have_instances_of_their_own() {
 #[test]
 fn a_use_that_nobody_loaded_is_answered_with_a_fault() {
     let (house, [greet, _deny]) = two_uses();
-    for stranger in [
-        filter_use("unknown", "", OnError::Closed),
-        FilterUse { config: b"other".as_slice().into(), ..greet },
-    ] {
+    for stranger in
+        [filter_use("unknown", "", OnError::Closed), filter_use("greet", "other", greet.on_error)]
+    {
         let fault = house.serve(&stranger).expect_err("not served");
         assert_eq!(fault.kind, FaultKind::LoadFailed);
     }

@@ -8,7 +8,7 @@ use std::{
 
 use host_extension::{
     BodyKind, CallError, CallResult, ConnectionFacts, FieldWrite, HeaderMapKind, HostCalls,
-    LocalReply, LogLevel, PropertyValue, Protocol, Side, Stream,
+    LocalReply, LogLevel, PropertyValue, Protocol, Side, Stream, Subject,
 };
 use host_types::{ConnectionId, Headers, ListenerName, PluginName, StreamId};
 use http::{HeaderMap, StatusCode};
@@ -78,11 +78,16 @@ impl HostCalls for Host {
         self.note(format!("write_body {start} {length} {}", with.len()))
     }
 
-    fn property(&self, _stream: Option<&Stream>, _path: &[&[u8]]) -> CallResult<PropertyValue> {
+    fn property(&self, _subject: Subject<'_>, _path: &[&[u8]]) -> CallResult<PropertyValue> {
         self.note("property").map(|()| PropertyValue::Boolean(true))
     }
 
-    fn set_property(&self, _stream: &Stream, _path: &[&[u8]], _value: &[u8]) -> CallResult<()> {
+    fn set_property(
+        &self,
+        _subject: Subject<'_>,
+        _path: &[&[u8]],
+        _value: &[u8],
+    ) -> CallResult<()> {
         self.note("set_property")
     }
 

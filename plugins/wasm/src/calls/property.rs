@@ -1,7 +1,7 @@
 //! Properties: what the host knows of a stream, by path.
 
 use abi_wasm::{PairWriter, PairsError, Status};
-use host_extension::PropertyValue;
+use host_extension::{PropertyValue, Subject};
 use wasmtime::Linker;
 
 use super::{Answer, Call, answer, define};
@@ -39,14 +39,15 @@ fn look_up(call: &Call<'_>, path: u32, len: u32) -> Result<PropertyValue, Status
         _ => {}
     }
     let stream = call.stream().ok();
-    data.calls.property(stream.as_deref(), &segments).map_err(answer::of_value)
+    let subject = stream.as_deref().map_or(Subject::Host, Subject::Stream);
+    data.calls.property(subject, &segments).map_err(answer::of_value)
 }
 
 fn set(call: &mut Call<'_>, path: u32, path_len: u32, ptr: u32, len: u32) -> Answer {
     let segments = segments(read_path(call, path, path_len)?)?;
     let value = call.read(ptr, len)?;
     let stream = call.stream()?;
-    answer::of_change(call.data().calls.set_property(&stream, &segments, value))
+    answer::of_change(call.data().calls.set_property(Subject::Stream(&stream), &segments, value))
 }
 
 fn read_path<'a>(call: &'a Call<'_>, path: u32, len: u32) -> Result<&'a [u8], Status> {

@@ -1,4 +1,4 @@
-use host_types::PluginLimits;
+use host_types::{PluginLimits, VmSettings};
 
 use super::WasmSettings;
 use crate::{WasmBackend, WasmSpec, testing::guest};
@@ -10,6 +10,12 @@ fn a_pool_that_finds_no_room_is_done_without() {
     let backend = WasmBackend::new(&settings).expect("it works without a pool");
     let limits = PluginLimits::default();
     let bytes = guest("", "");
-    let spec = WasmSpec { name: &"guest".into(), bytes: &bytes, limits: &limits, phases: None };
+    let spec = WasmSpec {
+        name: &"guest".into(),
+        bytes: &bytes,
+        limits: &limits,
+        phases: None,
+        vm: &VmSettings::default(),
+    };
     assert!(backend.load(spec).is_ok());
 }

@@ -57,8 +57,8 @@ fn paused_headers_go_on_when_another_callback_resumes_that_context() {
     let rig = Rig::new(&guest(RESUME, &hook("proxy_on_request_headers", body)));
     let factory = rig.factory();
     let (first, second) = (stream(), stream());
-    let mut waits = factory.create(&first).expect("a filter");
-    let mut resumes = factory.create(&second).expect("a filter");
+    let mut waits = factory.stream_filter(&first).expect("a filter");
+    let mut resumes = factory.stream_filter(&second).expect("a filter");
     let mut step = waits.on_request_headers(&first, true);
     assert!(poll(&mut step).is_none());
     continues(&resumes.on_request_headers(&second, true));
@@ -127,9 +127,9 @@ fn who_waits_when_the_guest_is_lost_is_told() {
     let rig = Rig::new(&guest("", &hook("proxy_on_request_headers", body)));
     let factory = rig.factory();
     let (first, second) = (stream(), stream());
-    let mut waits = factory.create(&first).expect("a filter");
+    let mut waits = factory.stream_filter(&first).expect("a filter");
     let mut step = waits.on_request_headers(&first, true);
-    let mut traps = factory.create(&second).expect("a filter");
+    let mut traps = factory.stream_filter(&second).expect("a filter");
     assert_eq!(fault(traps.on_request_headers(&second, true)).kind, FaultKind::Trapped);
     let Some(Verdict::Failed(fault)) = poll(&mut step) else { panic!("it waits still") };
     assert_eq!(fault.kind, FaultKind::InstanceLost);
@@ -193,8 +193,8 @@ fn another_stream_is_answered_and_closed_through_the_host() {
     let rig = replying(&body);
     let factory = rig.factory();
     let (first, second) = (stream(), stream());
-    let _first = factory.create(&first).expect("a filter");
-    let mut filter = factory.create(&second).expect("a filter");
+    let _first = factory.stream_filter(&first).expect("a filter");
+    let mut filter = factory.stream_filter(&second).expect("a filter");
     continues(&filter.on_request_headers(&second, true));
     assert_eq!(*rig.host.replies.borrow(), [429]);
     assert_eq!(*rig.host.resets.borrow(), 1);

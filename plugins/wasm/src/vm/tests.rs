@@ -65,7 +65,7 @@ fn a_reactor_starts_in_the_order_of_the_interface() {
     let rig = Rig::new(&guest(LOG, &format!("{SAY} {start} {ROOT_HOOKS}")));
     let factory = rig.start(b"seven c").expect("it starts");
     assert_eq!(rig.host.said(), "sim10vc7");
-    let _filter = factory.create(&stream()).expect("a filter");
+    let _filter = factory.stream_filter(&stream()).expect("a filter");
     assert_eq!(rig.host.said(), "21");
 }
 
@@ -200,15 +200,15 @@ fn after_a_fault_nothing_of_that_guest_serves_again() {
     let rig = Rig::new(&hook("", "", "unreachable"));
     let factory = rig.factory();
     let (first, second) = (stream(), stream());
-    let mut failing = factory.create(&first).expect("a filter");
-    let mut beside = factory.create(&second).expect("a filter");
+    let mut failing = factory.stream_filter(&first).expect("a filter");
+    let mut beside = factory.stream_filter(&second).expect("a filter");
     assert_eq!(fault(failing.on_request_headers(&first, true)).kind, FaultKind::Trapped);
     assert_eq!(fault(beside.on_request_headers(&second, true)).kind, FaultKind::InstanceLost);
     beside.on_complete(&second).expect("this guest has nothing to be told");
-    let refused = factory.create(&first).expect_err("it is lost");
+    let refused = factory.stream_filter(&first).expect_err("it is lost");
     assert_eq!(refused.kind, FaultKind::InstanceLost);
     drop((failing, beside));
-    let mut fresh = rig.factory().create(&first).expect("a fresh guest serves");
+    let mut fresh = rig.factory().stream_filter(&first).expect("a fresh guest serves");
     assert_eq!(fault(fresh.on_request_headers(&first, true)).kind, FaultKind::Trapped);
 }
 
@@ -217,17 +217,20 @@ fn a_fault_at_the_end_of_a_stream_is_told_at_once() {
     let rig = Rig::new(&guest("", r#"(func (export "proxy_on_log") (param i32) unreachable)"#));
     let factory = rig.factory();
     let stream = stream();
-    let mut filter = factory.create(&stream).expect("a filter");
+    let mut filter = factory.stream_filter(&stream).expect("a filter");
     let fault = filter.on_complete(&stream).expect_err("it trapped");
     assert_eq!(fault.kind, FaultKind::Trapped);
-    assert_eq!(factory.create(&stream).expect_err("it is lost").kind, FaultKind::InstanceLost);
+    assert_eq!(
+        factory.stream_filter(&stream).expect_err("it is lost").kind,
+        FaultKind::InstanceLost
+    );
 }
 
 #[test]
 fn a_trap_as_a_context_is_made_is_the_fault_of_that_stream() {
     let create = r#"(func (export "proxy_on_context_create") (param i32 i32)
         (if (local.get 1) (then unreachable)))"#;
-    let fault = Rig::new(&guest("", create)).factory().create(&stream());
+    let fault = Rig::new(&guest("", create)).factory().stream_filter(&stream());
     assert_eq!(fault.expect_err("it trapped").kind, FaultKind::Trapped);
 }
 
@@ -237,9 +240,9 @@ fn a_guest_has_as_many_contexts_as_its_limit_says() {
     let factory = Rig::with_limits(&guest("", ""), &limits).factory();
     let stream = stream();
     let mut open: Vec<_> =
-        (0..2).map(|_| factory.create(&stream).expect("within the limit")).collect();
-    let refused = factory.create(&stream).expect_err("past the limit");
+        (0..2).map(|_| factory.stream_filter(&stream).expect("within the limit")).collect();
+    let refused = factory.stream_filter(&stream).expect_err("past the limit");
     assert_eq!(refused.kind, FaultKind::Denied);
     open.pop();
-    assert!(factory.create(&stream).is_ok());
+    assert!(factory.stream_filter(&stream).is_ok());
 }

@@ -7,12 +7,12 @@ use super::*;
 
 fn get(stream: &Stream, path: &str) -> CallResult<Value> {
     let path: Vec<&[u8]> = path.split('.').map(str::as_bytes).collect();
-    WorkerCalls.property(Some(stream), &path)
+    WorkerCalls.property(Subject::Stream(stream), &path)
 }
 
 fn set(stream: &Stream, path: &[&str], value: &[u8]) -> CallResult<()> {
     let path: Vec<&[u8]> = path.iter().map(|segment| segment.as_bytes()).collect();
-    WorkerCalls.set_property(stream, &path, value)
+    WorkerCalls.set_property(Subject::Stream(stream), &path, value)
 }
 
 fn text(text: &str) -> CallResult<Value> {
@@ -146,8 +146,11 @@ fn an_unknown_path_is_not_found_and_no_path_panics() {
     ] {
         assert_eq!(get(&stream, path), Err(CallError::NotFound), "{path:?}");
     }
-    assert_eq!(WorkerCalls.property(Some(&stream), &[]), Err(CallError::NotFound));
-    assert_eq!(WorkerCalls.property(None, &[b"request", b"path"]), Err(CallError::NotFound));
+    assert_eq!(WorkerCalls.property(Subject::Stream(&stream), &[]), Err(CallError::NotFound));
+    assert_eq!(
+        WorkerCalls.property(Subject::Host, &[b"request", b"path"]),
+        Err(CallError::NotFound)
+    );
 }
 
 #[test]
