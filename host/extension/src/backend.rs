@@ -1,6 +1,13 @@
 //! What a backend offers: from an artifact to filters.
 
-use std::{cell::RefCell, collections::HashMap, fmt, rc::Rc, sync::Arc};
+use std::{
+    any::Any,
+    cell::RefCell,
+    collections::HashMap,
+    fmt,
+    rc::{Rc, Weak},
+    sync::Arc,
+};
 
 use host_types::PluginName;
 
@@ -54,6 +61,9 @@ pub struct FilterUse {
     pub on_error: OnError,
 }
 
+/// Takes a fault of an instance.
+pub type OnFault = Rc<dyn Fn(&PluginFault)>;
+
 /// What an instance needs of the worker that it lives on.
 #[derive(Clone)]
 pub struct WorkerScope {
@@ -67,7 +77,7 @@ pub struct WorkerScope {
     /// To be told when an instance fails while no stream and no connection hears of it: on a
     /// tick, on an answer, on a queue. May be called from within any of the instance's
     /// functions, and lets the instance go.
-    pub on_fault: Rc<dyn Fn(&PluginFault)>,
+    pub on_fault: OnFault,
 }
 
 impl fmt::Debug for WorkerScope {
@@ -79,7 +89,7 @@ impl fmt::Debug for WorkerScope {
 /// Where the instances of one worker find those that they share something with, by a key that
 /// the backend makes. Entries are weak: what nobody else holds is gone.
 #[derive(Default)]
-pub struct SharedInstances(RefCell<HashMap<Box<[u8]>, std::rc::Weak<dyn std::any::Any>>>);
+pub struct SharedInstances(RefCell<HashMap<Box<[u8]>, Weak<dyn Any>>>);
 
 impl SharedInstances {
     /// What stands under a key, if it lives and is of this type.
@@ -91,7 +101,7 @@ impl SharedInstances {
 
     /// Puts something under a key, and forgets what is gone.
     pub fn insert<T: 'static>(&self, key: &[u8], value: &Rc<T>) {
-        let value: Rc<dyn std::any::Any> = Rc::<T>::clone(value);
+        let value: Rc<dyn Any> = Rc::<T>::clone(value);
         let mut known = self.0.borrow_mut();
         known.retain(|_key, value| value.strong_count() > 0);
         known.insert(key.into(), Rc::downgrade(&value));

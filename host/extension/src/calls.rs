@@ -196,7 +196,7 @@ pub trait HostCalls {
         flow: Flow,
         show: &mut dyn FnMut(&[u8]),
     ) -> CallResult<()> {
-        let _ = (connection, flow, show);
+        let (_, _, _) = (connection, flow, show);
         Err(CallError::Unsupported)
     }
 
@@ -295,7 +295,7 @@ pub trait HostCalls {
         key: &[u8],
         show: &mut dyn FnMut(&[u8], u32),
     ) -> CallResult<()> {
-        let _ = (namespace, key, show);
+        let (_, _, _) = (namespace, key, show);
         Err(CallError::Unsupported)
     }
 
@@ -353,7 +353,7 @@ pub trait HostCalls {
     /// # Errors
     /// `NotFound` without such a queue, `Empty` without an item.
     fn dequeue(&self, queue: QueueId, show: &mut dyn FnMut(&[u8])) -> CallResult<()> {
-        let _ = (queue, show);
+        let (_, _) = (queue, show);
         Err(CallError::Unsupported)
     }
 

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use PropertyValue as Value;
+use host_extension::Subject;
 use host_types::Headers;
 
 use super::*;
