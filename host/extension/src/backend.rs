@@ -89,7 +89,9 @@ impl fmt::Debug for WorkerScope {
 /// Where the instances of one worker find those that they share something with, by a key that
 /// the backend makes. Entries are weak: what nobody else holds is gone.
 #[derive(Default)]
-pub struct SharedInstances(RefCell<HashMap<Box<[u8]>, Weak<dyn Any>>>);
+pub struct SharedInstances(RefCell<Known>);
+
+type Known = HashMap<Box<[u8]>, Weak<dyn Any>>;
 
 impl SharedInstances {
     /// What stands under a key, if it lives and is of this type.

@@ -406,7 +406,7 @@ pub trait HostCalls {
         argument: &[u8],
         show: &mut dyn FnMut(&[u8]),
     ) -> CallResult<()> {
-        let _ = (subject, name, argument, show);
+        let (_, _, _, _) = (subject, name, argument, show);
         Err(CallError::Unsupported)
     }
 

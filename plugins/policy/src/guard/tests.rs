@@ -140,8 +140,8 @@ fn every_call_reaches_the_host_and_is_counted_once() {
         guard.write_header(&stream, map, FieldWrite::Remove(b"x-a")),
         guard.body(&stream, Side::Request, &mut |_bytes| {}),
         guard.write_body(&stream, Side::Request, 1, 2, b"abc"),
-        guard.property(Some(&stream), &[b"a"]).map(drop),
-        guard.set_property(&stream, &[b"a"], b"b"),
+        guard.property(Subject::Stream(&stream), &[b"a"]).map(drop),
+        guard.set_property(Subject::Stream(&stream), &[b"a"], b"b"),
         guard.respond(&stream, "somebody else", reply),
         guard.reset(&stream, "somebody else"),
     ];
