@@ -9,7 +9,7 @@ use std::{
     time::SystemTime,
 };
 
-use host_types::ReplyReason;
+use host_types::{Limits, ReplyReason};
 
 use crate::{Attribute, BodyBuffer, ConnectionFacts, PluginFault, Signal, Step};
 
@@ -61,6 +61,8 @@ pub struct Connection {
     pub upstream_address: Cell<Option<std::net::SocketAddr>>,
     /// Attributes that plugins set, by path (segments joined by NUL).
     pub attributes: RefCell<Vec<Attribute>>,
+    /// How many bytes of one direction a filter may hold, or make of what it has in hand.
+    pub held_bytes_max: Cell<usize>,
     close: RefCell<Option<ReplyReason>>,
     closed: Signal,
 }
@@ -76,6 +78,7 @@ impl Connection {
             upstream: FlowState::default(),
             upstream_address: Cell::default(),
             attributes: RefCell::default(),
+            held_bytes_max: Cell::new(Limits::default().held_body_bytes_max),
             close: RefCell::default(),
             closed: Signal::default(),
         }

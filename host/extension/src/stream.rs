@@ -1,7 +1,7 @@
 //! One request with its response, as filters and host calls see it.
 
 use std::{
-    cell::{Cell, RefCell},
+    cell::{Cell, OnceCell, RefCell},
     future::poll_fn,
     net::SocketAddr,
     task::{Context, Poll},
@@ -10,7 +10,7 @@ use std::{
 
 use host_types::{ClusterName, ConnectionId, Headers, ListenerName, ReplyReason, StreamId};
 
-use crate::{BodyBuffer, LocalReply, Signal};
+use crate::{BodyBuffer, Connection, LocalReply, Signal};
 
 /// What is known of a downstream connection. Shared by its streams.
 #[derive(Debug)]
@@ -139,6 +139,9 @@ pub struct Stream {
     pub id: StreamId,
     /// The connection that carries it.
     pub connection: std::rc::Rc<ConnectionFacts>,
+    /// That connection as its network filters see it, where the listener has some; what they
+    /// set there can be read here.
+    pub carrier: OnceCell<std::rc::Rc<Connection>>,
     /// When its head was complete.
     pub started: SystemTime,
     /// The request.
@@ -166,6 +169,7 @@ impl Stream {
         Self {
             id,
             connection,
+            carrier: OnceCell::new(),
             started,
             request: message,
             response: Message::default(),
