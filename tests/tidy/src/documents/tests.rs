@@ -49,8 +49,8 @@ fn configurations_in_documents_are_found() {
 /// Loads a configuration where the modules that it names exist.
 fn load(name: &str, text: &str) -> Result<(), String> {
     let place = tempfile::tempdir().expect("a temporary directory");
-    let folder = place.path().join("examples");
-    std::fs::create_dir(&folder).expect("a folder");
+    let folder = place.path().join("examples/one");
+    std::fs::create_dir_all(&folder).expect("a folder");
     for source in text.split("source:").skip(1) {
         let path = source.trim_start().split([' ', ',', '}', '\n']).next().unwrap_or_default();
         let module = folder.join(path);
