@@ -8,8 +8,8 @@ use crate::tree::Crate;
 /// The floors, from the ground up. A crate needs only crates of lower floors.
 pub const FLOORS: [&[&str]; 8] = [
     &["abi-manifest", "abi-wasm", "abi-process", "abi-native", "host-types"],
-    &["host-extension", "host-telemetry", "mortise-sdk"],
-    &["plugins-policy"],
+    &["host-extension", "mortise-sdk"],
+    &["host-telemetry", "plugins-policy", "plugins-shared"],
     &["host-net", "host-codec", "host-router", "plugins-wasm", "plugins-process", "plugins-native"],
     &["host-upstream", "plugins-catalog"],
     &["host-pipeline"],
