@@ -8,7 +8,9 @@ use std::{
     time::SystemTime,
 };
 
-use host_types::{ClusterName, ConnectionId, Headers, ListenerName, ReplyReason, StreamId};
+use host_types::{
+    ClusterName, ConnectionId, Headers, ListenerName, ReplyReason, RequestHead, StreamId,
+};
 
 use crate::{BodyBuffer, Connection, LocalReply, Signal};
 
@@ -107,6 +109,11 @@ pub struct StreamFacts {
     pub cluster: Option<ClusterName>,
     /// The endpoint that was chosen.
     pub upstream: Option<SocketAddr>,
+    /// Our own address on the connection to it.
+    pub upstream_local: Option<SocketAddr>,
+    /// The request line that went upstream, where filters may still ask for it and the whole
+    /// head was not kept.
+    pub request_line: Option<Box<RequestHead>>,
     /// Why the reply is what it is; the first one said stands.
     pub reason: Option<ReplyReason>,
     /// More words on the reason.

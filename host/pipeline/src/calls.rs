@@ -1,24 +1,34 @@
 //! Host calls as the pipeline carries them out: on the stream, at once, without waiting.
 //!
 //! One value serves a whole worker. It decides nothing about permissions: the guard of
-//! `plugins-policy` stands in front of it. Properties are in [`property`].
+//! `plugins-policy` stands in front of it. Properties are in [`property`], what plugins ask of
+//! the network in [`outbound`].
 
+mod data;
+mod grpc;
+mod http_call;
+mod outbound;
 mod property;
+mod timer;
 
-use std::{cell::RefMut, rc::Rc, time::SystemTime};
+use std::{
+    cell::RefMut,
+    rc::Rc,
+    time::{Duration, SystemTime},
+};
 
 use host_extension::{
-    BodyKind, CallError, CallResult, FieldWrite, HeaderMapKind, HostCalls, Interrupt, LocalReply,
-    LogLevel, Message, PropertyValue, Side, Stage, Stream, Subject,
+    BodyKind, CallError, CallResult, Connection, FieldWrite, Flow, GrpcMethod, GrpcStream,
+    HeaderMapKind, HostCalls, HttpCall, Interrupt, LocalReply, LogLevel, Message, OnGrpcEvent,
+    OnHttpAnswer, PropertyValue, Side, Stage, Stream, Subject, Subscription,
 };
 use host_telemetry::log_plugin_line;
 use host_types::{HeaderError, Headers, ReplyReason};
 use http::HeaderMap;
 
-/// Bytes of all attributes that plugins may set on one stream.
-const ATTRIBUTE_BYTES_MAX: usize = 64 * 1024;
-/// What one attribute costs besides its bytes.
-const ATTRIBUTE_OVERHEAD: usize = 32;
+use self::outbound::Outbound;
+use crate::worker::Worker;
+
 /// Fields that one section may have after a plugin's changes.
 const HEADER_COUNT_MAX: usize = 1024;
 /// Bytes that one section may have after a plugin's changes.
@@ -29,8 +39,19 @@ const SMALL_FIELD_BYTES: usize = HEADER_BYTES_MAX / HEADER_COUNT_MAX;
 const BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// The host calls of one worker.
-#[derive(Debug, Default)]
-pub struct WorkerCalls;
+#[derive(Debug)]
+pub struct WorkerCalls {
+    worker: Rc<Worker>,
+    outbound: Outbound,
+}
+
+impl WorkerCalls {
+    /// The host calls of `worker`.
+    #[must_use]
+    pub fn new(worker: Rc<Worker>) -> Self {
+        Self { worker, outbound: Outbound::default() }
+    }
+}
 
 impl HostCalls for WorkerCalls {
     fn header(
@@ -106,27 +127,32 @@ impl HostCalls for WorkerCalls {
         Ok(())
     }
 
+    fn data(
+        &self,
+        connection: &Connection,
+        flow: Flow,
+        show: &mut dyn FnMut(&[u8]),
+    ) -> CallResult<()> {
+        data::read(connection, flow, show)
+    }
+
+    fn write_data(
+        &self,
+        connection: &Connection,
+        flow: Flow,
+        start: usize,
+        length: usize,
+        with: &[u8],
+    ) -> CallResult<()> {
+        data::write(connection, flow, start, length, with)
+    }
+
     fn property(&self, subject: Subject<'_>, path: &[&[u8]]) -> CallResult<PropertyValue> {
-        let Subject::Stream(stream) = subject else { return Err(CallError::NotFound) };
-        property::read(stream, path, self.now())
+        property::read(subject, path, self.now())
     }
 
     fn set_property(&self, subject: Subject<'_>, path: &[&[u8]], value: &[u8]) -> CallResult<()> {
-        let Subject::Stream(stream) = subject else { return Err(CallError::NotFound) };
-        if path.iter().all(|segment| segment.is_empty()) || property::is_reserved(path) {
-            return Err(CallError::BadArgument);
-        }
-        let key = path.join(&0_u8).into_boxed_slice();
-        let attributes = &mut stream.facts.borrow_mut().attributes;
-        let cost = |key: &[u8], value: &[u8]| key.len() + value.len() + ATTRIBUTE_OVERHEAD;
-        let others = attributes.iter().filter(|(known, _)| *known != key);
-        let used: usize = others.map(|(key, value)| cost(key, value)).sum();
-        if used + cost(&key, value) > ATTRIBUTE_BYTES_MAX {
-            return Err(CallError::LimitReached);
-        }
-        attributes.retain(|(known, _)| *known != key);
-        attributes.push((key, value.into()));
-        Ok(())
+        property::set(subject, path, value)
     }
 
     fn respond(&self, stream: &Rc<Stream>, plugin: &str, reply: LocalReply) -> CallResult<()> {
@@ -143,6 +169,27 @@ impl HostCalls for WorkerCalls {
     fn reset(&self, stream: &Rc<Stream>, plugin: &str) -> CallResult<()> {
         stream.interrupt(Interrupt::Reset(ReplyReason::Plugin(plugin.into())));
         Ok(())
+    }
+
+    fn close(&self, connection: &Connection, plugin: &str) -> CallResult<()> {
+        connection.close(ReplyReason::Plugin(plugin.into()));
+        Ok(())
+    }
+
+    fn http_call(&self, call: HttpCall, on_answer: OnHttpAnswer) -> CallResult<Subscription> {
+        http_call::start(&self.worker, &self.outbound, call, on_answer)
+    }
+
+    fn grpc_stream(
+        &self,
+        method: GrpcMethod,
+        on_event: OnGrpcEvent,
+    ) -> CallResult<Box<dyn GrpcStream>> {
+        grpc::open(&self.worker, &self.outbound, &method, on_event)
+    }
+
+    fn every(&self, period: Duration, tick: Rc<dyn Fn()>) -> CallResult<Subscription> {
+        timer::start(&self.outbound, period, tick)
     }
 
     fn log(&self, plugin: &str, level: LogLevel, line: &str) {

@@ -21,9 +21,14 @@ use host_extension::{
 };
 use host_telemetry::{Clock, Metrics, PluginMetrics};
 use host_types::{ConnectionId, Headers, ReplyReason, RequestHead, StreamId};
+use host_upstream::Clusters;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, uri::Scheme};
 
-use crate::chain::{Chain, ChainEntry, Hook};
+use crate::{
+    WorkerCalls,
+    chain::{Chain, ChainEntry, Hook},
+    worker::Worker,
+};
 
 /// Longest wait for a filter that answers later.
 pub(crate) const WAIT_MAX: Duration = Duration::from_secs(5);
@@ -198,6 +203,12 @@ pub(crate) fn request_head() -> Headers {
         path: "/path?query".parse().expect("a path"),
     };
     Headers::request(head, HeaderMap::new())
+}
+
+/// The host calls of a worker that has nothing.
+pub(crate) fn calls() -> WorkerCalls {
+    let clusters = Clusters::new(Metrics::new().worker(0));
+    WorkerCalls::new(Rc::new(Worker::new(0, clusters, None, Clock::new())))
 }
 
 /// A stream whose request has come and whose response's head is there, too.

@@ -144,14 +144,14 @@ impl Serving {
         let clusters = Clusters::new(metrics.clone());
         let started = clock.tick();
         let monotonic = clock.clone();
+        let worker = Rc::new(Worker::new(number, clusters, log, clock.clone()));
         let catalog = WorkerCatalog::new(
             number,
             metrics.clone(),
-            Rc::new(WorkerCalls),
+            Rc::new(WorkerCalls::new(Rc::clone(&worker))),
             Rc::new(move || monotonic.since(started)),
             fastrand::u64(..),
         );
-        let worker = Rc::new(Worker::new(number, clusters, log, clock.clone()));
         Self { worker, metrics, catalog, clock, listeners: HashMap::new() }
     }
 

@@ -4,14 +4,14 @@ use host_extension::{FieldWrite as Write, HeaderMapKind as Map};
 use http::StatusCode;
 
 use super::*;
-use crate::testing::{fields, stream, told};
+use crate::testing::{calls, fields, stream, told};
 
 const MAPS: [Map; 4] =
     [Map::RequestHeaders, Map::RequestTrailers, Map::ResponseHeaders, Map::ResponseTrailers];
 
 fn read(stream: &Stream, map: Map, name: &str) -> CallResult<String> {
     let mut found = String::new();
-    WorkerCalls.header(stream, map, name.as_bytes(), &mut |value| {
+    calls().header(stream, map, name.as_bytes(), &mut |value| {
         found = String::from_utf8_lossy(value).into_owned();
     })?;
     Ok(found)
@@ -19,17 +19,17 @@ fn read(stream: &Stream, map: Map, name: &str) -> CallResult<String> {
 
 fn count(stream: &Stream, map: Map) -> CallResult<usize> {
     let mut found = 0;
-    WorkerCalls.headers(stream, map, &mut |headers| found = headers.len())?;
+    calls().headers(stream, map, &mut |headers| found = headers.len())?;
     Ok(found)
 }
 
 fn write(stream: &Stream, map: Map, write: Write<'_>) -> CallResult<()> {
-    WorkerCalls.write_header(stream, map, write)
+    calls().write_header(stream, map, write)
 }
 
 fn body(stream: &Stream, side: Side) -> CallResult<Vec<u8>> {
     let mut found = Vec::new();
-    WorkerCalls.body(stream, side, &mut |bytes| found = bytes.to_vec())?;
+    calls().body(stream, side, &mut |bytes| found = bytes.to_vec())?;
     Ok(found)
 }
 
@@ -52,7 +52,7 @@ fn what_has_not_come_is_in_the_wrong_phase() {
     }
     for side in [Side::Request, Side::Response] {
         assert_eq!(body(&stream, side), Err(CallError::WrongPhase));
-        let written = WorkerCalls.write_body(&stream, side, 0, 0, b"x");
+        let written = calls().write_body(&stream, side, 0, 0, b"x");
         assert_eq!(written, Err(CallError::WrongPhase));
     }
 }
@@ -203,14 +203,14 @@ fn a_body_on_duty_is_read_and_spliced_up_to_a_limit() {
         message.body.borrow_mut().set("hello".into());
         message.body_on_duty.set(true);
         assert_eq!(body(&stream, side).as_deref(), Ok(&b"hello"[..]));
-        assert_eq!(WorkerCalls.write_body(&stream, side, 0, 0, b">"), Ok(()));
-        assert_eq!(WorkerCalls.write_body(&stream, side, usize::MAX, usize::MAX, b"<"), Ok(()));
+        assert_eq!(calls().write_body(&stream, side, 0, 0, b">"), Ok(()));
+        assert_eq!(calls().write_body(&stream, side, usize::MAX, usize::MAX, b"<"), Ok(()));
         assert_eq!(body(&stream, side).as_deref(), Ok(&b">hello<"[..]));
         let large = vec![0; BODY_BYTES_MAX];
-        let written = WorkerCalls.write_body(&stream, side, 0, 0, &large);
+        let written = calls().write_body(&stream, side, 0, 0, &large);
         assert_eq!(written, Err(CallError::LimitReached));
         assert_eq!(body(&stream, side).map(|body| body.len()), Ok(7));
-        assert_eq!(WorkerCalls.write_body(&stream, side, 0, usize::MAX, &large), Ok(()));
+        assert_eq!(calls().write_body(&stream, side, 0, usize::MAX, &large), Ok(()));
     }
 }
 
@@ -218,22 +218,22 @@ fn a_body_on_duty_is_read_and_spliced_up_to_a_limit() {
 fn a_reply_from_beside_interrupts_until_the_head_is_sent() {
     let reply = |status| LocalReply::text(StatusCode::from_u16(status).unwrap(), "x");
     let stream = stream();
-    let interim = WorkerCalls.respond(&stream, "p", reply(103));
+    let interim = calls().respond(&stream, "p", reply(103));
     assert_eq!(interim, Err(CallError::BadArgument));
     assert!(stream.take_interrupt().is_none());
-    assert_eq!(WorkerCalls.respond(&stream, "p", reply(418)), Ok(()));
+    assert_eq!(calls().respond(&stream, "p", reply(418)), Ok(()));
     let interrupt = stream.take_interrupt().expect("a reply");
     assert_eq!(told(&interrupt), (ReplyReason::Plugin("p".into()), Some(418)));
     stream.response.stage.set(Stage::Sent);
-    assert_eq!(WorkerCalls.respond(&stream, "p", reply(418)), Err(CallError::WrongPhase));
-    assert_eq!(WorkerCalls.reset(&stream, "p"), Ok(()));
+    assert_eq!(calls().respond(&stream, "p", reply(418)), Err(CallError::WrongPhase));
+    assert_eq!(calls().reset(&stream, "p"), Ok(()));
     let interrupt = stream.take_interrupt().expect("a reset");
     assert_eq!(told(&interrupt), (ReplyReason::Plugin("p".into()), None));
 }
 
 #[test]
 fn the_clock_runs_and_lines_of_any_level_are_logged() {
-    assert!(WorkerCalls.now() > SystemTime::UNIX_EPOCH);
+    assert!(calls().now() > SystemTime::UNIX_EPOCH);
     for level in [
         LogLevel::Trace,
         LogLevel::Debug,
@@ -242,6 +242,6 @@ fn the_clock_runs_and_lines_of_any_level_are_logged() {
         LogLevel::Error,
         LogLevel::Critical,
     ] {
-        WorkerCalls.log("p", level, "a line\r\nwith \x1b[31m and \u{202e}");
+        calls().log("p", level, "a line\r\nwith \x1b[31m and \u{202e}");
     }
 }

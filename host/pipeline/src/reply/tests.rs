@@ -12,9 +12,10 @@ use tokio::{
 
 use super::*;
 use crate::{
-    WorkerCalls,
     chain::Hook,
-    testing::{Fake, Log, Setup, answering, ask, line, local, never, read_head, silent, upstream},
+    testing::{
+        Fake, Log, Setup, answering, ask, calls, line, local, never, read_head, silent, upstream,
+    },
 };
 
 /// Where the stream waits when somebody replies from beside.
@@ -57,9 +58,9 @@ fn beside(log: &Log, place: Place, go: &Rc<Notify>, reset: bool) -> Fake {
                 ended.set(true);
                 let reply = LocalReply::text(StatusCode::IM_A_TEAPOT, "beside");
                 if reset {
-                    WorkerCalls.reset(&stream, "a").unwrap();
+                    calls().reset(&stream, "a").unwrap();
                 } else {
-                    WorkerCalls.respond(&stream, "a", reply).unwrap();
+                    calls().respond(&stream, "a", reply).unwrap();
                 }
             });
         }

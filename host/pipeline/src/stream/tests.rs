@@ -9,9 +9,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::*;
 use crate::{
-    WorkerCalls,
     chain::Hook,
-    testing::{Fake, Log, Setup, World, answering, ask, line, local, read_head, upstream},
+    testing::{Fake, Log, Setup, World, answering, ask, calls, line, local, read_head, upstream},
 };
 
 fn output_size<A, B, F>(_run: impl Fn(A, B) -> F) -> usize {
@@ -72,7 +71,7 @@ fn forwarded(listener: Vec<Fake>, route: Vec<Fake>, request: &str) -> String {
 
 fn write(stream: &Stream, map: HeaderMapKind, name: &str, value: &str) {
     let write = FieldWrite::Replace(name.as_bytes(), value.as_bytes());
-    WorkerCalls.write_header(stream, map, write).unwrap();
+    calls().write_header(stream, map, write).unwrap();
 }
 
 /// Writes framing fields into the head of its side.

@@ -5,15 +5,16 @@ use host_extension::Subject;
 use host_types::Headers;
 
 use super::*;
+use crate::calls::property::{ATTRIBUTE_BYTES_MAX, ATTRIBUTE_OVERHEAD};
 
 fn get(stream: &Stream, path: &str) -> CallResult<Value> {
     let path: Vec<&[u8]> = path.split('.').map(str::as_bytes).collect();
-    WorkerCalls.property(Subject::Stream(stream), &path)
+    calls().property(Subject::Stream(stream), &path)
 }
 
 fn set(stream: &Stream, path: &[&str], value: &[u8]) -> CallResult<()> {
     let path: Vec<&[u8]> = path.iter().map(|segment| segment.as_bytes()).collect();
-    WorkerCalls.set_property(Subject::Stream(stream), &path, value)
+    calls().set_property(Subject::Stream(stream), &path, value)
 }
 
 fn text(text: &str) -> CallResult<Value> {
@@ -147,11 +148,8 @@ fn an_unknown_path_is_not_found_and_no_path_panics() {
     ] {
         assert_eq!(get(&stream, path), Err(CallError::NotFound), "{path:?}");
     }
-    assert_eq!(WorkerCalls.property(Subject::Stream(&stream), &[]), Err(CallError::NotFound));
-    assert_eq!(
-        WorkerCalls.property(Subject::Host, &[b"request", b"path"]),
-        Err(CallError::NotFound)
-    );
+    assert_eq!(calls().property(Subject::Stream(&stream), &[]), Err(CallError::NotFound));
+    assert_eq!(calls().property(Subject::Host, &[b"request", b"path"]), Err(CallError::NotFound));
 }
 
 #[test]
@@ -204,5 +202,8 @@ fn a_clock_that_was_set_back_gives_no_negative_time() {
     let stream = early();
     let path: [&[u8]; 2] = [b"request", b"duration"];
     let before = stream.started - Duration::from_secs(1);
-    assert_eq!(super::super::property::read(&stream, &path, before), Ok(Value::Nanoseconds(0)));
+    assert_eq!(
+        super::super::property::read(Subject::Stream(&stream), &path, before),
+        Ok(Value::Nanoseconds(0))
+    );
 }
