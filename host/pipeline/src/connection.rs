@@ -1,23 +1,84 @@
 //! One downstream connection: what it speaks is found out, then it is served.
 
+mod client_io;
 mod record;
 mod sniff;
 
 use std::{net::SocketAddr, rc::Rc, sync::Arc};
 
-use host_extension::{ConnectionFacts, Protocol};
+use host_extension::{Connection, ConnectionFacts, Protocol};
 use host_net::{PrefixedIo, TunnelHow, tunnel};
-use host_types::ReplyReason;
+use host_types::{ConnectionId, ReplyReason};
 use host_upstream::UpstreamError;
 use tokio::net::TcpStream;
 
-pub(crate) use self::record::{Began, ConnectionRecord};
 use self::sniff::{Sniffed, sniff};
+pub(crate) use self::{
+    client_io::ClientIo,
+    record::{Began, ConnectionRecord},
+};
 use crate::{
     http::{HttpConnection, serve_http1, serve_http2},
     listener::{Counted, Listener, ListenerState},
+    network,
     plan::ListenerProtocol,
 };
+
+/// A connection that was accepted.
+pub(crate) struct Accepted {
+    pub(crate) listener: Rc<Listener>,
+    /// The state that accepted it.
+    pub(crate) state: Rc<ListenerState>,
+    pub(crate) began: Began,
+    id: ConnectionId,
+    peer: SocketAddr,
+    local: SocketAddr,
+    counted: Rc<Counted>,
+}
+
+/// What became of a connection.
+pub(crate) struct Served<'a> {
+    /// What it spoke, as far as that was known.
+    pub(crate) protocol: Protocol,
+    /// Its line of the access log, where it has no streams that have theirs.
+    pub(crate) record: Option<ConnectionRecord<'a>>,
+}
+
+impl Served<'_> {
+    /// Nothing came of it.
+    pub(crate) fn nothing() -> Self {
+        Self { protocol: Protocol::Tcp, record: None }
+    }
+
+    fn streams(protocol: Protocol) -> Self {
+        Self { protocol, record: None }
+    }
+}
+
+impl Accepted {
+    /// What is known of the connection.
+    pub(crate) fn facts(&self, protocol: Protocol) -> ConnectionFacts {
+        ConnectionFacts {
+            id: self.id,
+            listener: self.state.plan.name.clone(),
+            peer: self.peer,
+            local: self.local,
+            protocol,
+        }
+    }
+
+    fn http(&self, protocol: Protocol, carrier: Option<&Rc<Connection>>) -> HttpConnection {
+        HttpConnection {
+            listener: Rc::clone(&self.listener),
+            facts: Rc::new(self.facts(protocol)),
+            carrier: carrier.map(Rc::clone),
+            open_streams: Arc::default(),
+            abort: Rc::default(),
+            began: self.began,
+            counted: Rc::clone(&self.counted),
+        }
+    }
+}
 
 /// Serves a connection to its end.
 pub(crate) async fn run(
@@ -28,16 +89,27 @@ pub(crate) async fn run(
     counted: Rc<Counted>,
 ) {
     let state = listener.state();
-    let worker = Rc::clone(&state.worker);
-    let began = Began::now(&worker.clock);
-    let facts = |protocol| ConnectionFacts {
-        id: worker.next_connection(),
-        listener: state.plan.name.clone(),
-        peer,
-        local,
-        protocol,
-    };
-    let mut io = PrefixedIo::new(stream);
+    let began = Began::now(&state.worker.clock);
+    let id = state.worker.next_connection();
+    let accepted = Accepted { listener, state, began, id, peer, local, counted };
+    if !accepted.state.network.is_empty() {
+        return Box::pin(network::run(accepted, stream)).await;
+    }
+    let served = serve(&accepted, ClientIo::Plain(stream), None).await;
+    if let Some(record) = served.record {
+        record.write(&accepted.state, &accepted.facts(served.protocol));
+    }
+}
+
+/// Finds out what the client speaks, and serves it. `carrier` is the connection as its network
+/// filters see it, where it has some.
+pub(crate) async fn serve<'a>(
+    accepted: &'a Accepted,
+    io: ClientIo,
+    carrier: Option<&Rc<Connection>>,
+) -> Served<'a> {
+    let state = &accepted.state;
+    let mut io = PrefixedIo::new(io);
     let sniffed = match state.plan.protocol {
         ListenerProtocol::Tcp(_) => Sniffed::Other,
         ListenerProtocol::Http(_) | ListenerProtocol::Auto(..) => {
@@ -46,80 +118,70 @@ pub(crate) async fn run(
             let sniffed = tokio::select! {
                 biased; // what has come already is served, also while draining
                 sniffed = sniffing => sniffed,
-                () = listener.until_drain() => return,
-                () = worker.abort.wait() => return,
+                () = accepted.listener.until_drain() => None,
+                () = state.worker.abort.wait() => None,
             };
             match sniffed {
                 Some(sniffed) => sniffed,
-                None => return, // it went away, or kept us waiting
+                None => return Served::nothing(), // it went away, or kept us waiting
             }
         }
     };
     match sniffed {
         Sniffed::Http1 => {
-            Box::pin(serve_http1(http(listener, facts(Protocol::Http11), began, &counted), io))
-                .await;
+            Box::pin(serve_http1(accepted.http(Protocol::Http11, carrier), io)).await;
+            Served::streams(Protocol::Http11)
         }
         Sniffed::Http2 => {
-            Box::pin(serve_http2(http(listener, facts(Protocol::Http2), began, &counted), io))
-                .await;
+            Box::pin(serve_http2(accepted.http(Protocol::Http2, carrier), io)).await;
+            Served::streams(Protocol::Http2)
         }
-        Sniffed::Other => pass_bytes(&state, &facts(Protocol::Tcp), began, io).await,
-    }
-}
-
-fn http(
-    listener: Rc<Listener>,
-    facts: ConnectionFacts,
-    began: Began,
-    counted: &Rc<Counted>,
-) -> HttpConnection {
-    HttpConnection {
-        listener,
-        facts: Rc::new(facts),
-        open_streams: Arc::default(),
-        abort: Rc::default(),
-        began,
-        counted: Rc::clone(counted),
+        Sniffed::Other => {
+            let record = pass_bytes(state, accepted.began, io, carrier).await;
+            Served { protocol: Protocol::Tcp, record }
+        }
     }
 }
 
 /// Raw bytes, to an endpoint of the listener's cluster and back.
-async fn pass_bytes(
-    state: &Rc<ListenerState>,
-    facts: &ConnectionFacts,
+async fn pass_bytes<'a>(
+    state: &'a ListenerState,
     began: Began,
-    mut downstream: PrefixedIo<TcpStream>,
-) {
-    let Some(plan) = state.plan.protocol.tcp() else { return };
+    mut downstream: PrefixedIo<ClientIo>,
+    carrier: Option<&Rc<Connection>>,
+) -> Option<ConnectionRecord<'a>> {
+    let plan = state.plan.protocol.tcp()?;
     let worker = &state.worker;
     let mut record = ConnectionRecord::new(began, ReplyReason::Upstream);
     record.cluster = Some(&plan.cluster);
     let Some(cluster) = worker.clusters.get(&plan.cluster) else {
         record.ended_by(ReplyReason::NoEndpoint, "the cluster does not exist");
-        return record.write(state, facts);
+        return Some(record);
     };
     let connected = tokio::select! {
         connected = cluster.connect_tcp() => connected,
         () = worker.abort.wait() => {
             record.ended_by(ReplyReason::Drain, "the proxy stopped");
-            return record.write(state, facts);
+            return Some(record);
         }
     };
     let (mut upstream, endpoint, lease) = match connected {
         Ok(connected) => connected,
         Err(error) => {
             record.ended_by(error.reason(), tcp_details(&error));
-            return record.write(state, facts);
+            return Some(record);
         }
     };
     record.upstream = Some(endpoint);
+    if let Some(carrier) = carrier {
+        carrier.upstream_address.set(Some(endpoint));
+    }
     let idle = state.plan.limits.idle_timeout;
     let end = tokio::select! {
         end = tunnel(&mut downstream, &mut upstream, idle) => end,
         () = worker.abort.wait() => {
             record.ended_by(ReplyReason::Drain, "the proxy stopped");
-            return record.write(state, facts);
+            return Some(record);
         }
     };
     drop(lease);
@@ -128,11 +190,12 @@ async fn pass_bytes(
         TunnelHow::Idle => record.ended_by(ReplyReason::Timeout, "idle"),
         TunnelHow::FailedA(_) => record.ended_by(ReplyReason::ClientGone, "the client broke off"),
         TunnelHow::FailedB(_) | _ => {
-            record.ended_by(ReplyReason::UpstreamFailed, "the upstream broke off")
+            record.upstream_failed = true;
+            record.ended_by(ReplyReason::UpstreamFailed, "the upstream broke off");
         }
     }
     record.bytes = (end.a_to_b, end.b_to_a);
-    record.write(state, facts);
+    Some(record)
 }
 
 fn tcp_details(error: &UpstreamError) -> &'static str {

@@ -240,7 +240,12 @@ impl Ending {
         let reason = match self.stream.take_interrupt() {
             Some(Interrupt::Reply(reason, _) | Interrupt::Reset(reason)) => reason,
             None if self.listener.worker.abort.is_raised() => ReplyReason::Drain,
-            None => ReplyReason::ClientGone,
+            None => {
+                let carrier = self.stream.carrier.get();
+                // A network filter may have closed the connection.
+                let closed = carrier.and_then(|carrier| carrier.close_reason());
+                closed.unwrap_or(ReplyReason::ClientGone)
+            }
         };
         if unsent {
             self.stream.note_reason(reason);

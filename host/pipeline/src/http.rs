@@ -14,7 +14,7 @@ use std::{
     time::SystemTime,
 };
 
-use host_extension::{ConnectionFacts, LocalReply, Protocol, Signal, Stream};
+use host_extension::{Connection, ConnectionFacts, LocalReply, Protocol, Signal, Stream};
 use host_types::{Headers, ReplyReason};
 use host_upstream::Body;
 use http::{Request, Response, StatusCode, Version};
@@ -42,6 +42,8 @@ const HYPER_BUFFER_BYTES_MIN: usize = 8192;
 pub(crate) struct HttpConnection {
     pub(crate) listener: Rc<Listener>,
     pub(crate) facts: Rc<ConnectionFacts>,
+    /// The connection as its network filters see it, where it has some.
+    pub(crate) carrier: Option<Rc<Connection>>,
     /// Streams that are open on it; the idle clock stands still meanwhile.
     /// (hyper wants the socket `Send`, hence no plain cell.)
     pub(crate) open_streams: Arc<AtomicUsize>,
@@ -224,6 +226,9 @@ fn open(
     let request_id = forward::request_id(&mut headers);
     let stream = Rc::new(Stream::new(worker.next_stream(), facts, SystemTime::now(), headers));
     stream.facts.borrow_mut().request_id = Some(request_id);
+    if let Some(carrier) = &connection.carrier {
+        stream.carrier.get_or_init(|| Rc::clone(carrier));
+    }
     let stall = state.plan.limits.stall_timeout;
     let chain = Rc::new(Chain::new(&state.chain, worker.clock.clone(), stall));
     let sweeps = Worker::sweeps_in(stall);

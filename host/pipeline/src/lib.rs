@@ -20,6 +20,7 @@ mod end;
 mod forward;
 mod http;
 mod listener;
+mod network;
 mod plan;
 mod reply;
 mod source;

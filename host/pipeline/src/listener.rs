@@ -34,6 +34,8 @@ pub struct ListenerState {
     pub(crate) plan: Arc<ListenerPlan>,
     pub(crate) worker: Rc<Worker>,
     pub(crate) metrics: Arc<ListenerMetrics>,
+    /// The filters of all connections.
+    pub(crate) network: Vec<ChainEntry>,
     /// The filters of all streams.
     pub(crate) chain: Vec<ChainEntry>,
     /// The filters of each route, by `RouteId`.
@@ -60,6 +62,7 @@ impl ListenerState {
             };
             uses.iter().map(entry).collect()
         };
+        let network = entries(&plan.network_filters);
         let (chain, route_chains) = match plan.protocol.http() {
             Some(http) => {
                 let routes = http.route_filters.iter();
@@ -67,7 +70,7 @@ impl ListenerState {
             }
             None => (Vec::new(), Vec::new()),
         };
-        Rc::new(Self { plan, worker, metrics, chain, route_chains })
+        Rc::new(Self { plan, worker, metrics, network, chain, route_chains })
     }
 
     pub(crate) fn http(&self) -> Result<Arc<HttpPlan>, Interrupt> {

@@ -17,6 +17,8 @@ pub struct ListenerPlan {
     pub balance: AcceptBalance,
     /// Its limits.
     pub limits: Limits,
+    /// The filters of all connections, in order.
+    pub network_filters: Vec<FilterUse>,
     /// What it speaks.
     pub protocol: ListenerProtocol,
 }

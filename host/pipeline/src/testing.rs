@@ -1,8 +1,10 @@
 //! What the tests of this crate share: scripted filters, and streams for them.
 
 pub(crate) mod http2;
+mod network;
 mod world;
 
+pub(crate) use network::{NetworkFake, connection, in_hand};
 pub(crate) use world::{
     Setup, Speaks, World, answering, ask, field, line, local, read_head, silent, upstream,
 };

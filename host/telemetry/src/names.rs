@@ -102,6 +102,11 @@ pub(crate) const LISTENER: &[Family<ListenerMetrics>] = &[
         Read::Counter(|m| &m.connections_refused_total),
     ),
     family(
+        "mortise_listener_connections_closed_by_filters",
+        "Connections closed by a network filter, or because one failed.",
+        Read::Counter(|m| &m.connections_closed_by_filters_total),
+    ),
+    family(
         "mortise_listener_streams_active",
         "Streams open now.",
         Read::Sum(|m| &m.streams_active),

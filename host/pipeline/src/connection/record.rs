@@ -1,11 +1,14 @@
 //! What is counted and logged of a connection that has no stream: raw bytes, and bytes that
 //! never became a request.
 
-use std::{net::SocketAddr, time::SystemTime};
+use std::{
+    net::SocketAddr,
+    time::{Duration, SystemTime},
+};
 
 use host_extension::ConnectionFacts;
-use host_telemetry::{AccessRecord, Clock, Tick};
-use host_types::{ClusterName, ReplyReason};
+use host_telemetry::{AccessRecord, Clock, PluginTime, Tick};
+use host_types::{ClusterName, PluginName, ReplyReason};
 
 use crate::listener::ListenerState;
 
@@ -21,6 +24,11 @@ impl Began {
     pub(crate) fn now(clock: &Clock) -> Self {
         Self { time: SystemTime::now(), tick: clock.tick() }
     }
+
+    /// By the wall clock.
+    pub(crate) fn time(&self) -> SystemTime {
+        self.time
+    }
 }
 
 /// How a connection ended.
@@ -31,6 +39,10 @@ pub(crate) struct ConnectionRecord<'a> {
     pub(crate) status: Option<u16>,
     pub(crate) cluster: Option<&'a ClusterName>,
     pub(crate) upstream: Option<SocketAddr>,
+    /// The upstream broke off.
+    pub(crate) upstream_failed: bool,
+    /// The time that each network filter took.
+    pub(crate) plugins: Vec<(PluginName, Duration)>,
     /// Bytes from the client and to it.
     pub(crate) bytes: (u64, u64),
 }
@@ -38,8 +50,17 @@ pub(crate) struct ConnectionRecord<'a> {
 impl<'a> ConnectionRecord<'a> {
     /// A connection that ended for this reason.
     pub(crate) fn new(began: Began, reason: ReplyReason) -> Self {
-        let (status, cluster, upstream) = (None, None, None);
-        Self { began, reason, details: None, status, cluster, upstream, bytes: (0, 0) }
+        Self {
+            began,
+            reason,
+            details: None,
+            status: None,
+            cluster: None,
+            upstream: None,
+            upstream_failed: false,
+            plugins: Vec::new(),
+            bytes: (0, 0),
+        }
     }
 
     /// Says why it ended, after all.
@@ -57,6 +78,8 @@ impl<'a> ConnectionRecord<'a> {
         metrics.tcp_bytes_out.add(sent);
         let log = listener.worker.access_log.borrow();
         let Some(log) = log.as_ref() else { return };
+        let times = self.plugins.iter().map(|(name, time)| PluginTime { name, time: *time });
+        let plugins: Vec<PluginTime<'_>> = times.collect();
         log.write(&AccessRecord {
             time: self.began.time,
             listener: connection.listener.as_str(),
@@ -68,7 +91,7 @@ impl<'a> ConnectionRecord<'a> {
             status: self.status,
             reason: &self.reason,
             details: self.details,
-            plugins: &[],
+            plugins: &plugins,
             route: None,
             cluster: self.cluster.map(ClusterName::as_str),
             upstream: self.upstream,

@@ -2,10 +2,9 @@
 
 use host_net::PrefixedIo;
 use host_types::Limits;
-use tokio::{
-    net::TcpStream,
-    time::{Instant, timeout_at},
-};
+use tokio::time::{Instant, timeout_at};
+
+use super::ClientIo;
 
 /// What HTTP/2 connections begin with (RFC 9113 section 3.4).
 const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -24,7 +23,7 @@ pub(super) enum Sniffed {
 /// silent past the timeouts. What cannot be HTTP is `Http1` all the same (and answered 400),
 /// unless `may_be_bytes`.
 pub(super) async fn sniff(
-    io: &mut PrefixedIo<TcpStream>,
+    io: &mut PrefixedIo<ClientIo>,
     may_be_bytes: bool,
     limits: &Limits,
 ) -> Option<Sniffed> {

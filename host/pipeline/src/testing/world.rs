@@ -3,7 +3,7 @@
 use std::{cell::Cell, future::Future, net::SocketAddr, rc::Rc, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use host_extension::{FilterUse, InstanceSpec, OnError};
+use host_extension::{FilterUse, InstanceSpec};
 use host_router::{
     Forward, HostRewrite, PathMatch, Redirect, Respond, Route, RouteAction, RouteCondition, Router,
     RouterPlan, VirtualHost, WeightedClusters,
@@ -25,10 +25,10 @@ use tokio::{
     sync::Notify,
 };
 
-use super::Fake;
+use super::{Fake, NetworkFake};
 use crate::{
-    AcceptBalance, Forwarding, HttpPlan, Listener, ListenerPlan, ListenerProtocol, ListenerState,
-    TcpPlan, Worker,
+    AcceptBalance, ChainEntry, Forwarding, HttpPlan, Listener, ListenerPlan, ListenerProtocol,
+    ListenerState, TcpPlan, Worker,
 };
 
 /// No wait of a test takes longer.
@@ -56,6 +56,7 @@ pub(crate) struct Setup {
     pub(crate) protocol: UpstreamProtocol,
     pub(crate) listener_filters: Vec<Fake>,
     pub(crate) route_filters: Vec<Fake>,
+    pub(crate) network_filters: Vec<NetworkFake>,
     pub(crate) limits: Limits,
     pub(crate) timeout: Option<Duration>,
 }
@@ -78,6 +79,7 @@ impl Default for Setup {
             protocol: UpstreamProtocol::Http1,
             listener_filters: Vec::new(),
             route_filters: Vec::new(),
+            network_filters: Vec::new(),
             limits: Limits::default(),
             timeout: Some(LONG),
         }
@@ -101,14 +103,14 @@ impl Setup {
         clusters.apply(&[Arc::new(self.cluster())], &Discovery::system());
         let worker = Rc::new(Worker::new(0, clusters, Some(log.worker(&clock)), clock));
         let plan = Arc::new(self.plan());
-        let fakes: Vec<Fake> =
-            self.listener_filters.into_iter().chain(self.route_filters).collect();
+        let streams = self.listener_filters.iter().chain(&self.route_filters).map(Fake::entry);
+        let connections = self.network_filters.iter().map(NetworkFake::entry);
+        let fakes: Vec<_> = streams.chain(connections).collect();
         let shard = shard.listener(&plan.name);
         let state =
             ListenerState::new(plan, Rc::clone(&worker), Arc::clone(&shard), &mut |wanted| {
-                let entries = fakes.iter().map(Fake::entry);
                 let entry =
-                    entries.into_iter().find(|entry| entry.plugin == wanted.plugin).unwrap();
+                    fakes.iter().find(|entry| entry.plugin == wanted.plugin).unwrap().clone();
                 (entry.factory, entry.metrics)
             });
         let socket = host_net::bind("127.0.0.1:0".parse().unwrap(), false, 16).unwrap();
@@ -133,12 +135,14 @@ impl Setup {
     }
 
     fn plan(&self) -> ListenerPlan {
-        let used = |fake: &Fake| {
-            let entry = fake.entry();
-            let on_error: OnError = entry.on_error;
-            FilterUse { plugin: entry.plugin, spec: InstanceSpec::default(), on_error }
+        let used = |entry: ChainEntry| {
+            let spec = InstanceSpec::default();
+            FilterUse { plugin: entry.plugin, spec, on_error: entry.on_error }
         };
-        let uses = |fakes: &[Fake]| -> Vec<FilterUse> { fakes.iter().map(used).collect() };
+        let uses = |fakes: &[Fake]| -> Vec<FilterUse> {
+            fakes.iter().map(|fake| used(fake.entry())).collect()
+        };
+        let network_filters = self.network_filters.iter().map(|fake| used(fake.entry())).collect();
         let routes = self.routes();
         let route_filters = routes.iter().map(|_| uses(&self.route_filters)).collect();
         let domains = vec!["app.test".parse().unwrap()];
@@ -155,6 +159,7 @@ impl Setup {
             address: Address::Tcp("127.0.0.1:0".parse().unwrap()),
             balance: AcceptBalance::Kernel,
             limits: self.limits.clone(),
+            network_filters,
             protocol: match self.speaks {
                 Speaks::Http => ListenerProtocol::Http(Arc::new(http)),
                 Speaks::Auto => ListenerProtocol::Auto(Arc::new(http), tcp),

@@ -20,6 +20,8 @@ pub struct ListenerMetrics {
     pub connections_active: Gauge,
     /// Connections closed at once because of a limit.
     pub connections_refused_total: Counter,
+    /// Connections closed by a network filter, or because one failed.
+    pub connections_closed_by_filters_total: Counter,
     /// Streams open now.
     pub streams_active: Gauge,
     /// Responses by class of status, 1xx first; see [`ListenerMetrics::response`].
@@ -63,6 +65,7 @@ impl Default for ListenerMetrics {
             connections_total: Counter::default(),
             connections_active: Gauge::default(),
             connections_refused_total: Counter::default(),
+            connections_closed_by_filters_total: Counter::default(),
             streams_active: Gauge::default(),
             responses: Default::default(),
             replies: Default::default(),

@@ -1,0 +1,168 @@
+//! One direction of a connection: its bytes pass the filters in order.
+//!
+//! As `direction.rs` of streams, without heads: while a filter waits, what comes behind waits
+//! too, which is the back-pressure. A filter that holds keeps the bytes at its place; what it
+//! lets go runs on to the filters behind it. What has passed all filters stands in `out`.
+
+use std::{collections::VecDeque, io};
+
+use bytes::{Bytes, BytesMut};
+use host_extension::Flow;
+use tokio::io::{AsyncWrite, AsyncWriteExt as _};
+
+use super::chain::{Closed, Hook, NetworkChain};
+use crate::chain::Passed;
+
+/// One direction of one connection.
+pub(super) struct Passage<'a> {
+    chain: &'a NetworkChain,
+    flow: Flow,
+    /// What each step holds.
+    held: Vec<BytesMut>,
+    /// What has passed all steps, in order.
+    out: VecDeque<Bytes>,
+    /// The end has been put in.
+    ended: bool,
+    written: u64,
+}
+
+impl<'a> Passage<'a> {
+    /// A direction in which nothing came yet.
+    pub(super) fn new(chain: &'a NetworkChain, flow: Flow) -> Self {
+        let held = std::iter::repeat_with(BytesMut::new).take(chain.len()).collect();
+        Self { chain, flow, held, out: VecDeque::new(), ended: false, written: 0 }
+    }
+
+    /// True once the end was put in.
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// Bytes that passed all filters and were taken.
+    pub(super) fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// Puts in the next bytes; `end` where nothing follows.
+    ///
+    /// # Errors
+    /// The connection does not go on.
+    pub(super) async fn data(&mut self, bytes: Bytes, end: bool) -> Result<(), Closed> {
+        let state = self.chain.connection().flow(self.flow);
+        state.bytes_seen.set(state.bytes_seen.get().saturating_add(bytes.len() as u64));
+        state.ended.set(end);
+        self.ended |= end;
+        self.data_from(0, bytes, end).await
+    }
+
+    /// Waits until a filter lets go what it holds though nothing more came; tells its place in
+    /// the chain.
+    ///
+    /// # Errors
+    /// The connection does not go on.
+    pub(super) async fn resumed(&self) -> Result<usize, Closed> {
+        self.chain.resumed(self.flow).await
+    }
+
+    /// Sends on what the filter at `place` of the chain held.
+    ///
+    /// # Errors
+    /// The connection does not go on.
+    pub(super) async fn release(&mut self, place: usize) -> Result<(), Closed> {
+        let at = self.place(place); // counting from the other end, it is its own inverse
+        let held = self.unhold(at, Bytes::new());
+        self.data_from(at + 1, held, false).await
+    }
+
+    /// Writes what has passed all filters. It may be dropped at any time: what was not taken
+    /// stays.
+    ///
+    /// # Errors
+    /// The writer failed.
+    pub(super) async fn write_out<W>(&mut self, writer: &mut W) -> io::Result<()>
+    where
+        W: AsyncWrite + Unpin,
+    {
+        if self.out.is_empty() {
+            return Ok(());
+        }
+        while let Some(bytes) = self.out.front_mut() {
+            if bytes.is_empty() {
+                self.out.pop_front();
+                continue;
+            }
+            match writer.write_buf(bytes).await? {
+                0 => return Err(io::ErrorKind::WriteZero.into()),
+                count => self.written = self.written.saturating_add(count as u64),
+            }
+        }
+        writer.flush().await
+    }
+
+    async fn data_from(&mut self, from: usize, mut bytes: Bytes, end: bool) -> Result<(), Closed> {
+        for at in from..self.chain.len() {
+            if self.chain.wants_at(self.place(at), self.flow) {
+                if bytes.is_empty() && !end {
+                    return Ok(()); // nothing is new for it
+                }
+                match self.show(at, bytes, end).await? {
+                    Some(shown) => bytes = shown,
+                    None => return Ok(()), // it holds on
+                }
+            } else {
+                bytes = self.unhold(at, bytes);
+            }
+        }
+        if !bytes.is_empty() {
+            self.out.push_back(bytes);
+        }
+        Ok(())
+    }
+
+    /// Shows the bytes to one filter, with what it held. `None` where it holds on.
+    async fn show(&mut self, at: usize, bytes: Bytes, end: bool) -> Result<Option<Bytes>, Closed> {
+        let state = self.chain.connection().flow(self.flow);
+        let bytes = self.unhold(at, bytes);
+        state.bytes.borrow_mut().set(bytes);
+        state.on_duty.set(true);
+        let hook = Hook::Data { flow: self.flow, end };
+        let passed = self.chain.call(self.place(at), hook).await;
+        state.on_duty.set(false);
+        let content = state.bytes.borrow_mut().take();
+        match passed? {
+            Passed::Held if !end => self.hold(at, content).map(|()| None),
+            Passed::Held | Passed::On => Ok(Some(content)),
+        }
+    }
+
+    fn hold(&mut self, at: usize, content: Bytes) -> Result<(), Closed> {
+        if content.len() > self.chain.connection().held_bytes_max.get() {
+            return Err(self.chain.held_too_much());
+        }
+        self.chain.set_holding(self.place(at), self.flow, true);
+        if let Some(slot) = self.held.get_mut(at) {
+            *slot = BytesMut::from(content);
+        }
+        Ok(())
+    }
+
+    /// What a step held, with the bytes behind it.
+    fn unhold(&mut self, at: usize, bytes: Bytes) -> Bytes {
+        self.chain.set_holding(self.place(at), self.flow, false);
+        match self.held.get_mut(at).map(std::mem::take) {
+            Some(mut held) if !held.is_empty() => {
+                held.extend_from_slice(&bytes);
+                held.freeze()
+            }
+            Some(_) | None => bytes,
+        }
+    }
+
+    /// The place in the chain of the `at`-th step: bytes for the client run the other way.
+    fn place(&self, at: usize) -> usize {
+        match self.flow {
+            Flow::Downstream => at,
+            Flow::Upstream => self.chain.len().saturating_sub(at + 1),
+        }
+    }
+}
