@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// The workspaces of the Rust guests.
-const GUESTS: [&str; 2] = ["plugin-examples", "tests/fixtures/guests"];
+const GUESTS: [&str; 3] = ["plugin-examples", "tests/fixtures/guests", "tests/fixtures/guests/old"];
 
 /// The command of the README: everything that the tests need, then the tests.
 pub(crate) fn test(report: &mut Report, args: &[String]) -> Result<()> {

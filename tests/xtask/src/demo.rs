@@ -49,7 +49,7 @@ pub(crate) fn demo(report: &mut Report, check: bool) -> Result<()> {
 /// Performs the demo's requests itself.
 pub(crate) fn check(report: &mut Report) -> Result<()> {
     report.work("demo --check", check::greet)?;
-    for name in [crate::setup::ASSEMBLYSCRIPT, crate::setup::ZIG] {
+    for name in crate::setup::FOREIGN {
         if plugins::directory().join(format!("{name}.wasm")).exists() {
             report.work(&format!("demo --check {name}"), || check::foreign(name))?;
         } else {

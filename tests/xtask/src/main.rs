@@ -8,6 +8,7 @@
 mod check;
 mod ci;
 mod demo;
+mod foreign;
 mod http;
 mod plugins;
 mod proxy;
@@ -31,7 +32,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Task {
-    /// Adds what the examples are compiled with: the Wasm target, AssemblyScript, Zig.
+    /// Adds what the examples are compiled with: the Wasm target, AssemblyScript, Zig, the Go SDK.
     Setup,
     /// Compiles the example plugins into target/plugins.
     Plugins,

@@ -3,17 +3,29 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 use anyhow::{Context, Result};
 
 use crate::{
-    run::{Report, cargo, command, root},
-    setup::{self, ASSEMBLYSCRIPT, TARGET, ZIG},
+    foreign,
+    run::{Report, cargo, root},
+    setup::{self, ASSEMBLYSCRIPT, CPP, GO, TARGET, ZIG},
 };
 
 /// The examples in Rust, by folder.
-const RUST: [&str; 3] = ["body-upper", "deny", "greet"];
+const RUST: [&str; 9] = [
+    "access-json",
+    "body-upper",
+    "deny",
+    "greet",
+    "http-auth",
+    "metrics",
+    "queue-log",
+    "shared-data-limiter",
+    "tcp-meter",
+];
 
 /// Where the modules are.
 pub(crate) fn directory() -> PathBuf {
@@ -25,13 +37,16 @@ pub(crate) fn prepare(report: &mut Report) -> Result<()> {
     setup::all(report)?;
     fs::create_dir_all(directory())?;
     rust(report)?;
-    assemblyscript(report);
-    zig(report);
+    let assemblyscript = foreign::assemblyscript();
+    foreign(report, ASSEMBLYSCRIPT, setup::has_assemblyscript(), assemblyscript);
+    foreign(report, ZIG, setup::has_zig(), foreign::zig());
+    foreign(report, CPP, setup::has_zig(), foreign::cpp());
+    foreign(report, GO, setup::has_go(), foreign::go());
     Ok(())
 }
 
 /// The guest workspaces share one target directory with the fixtures' build script.
-pub(crate) fn guest_cargo(verb: &str, workspace: &str, more: &[&str]) -> std::process::Command {
+pub(crate) fn guest_cargo(verb: &str, workspace: &str, more: &[&str]) -> Command {
     let manifest = format!("{workspace}/Cargo.toml");
     let mut command = cargo(&[verb, "--release", "--locked", "--target", TARGET]);
     command.args(["--target-dir", "target/guests", "--manifest-path", &manifest]).args(more);
@@ -48,37 +63,22 @@ fn rust(report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-fn assemblyscript(report: &mut Report) {
-    if !setup::has_assemblyscript() {
-        return forget(report, ASSEMBLYSCRIPT, "the AssemblyScript compiler is missing");
+/// Builds an example of another language, where its compiler is there and its files changed.
+fn foreign(report: &mut Report, name: &str, compiler: bool, mut build: Command) {
+    if !compiler {
+        return forget(report, name, "its compiler is missing");
     }
-    let folder = root().join("plugin-examples").join(ASSEMBLYSCRIPT);
-    let mut build = command("npm");
-    build.args(["run", "--silent", "build"]).current_dir(&folder);
+    let sources = foreign::fingerprint(name, &build);
+    let stamp = root().join("target/tools").join(format!("{name}.stamp"));
+    let there = directory().join(format!("{name}.wasm")).exists();
+    if there && fs::read_to_string(&stamp).is_ok_and(|built| built == sources) {
+        println!("{name} is up to date");
+        return;
+    }
     let built = report
-        .step("build greet-assemblyscript", &mut build)
-        .and_then(|()| publish(&folder.join("build/greet.wasm"), ASSEMBLYSCRIPT));
-    if let Err(error) = built {
-        println!("error: {error:#}");
-    }
-}
-
-fn zig(report: &mut Report) {
-    if !setup::has_zig() {
-        return forget(report, ZIG, "the Zig compiler is missing");
-    }
-    let cache = root().join("target/tools/zig-cache");
-    let module = root().join("target/tools").join("greet-zig.wasm");
-    let mut build = command(setup::python());
-    build
-        .args(["-m", "ziglang", "build-exe", "plugin-examples/greet-zig/src/main.zig"])
-        .args(["-target", "wasm32-freestanding", "-fno-entry", "-rdynamic", "-O", "ReleaseSmall"])
-        .arg(format!("-femit-bin={}", module.display()))
-        .arg("--cache-dir")
-        .arg(&cache)
-        .arg("--global-cache-dir")
-        .arg(&cache);
-    let built = report.step("build greet-zig", &mut build).and_then(|()| publish(&module, ZIG));
+        .step(&format!("build {name}"), &mut build)
+        .and_then(|()| publish(&foreign::module(name), name))
+        .and_then(|()| fs::write(&stamp, sources).context("the stamp"));
     if let Err(error) = built {
         println!("error: {error:#}");
     }

@@ -18,12 +18,19 @@ pub(crate) const TARGET: &str = "wasm32-wasip1";
 pub(crate) const ASSEMBLYSCRIPT: &str = "greet-assemblyscript";
 /// The step's name in the table, and the example's folder.
 pub(crate) const ZIG: &str = "greet-zig";
+/// The step's name in the table, and the example's folder; the Zig compiler builds it.
+pub(crate) const CPP: &str = "greet-cpp";
+/// The step's name in the table, and the example's folder.
+pub(crate) const GO: &str = "greet-go";
+/// The examples that are not in Rust.
+pub(crate) const FOREIGN: [&str; 4] = [ASSEMBLYSCRIPT, ZIG, CPP, GO];
 
 /// Adds everything.
 pub(crate) fn all(report: &mut Report) -> Result<()> {
     rust_target(report)?;
     assemblyscript(report);
     zig(report);
+    go(report);
     Ok(())
 }
 
@@ -82,9 +89,40 @@ fn zig(report: &mut Report) {
     if report.step(step, &mut fetch).is_err() {
         return report.forgive(step, "pip could not fetch it (offline?)");
     }
-    if let Err(error) = fs::write(&stamp, text) {
+    note(&stamp, &text);
+}
+
+/// The libraries of the Go example, as its list of sums has them; Go itself must be there.
+fn go(report: &mut Report) {
+    if !has_go() {
+        return report.skip(GO, "there is no go (install Go 1.24 or newer)");
+    }
+    let folder = root().join("plugin-examples").join(GO);
+    let stamp = root().join("target/tools/go-modules.txt");
+    let text = fs::read_to_string(folder.join("go.sum")).unwrap_or_default();
+    if fs::read_to_string(&stamp).is_ok_and(|fetched| fetched == text) {
+        println!("the Go SDK is there");
+        return;
+    }
+    let step = "fetch Go SDK";
+    let mut fetch = command("go");
+    if report.step(step, fetch.args(["mod", "download"]).current_dir(&folder)).is_err() {
+        return report.forgive(step, "go could not fetch it (offline?)");
+    }
+    note(&stamp, &text);
+}
+
+/// Remembers what was installed.
+fn note(stamp: &Path, text: &str) {
+    let folder = stamp.parent().map_or(Ok(()), fs::create_dir_all);
+    if let Err(error) = folder.and_then(|()| fs::write(stamp, text)) {
         println!("{}: {error}", stamp.display());
     }
+}
+
+/// True where Go is installed.
+pub(crate) fn has_go() -> bool {
+    output(command("go").arg("version")).is_ok()
 }
 
 /// The Python that has the Zig compiler, where [`zig`] could fetch it.
