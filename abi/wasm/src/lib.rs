@@ -5,6 +5,7 @@
 //!
 //! Start reading at [`AbiVersion`], then [`Status`].
 
+mod higress;
 mod mosn;
 mod numbers;
 mod pairs;
@@ -15,10 +16,11 @@ mod v0_2_0;
 mod v0_2_1;
 mod version;
 
+pub use higress::EXTRAS as HIGRESS_EXTRAS;
 pub use mosn::ALIASES as MOSN_ALIASES;
 pub use numbers::{
-    Action, BufferType, LogLevel, MapType, MetricType, Status, StreamType, UnknownNumber,
+    Action, BufferType, LogLevel, MapType, MetricType, PeerType, Status, StreamType, UnknownNumber,
 };
 pub use pairs::{PAIR_BYTES_MAX, PAIR_COUNT_MAX, PairWriter, Pairs, PairsError, decode_pairs};
 pub use signature::{HostFunction, ParamType};
-pub use version::{AbiVersion, MARKER_PREFIX, host_functions};
+pub use version::{AbiVersion, MARKER_PREFIX, host_functions, offered_functions};

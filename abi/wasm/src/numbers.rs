@@ -189,6 +189,18 @@ numbers! {
 }
 
 numbers! {
+    /// Who closed a connection.
+    PeerType as "peer type" {
+        /// Not known.
+        Unknown = 0,
+        /// The host.
+        Local = 1,
+        /// The other side.
+        Remote = 2,
+    }
+}
+
+numbers! {
     /// The kind of a metric.
     MetricType as "metric type" {
         /// Only grows.

@@ -1,6 +1,6 @@
 //! The versions of Proxy-Wasm, and what each adds and drops.
 
-use crate::{HostFunction, v0_1_0, v0_2_0, v0_2_1};
+use crate::{HIGRESS_EXTRAS, HostFunction, MOSN_ALIASES, higress, v0_1_0, v0_2_0, v0_2_1};
 
 /// What the names of all marker functions begin with.
 pub const MARKER_PREFIX: &str = "proxy_abi_version_";
@@ -34,9 +34,13 @@ impl AbiVersion {
         }
     }
 
-    /// The version that an exported name marks.
+    /// The version that an exported name marks. Modules built for Higress have a marker of their
+    /// own, and speak the newest version.
     #[must_use]
     pub fn from_marker(name: &str) -> Option<Self> {
+        if name == higress::MARKER {
+            return Some(Self::V0_2_1);
+        }
         Self::ALL.into_iter().find(|version| version.marker() == name)
     }
 
@@ -59,9 +63,15 @@ impl AbiVersion {
     }
 }
 
-/// The host functions of all versions, each once. A host offers them all to every module.
+/// The host functions of all versions, each once.
 pub fn host_functions() -> impl Iterator<Item = &'static HostFunction> {
     [v0_1_0::KEPT, v0_1_0::DROPPED_LATER, v0_2_0::ADDED, v0_2_1::ADDED].into_iter().flatten()
+}
+
+/// All that a host offers to every module, whatever its version: the functions of all versions,
+/// and what MOSN and Higress call theirs.
+pub fn offered_functions() -> impl Iterator<Item = &'static HostFunction> {
+    host_functions().chain(MOSN_ALIASES).chain(HIGRESS_EXTRAS)
 }
 
 #[cfg(test)]

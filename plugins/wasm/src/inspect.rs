@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use abi_wasm::{AbiVersion, MARKER_PREFIX, MOSN_ALIASES, host_functions, preview1};
+use abi_wasm::{AbiVersion, MARKER_PREFIX, offered_functions, preview1};
 use host_extension::Phases;
 use wasmparser::{ExternalKind, MemoryType, Parser, Payload, TypeRef};
 
@@ -120,7 +120,7 @@ impl<'a> Module<'a> {
 
 fn is_offered(module: &str, name: &str) -> bool {
     if module == ENV {
-        return host_functions().chain(MOSN_ALIASES).any(|function| function.name == name)
+        return offered_functions().any(|function| function.name == name)
             || RUNTIME_IMPORTS.contains(&name);
     }
     preview1::MODULES.contains(&module)
@@ -178,9 +178,14 @@ fn check_imports(module: &Module<'_>) -> Result<(), String> {
 
 /// The hooks that the module has and that are wanted.
 fn phases(module: &Module<'_>, wanted: Option<Phases>) -> Phases {
+    let has = |name: &str| module.exports.contains(format!("proxy_on_{name}").as_str());
+    let exported = |name: &str| match name {
+        "close" => has("downstream_connection_close") || has("upstream_connection_close"),
+        name => has(name),
+    };
     let all = Phases::NAMED
         .into_iter()
-        .filter(|(name, _)| module.exports.contains(format!("proxy_on_{name}").as_str()))
+        .filter(|(name, _)| exported(name))
         .fold(Phases::NONE, |all, (_, phase)| all | phase);
     wanted.map_or(all, |wanted| all.intersection(wanted))
 }

@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use super::{AbiVersion, MARKER_PREFIX, host_functions};
+use super::{AbiVersion, MARKER_PREFIX, host_functions, offered_functions};
 use crate::{MOSN_ALIASES, ParamType, preview1};
 
 #[test]
@@ -9,7 +9,9 @@ fn every_version_is_found_by_its_marker_and_nothing_else_is() {
         assert!(version.marker().starts_with(MARKER_PREFIX));
         assert_eq!(AbiVersion::from_marker(version.marker()), Some(version));
     }
-    assert_eq!(AbiVersion::from_marker("proxy_abi_version_0_2_100"), None);
+    let higress = AbiVersion::from_marker("proxy_abi_version_0_2_100");
+    assert_eq!(higress, Some(AbiVersion::V0_2_1));
+    assert_eq!(AbiVersion::from_marker("proxy_abi_version_0_3_0"), None);
 }
 
 #[test]
@@ -26,6 +28,9 @@ fn the_versions_add_up_to_all_functions() {
     assert_eq!(AbiVersion::V0_2_0.functions().count(), 38);
     assert_eq!(AbiVersion::V0_2_1.functions().count(), 39);
     assert!(MOSN_ALIASES.iter().all(|alias| !names.contains(alias.name)));
+    let offered: BTreeSet<_> = offered_functions().map(|function| function.name).collect();
+    assert_eq!(offered.len(), offered_functions().count(), "no name is offered twice");
+    assert_eq!(offered.len(), names.len() + 8);
 }
 
 #[test]

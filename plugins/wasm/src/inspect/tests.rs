@@ -28,7 +28,7 @@ fn what_is_no_module_is_refused_with_what_to_do() {
 #[test]
 fn a_module_without_a_version_that_we_speak_is_refused() {
     refused("(module)", "no Proxy-Wasm plugin");
-    refused(r#"(module (func (export "proxy_abi_version_0_2_100")))"#, "Proxy-Wasm 0.2.100");
+    refused(r#"(module (func (export "proxy_abi_version_0_3_0")))"#, "Proxy-Wasm 0.3.0");
     // A global of that name marks nothing.
     refused(
         r#"(module (global (export "proxy_abi_version_0_2_1") i32 (i32.const 0)))"#,
