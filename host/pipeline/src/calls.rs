@@ -254,7 +254,10 @@ fn section_to_write(stream: &Stream, map: HeaderMapKind) -> CallResult<RefMut<'_
     let (message, trailers) = message(stream, map)?;
     if trailers {
         let mut section = message.trailers.borrow_mut();
-        if section.is_none() && message.end_on_duty.get() {
+        if !message.end_on_duty.get() {
+            return Err(CallError::WrongPhase);
+        }
+        if section.is_none() {
             *section = Some(Headers::trailers(HeaderMap::new()));
         }
         return RefMut::filter_map(section, Option::as_mut).map_err(|_none| CallError::WrongPhase);

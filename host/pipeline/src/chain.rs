@@ -55,6 +55,10 @@ struct Link {
     holds: [RefCell<Option<LocalBoxFuture<'static, Verdict>>>; 2],
     spent: Stopwatch,
     entered: Cell<bool>,
+    /// It has seen the head of a response.
+    answered: Cell<bool>,
+    /// Another response takes the place of the one that it has seen.
+    passed_over: Cell<bool>,
 }
 
 enum LinkState {
@@ -104,23 +108,28 @@ impl Chain {
         self.links.borrow().len()
     }
 
-    /// Leaves out every filter that has not seen the stream yet: its reply is made already,
-    /// and no filter sees a response without its request.
-    pub(crate) fn close_to_newcomers(&self) {
-        for link in self.links.borrow().iter().filter(|link| !link.entered.get()) {
-            *link.filter.borrow_mut() = LinkState::Gone;
+    /// A reply of ours begins. Leaves out every filter that has not seen the stream yet, since no
+    /// filter sees a response without its request, and passes over those that have seen a
+    /// response already, since no filter sees two.
+    pub(crate) fn begin_reply(&self) {
+        for link in self.links.borrow().iter() {
+            if !link.entered.get() {
+                *link.filter.borrow_mut() = LinkState::Gone;
+            }
+            link.passed_over.set(link.answered.get());
+            link.hold(Side::Response).take();
         }
     }
 
     /// True where any filter is still to be called in one of `phases`.
     pub(crate) fn wants(&self, phases: Phases) -> bool {
-        self.links.borrow().iter().any(|link| link.phases.intersects(phases) && !link.is_gone())
+        self.links.borrow().iter().any(|link| link.wants(phases))
     }
 
     /// True where the filter at `place` is still to be called in one of `phases`.
     pub(crate) fn wants_at(&self, place: usize, phases: Phases) -> bool {
         let links = self.links.borrow();
-        links.get(place).is_some_and(|link| link.phases.intersects(phases) && !link.is_gone())
+        links.get(place).is_some_and(|link| link.wants(phases))
     }
 
     /// Calls one hook of one filter.
@@ -221,6 +230,12 @@ impl Chain {
     }
 }
 
+/// What is left to a filter that sees no response any more.
+fn without_response() -> Phases {
+    let request = Phases::REQUEST_HEADERS | Phases::REQUEST_BODY | Phases::REQUEST_TRAILERS;
+    request | Phases::LOG
+}
+
 fn held_too_long(plugin: &PluginName) -> Interrupt {
     tracing::warn!(plugin = plugin.as_str(), "a filter held a stream for longer than it may");
     let reason = ReplyReason::PluginFailed(plugin.clone());
@@ -236,6 +251,8 @@ impl Link {
             holds: Default::default(),
             spent: Stopwatch::default(),
             entered: Cell::new(false),
+            answered: Cell::new(false),
+            passed_over: Cell::new(false),
         })
     }
 
@@ -247,8 +264,10 @@ impl Link {
         }
     }
 
-    fn is_gone(&self) -> bool {
-        matches!(*self.filter.borrow(), LinkState::Gone)
+    fn wants(&self, phases: Phases) -> bool {
+        let phases =
+            if self.passed_over.get() { phases.intersection(without_response()) } else { phases };
+        self.phases.intersects(phases) && !matches!(*self.filter.borrow(), LinkState::Gone)
     }
 
     fn step(&self, side: Side, hook: Hook, stream: &Rc<Stream>, clock: &Clock) -> Step {
@@ -256,6 +275,7 @@ impl Link {
             let fault = PluginFault::new(FaultKind::Protocol, "a hook was called inside a hook");
             return Step::Ready(Verdict::Failed(fault));
         };
+        self.answered.set(self.answered.get() || side == Side::Response);
         self.spent.measure(clock, || {
             if matches!(*state, LinkState::New) {
                 match self.entry.factory.stream_filter(stream) {

@@ -11,7 +11,7 @@ use bytes::{Bytes, BytesMut};
 use host_extension::{Interrupt, Phases, Side, Stream};
 use host_types::{Headers, ReplyReason};
 use host_upstream::BodyError;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 
 use crate::{
     chain::{Chain, Hook, Passed},
@@ -130,6 +130,15 @@ impl Direction {
             Event::Data(bytes) => Some(sum + bytes.len() as u64),
             Event::Trailers(map) => map.is_empty().then_some(sum),
         })
+    }
+
+    /// The names of the trailers that wait behind what was not popped yet.
+    pub(crate) fn ready_trailers(&self) -> impl Iterator<Item = &HeaderName> {
+        let trailers = self.out.iter().filter_map(|event| match event {
+            Event::Trailers(map) => Some(map.keys()),
+            Event::Data(_) => None,
+        });
+        trailers.flatten()
     }
 
     /// Shows the head to the filters that have not seen it. [`Passed::Held`] asks for body:
@@ -333,8 +342,11 @@ impl Direction {
             if self.chain.wants_at(place, self.phase(Hook::Trailers)) {
                 let message = self.stream.message(self.side);
                 message.trailers.replace(Some(Headers::trailers(map)));
-                self.call(place, Hook::Trailers).await?;
+                message.end_on_duty.set(true);
+                let passed = self.call(place, Hook::Trailers).await;
+                self.stream.message(self.side).end_on_duty.set(false);
                 map = self.take_trailers();
+                passed?;
             }
             let held = self.unhold(at, Bytes::new());
             self.release_head(at).await?;
@@ -342,8 +354,17 @@ impl Direction {
                 Box::pin(self.data_from(at + 1, held, false)).await?;
             }
         }
+        if self.keeps_trailers() && !map.is_empty() {
+            let kept = Headers::trailers(map.clone());
+            self.stream.message(self.side).trailers.replace(Some(kept));
+        }
         self.out.push_back(Event::Trailers(map));
         Ok(())
+    }
+
+    /// True where a filter looks back at the stream when it is over.
+    pub(crate) fn keeps_trailers(&self) -> bool {
+        self.chain.wants(Phases::LOG)
     }
 
     /// The trailers that a filter added at the end of a message that had none.

@@ -11,7 +11,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use host_extension::{Interrupt, Stream, StreamFacts};
+use host_extension::{Interrupt, Stage, Stream, StreamFacts};
 use host_telemetry::{AccessRecord, PluginTime, Tick};
 use host_types::{ClusterName, Headers, ReplyReason, RequestHead};
 use host_upstream::BodyError;
@@ -175,6 +175,9 @@ impl Drop for StreamEnd {
 impl Ending {
     fn finish(self) {
         self.note_client_gone();
+        // From here on everything can be read and nothing changed.
+        self.stream.request.stage.set(Stage::Sent);
+        self.stream.response.stage.set(Stage::Sent);
         self.chain.complete(&self.stream);
         self.open_streams.fetch_sub(1, Ordering::Relaxed);
         let clock = &self.listener.worker.clock;
@@ -229,6 +232,15 @@ impl Ending {
         });
     }
 
+    /// A client whose connection a network filter closed did not go away by itself.
+    fn note_closed_by_filter(&self) {
+        let Some(carrier) = self.stream.carrier.get() else { return };
+        let gone = self.stream.facts.borrow().reason == Some(ReplyReason::ClientGone);
+        if let Some(reason) = carrier.close_reason().filter(|_| gone) {
+            self.stream.end_because(reason);
+        }
+    }
+
     /// A stream that ends before its response did, and nobody said why, lost its client.
     fn note_client_gone(&self) {
         let unsent = self.stream.facts.borrow().status.is_none();
@@ -240,12 +252,7 @@ impl Ending {
         let reason = match self.stream.take_interrupt() {
             Some(Interrupt::Reply(reason, _) | Interrupt::Reset(reason)) => reason,
             None if self.listener.worker.abort.is_raised() => ReplyReason::Drain,
-            None => {
-                let carrier = self.stream.carrier.get();
-                // A network filter may have closed the connection.
-                let closed = carrier.and_then(|carrier| carrier.close_reason());
-                closed.unwrap_or(ReplyReason::ClientGone)
-            }
+            None => ReplyReason::ClientGone,
         };
         if unsent {
             self.stream.note_reason(reason);

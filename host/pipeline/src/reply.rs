@@ -101,7 +101,7 @@ pub(crate) async fn local(
     reply: LocalReply,
 ) -> Result<Response<ReplyBody>, StreamReset> {
     note_local(&exchange.stream, reason, &reply);
-    exchange.chain.close_to_newcomers();
+    exchange.chain.begin_reply();
     let (headers, source) = local_parts(&exchange, reply);
     match through_filters(&mut exchange, headers, source).await {
         Ok(response) => Ok(response),

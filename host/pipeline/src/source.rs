@@ -11,9 +11,12 @@ use std::{
 use bytes::Bytes;
 use futures_util::{Stream as FrameStream, stream};
 use host_extension::{Interrupt, Side, Stage, Stream};
-use host_types::ReplyReason;
+use host_types::{Headers, ReplyReason};
 use host_upstream::{Body, BodyError, Lease};
-use http::{HeaderMap, HeaderValue, header::CONTENT_LENGTH};
+use http::{
+    HeaderMap, HeaderValue,
+    header::{CONTENT_LENGTH, TRAILER},
+};
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 
@@ -33,6 +36,7 @@ pub(crate) struct Source {
     side: Side,
     /// The upstream connection that the body comes from; given free behind the body.
     lease: Option<Lease>,
+    keeps_trailers: bool,
 }
 
 impl Source {
@@ -42,11 +46,15 @@ impl Source {
             if side == Side::Request {
                 watch.request_ended();
             }
-            return Self { body, stream: Rc::clone(stream), watch: None, side, lease: None };
+            return Self::watched(body, stream, None, side);
         }
         watch.body_began();
-        let watch = Some(Rc::clone(watch));
-        Self { body, stream: Rc::clone(stream), watch, side, lease: None }
+        Self::watched(body, stream, Some(Rc::clone(watch)), side)
+    }
+
+    fn watched(body: Body, stream: &Rc<Stream>, watch: Option<Rc<Watch>>, side: Side) -> Self {
+        let stream = Rc::clone(stream);
+        Self { body, stream, watch, side, lease: None, keeps_trailers: false }
     }
 
     /// A response's body with the connection that it comes from.
@@ -133,6 +141,9 @@ impl Source {
             Err(frame) => match frame.into_trailers() {
                 Ok(mut trailers) => {
                     drop_forbidden_trailers(&mut trailers);
+                    if self.keeps_trailers {
+                        message.trailers.replace(Some(Headers::trailers(trailers.clone())));
+                    }
                     Frame::trailers(trailers)
                 }
                 Err(frame) => frame,
@@ -253,7 +264,9 @@ impl Filtered {
 
     /// The body as it came, for a direction whose filters do not want it.
     pub(crate) fn into_source(mut self) -> Option<Source> {
-        self.source.take()
+        let mut source = self.source.take()?;
+        source.keeps_trailers = self.direction.keeps_trailers();
+        Some(source)
     }
 
     /// The whole length, where it is known: that of a body that goes past the filters, or
@@ -273,6 +286,19 @@ impl Filtered {
             && (announced || !self.can_pass_by())
         {
             map.insert(CONTENT_LENGTH, HeaderValue::from(length));
+        }
+        self.announce_trailers(map);
+    }
+
+    /// HTTP/1 sends only the trailers that the head names, so those that filters made before it
+    /// leaves are named.
+    fn announce_trailers(&self, map: &mut HeaderMap) {
+        for name in self.direction.ready_trailers() {
+            let known = map.get_all(TRAILER).iter().filter_map(|value| value.to_str().ok());
+            let mut known = known.flat_map(|value| value.split(','));
+            if !known.any(|known| known.trim().eq_ignore_ascii_case(name.as_str())) {
+                map.append(TRAILER, HeaderValue::from(name.clone()));
+            }
         }
     }
 

@@ -198,13 +198,20 @@ fn rewrite(exchange: &Exchange, path: Option<uri::PathAndQuery>, host: &HostRewr
     }
 }
 
+/// The phases in which the request's head may have gone upstream.
+fn behind_head() -> Phases {
+    let response = Phases::RESPONSE_HEADERS | Phases::RESPONSE_BODY | Phases::RESPONSE_TRAILERS;
+    Phases::REQUEST_BODY | Phases::REQUEST_TRAILERS | response
+}
+
 fn find_cluster(exchange: &Exchange, name: &ClusterName) -> Result<Rc<Cluster>, Interrupt> {
     exchange.listener.worker.clusters.get(name).ok_or_else(|| {
         stop::because(ReplyReason::NoEndpoint, "the cluster of this route does not exist\n")
     })
 }
 
-/// Takes the head out of the stream; leaves a copy where a filter asked for one.
+/// Takes the head out of the stream; leaves a copy where a filter asked for one, and the request
+/// line where one may ask for that.
 fn take_request_head(exchange: &Exchange, target: &Target) -> Headers {
     let message = &exchange.stream.request;
     let mut section = message.headers.borrow_mut();
@@ -219,6 +226,10 @@ fn take_request_head(exchange: &Exchange, target: &Target) -> Headers {
     message.stage.set(Stage::Sent);
     let kept = exchange.chain.wants(Phases::LOG);
     let head = if kept { section.clone() } else { section.take() };
+    if !kept && exchange.chain.wants(behind_head()) {
+        let line = head.as_ref().and_then(Headers::as_request).cloned().map(Box::new);
+        exchange.stream.facts.borrow_mut().request_line = line;
+    }
     head.unwrap_or_else(|| Headers::trailers(http::HeaderMap::new()))
 }
 
@@ -312,6 +323,7 @@ async fn send(
     exchange.stream.facts.borrow_mut().upstream = chosen;
     match sent? {
         Some(Ok(response)) => {
+            exchange.stream.facts.borrow_mut().upstream_local = response.lease.local_address();
             exchange.end.upstream_answered(exchange.listener.worker.clock.since(started));
             Ok(response)
         }

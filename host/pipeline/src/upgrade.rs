@@ -66,7 +66,8 @@ async fn head_behind_filters(
     let direction = Direction::new(&exchange.chain, &exchange.stream, Side::Response, 0);
     Filtered::new(direction, None).pass_head().await?;
     message.stage.set(Stage::Sent);
-    let mut map = message.headers.borrow_mut().as_mut().map(Headers::take_map).unwrap_or_default();
+    let section = message.headers.borrow();
+    let mut map = section.as_ref().map(|head| head.map().clone()).unwrap_or_default();
     forward::remove_hop_by_hop(&mut map);
     Ok(map)
 }

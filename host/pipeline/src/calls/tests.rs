@@ -138,13 +138,15 @@ fn trailers_can_be_changed_when_they_came_and_added_at_the_end() {
     {
         let message = stream.message(side);
         message.trailers.replace(Some(Headers::trailers(fields(&[("t", "1")]))));
+        let early = write(&stream, map, Write::Add(b"u", b"2"));
+        assert_eq!(early, Err(CallError::WrongPhase), "kept, but not on duty");
+        message.end_on_duty.set(true);
         assert_eq!(write(&stream, map, Write::Add(b"u", b"2")), Ok(()));
         assert_eq!((read(&stream, map, "u").as_deref(), count(&stream, map)), (Ok("2"), Ok(2)));
         let pseudo = Write::Add(b":path", b"/");
         assert_eq!(write(&stream, map, pseudo), Err(CallError::BadArgument));
 
         message.trailers.replace(None);
-        message.end_on_duty.set(true);
         assert_eq!(read(&stream, map, "u"), Err(CallError::WrongPhase), "there are none yet");
         assert_eq!(write(&stream, map, Write::Add(b"u", b"2")), Ok(()));
         assert_eq!(read(&stream, map, "u").as_deref(), Ok("2"));
@@ -155,8 +157,10 @@ fn trailers_can_be_changed_when_they_came_and_added_at_the_end() {
 fn a_section_takes_only_so_many_fields() {
     let stream = stream();
     stream.response.stage.set(Stage::Open);
-    stream.request.trailers.replace(Some(Headers::trailers(HeaderMap::new())));
-    stream.response.trailers.replace(Some(Headers::trailers(HeaderMap::new())));
+    for message in [&stream.request, &stream.response] {
+        message.trailers.replace(Some(Headers::trailers(HeaderMap::new())));
+        message.end_on_duty.set(true);
+    }
     for map in MAPS {
         let mut number = 0;
         let refused = loop {

@@ -56,7 +56,7 @@ async fn newcomers_do_not_see_a_reply_without_its_request() {
     let log = Log::default();
     let (chain, stream) = (chain(&[Fake::new(&log, "a"), Fake::new(&log, "b")]), stream());
     chain.call(0, Side::Request, HEAD, &stream).await.unwrap();
-    chain.close_to_newcomers();
+    chain.begin_reply();
     assert!(chain.wants_at(0, Phases::RESPONSE_HEADERS));
     assert!(!chain.wants_at(1, Phases::RESPONSE_HEADERS));
 }

@@ -61,7 +61,7 @@ impl Drop for Ended {
 /// A TCP connection in `slot`.
 pub(crate) async fn tcp(slot: &Slot, address: SocketAddr) -> Result<TcpStream, UpstreamError> {
     let stream = open(slot.pool(), address).await?;
-    slot.opened();
+    slot.opened(stream.local_addr().ok());
     // Requests that wait for a shared connection waited for this slot's outcome, too.
     slot.pool().serve();
     Ok(stream)
@@ -71,6 +71,7 @@ pub(crate) async fn tcp(slot: &Slot, address: SocketAddr) -> Result<TcpStream, U
 pub(crate) async fn single(slot: Slot, address: SocketAddr) -> Result<Checkout, UpstreamError> {
     let pool = Rc::clone(slot.pool());
     let stream = open(&pool, address).await?;
+    let local = stream.local_addr().ok();
     let limits = Limits::default();
     // `max_headers` stays at hyper's default, which is ours: naming it costs an allocation
     // for each response.
@@ -80,7 +81,7 @@ pub(crate) async fn single(slot: Slot, address: SocketAddr) -> Result<Checkout, 
         .handshake::<_, Body>(TokioIo::new(stream))
         .await
         .map_err(|source| failed(&pool, address, source))?;
-    slot.opened();
+    slot.opened(local);
     let slot = Rc::new(slot);
     let id = pool.number();
     let ended = Ended { slot: Rc::clone(&slot), address, id };
@@ -100,9 +101,10 @@ pub(crate) async fn shared(slot: Slot, address: SocketAddr) -> Result<StreamLeas
     let connecting = Connecting::new(&pool, address);
     let started = Instant::now();
     let stream = open(&pool, address).await?;
+    let local = stream.local_addr().ok();
     let left = pool.plan.connect_timeout.saturating_sub(started.elapsed());
     let (sender, connection) = handshake(&pool, stream, address, left).await?;
-    slot.opened();
+    slot.opened(local);
     let slot = Rc::new(slot);
     let id = pool.number();
     let streams_max = Rc::new(Cell::new(connection.current_max_send_streams()));

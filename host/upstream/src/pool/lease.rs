@@ -38,7 +38,7 @@ impl Drop for RequestGuard {
 /// unread cuts that body off.
 #[derive(Debug)]
 pub struct Lease {
-    _connection: LeaseKind,
+    connection: LeaseKind,
     _request: RequestGuard,
 }
 
@@ -67,7 +67,16 @@ impl LeaseKind {
 
 impl Lease {
     pub(crate) fn new(connection: LeaseKind, request: RequestGuard) -> Self {
-        Self { _connection: connection, _request: request }
+        Self { connection, _request: request }
+    }
+
+    /// Our own address on the connection.
+    #[must_use]
+    pub fn local_address(&self) -> Option<SocketAddr> {
+        match &self.connection {
+            LeaseKind::Single(checkout) => checkout.slot().local_address(),
+            LeaseKind::Stream(stream) => stream.slot().local_address(),
+        }
     }
 }
 

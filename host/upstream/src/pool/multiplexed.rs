@@ -125,6 +125,10 @@ impl StreamLease {
         self.reused
     }
 
+    pub(crate) fn slot(&self) -> &Slot {
+        &self.slot
+    }
+
     pub(crate) fn sender(&self) -> Option<SendRequest<Body>> {
         self.shared.sender.borrow().clone()
     }

@@ -113,6 +113,10 @@ impl Checkout {
         self.reused
     }
 
+    pub(crate) fn slot(&self) -> &Slot {
+        &self.slot
+    }
+
     pub(crate) fn sender(&mut self) -> Option<&mut SendRequest<Body>> {
         self.link.as_mut().map(|link| &mut link.sender)
     }

@@ -1,6 +1,6 @@
 //! The right to have one connection open.
 
-use std::{cell::Cell, rc::Rc};
+use std::{cell::Cell, net::SocketAddr, rc::Rc};
 
 use super::Pool;
 
@@ -10,6 +10,7 @@ use super::Pool;
 pub(crate) struct Slot {
     pool: Rc<Pool>,
     state: Cell<State>,
+    local: Cell<Option<SocketAddr>>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -26,15 +27,22 @@ impl Slot {
         }
         pool.open.set(pool.open.get() + 1);
         pool.opening.set(pool.opening.get() + 1);
-        Some(Self { pool: Rc::clone(pool), state: Cell::new(State::Opening) })
+        let state = Cell::new(State::Opening);
+        Some(Self { pool: Rc::clone(pool), state, local: Cell::new(None) })
     }
 
     pub(crate) fn pool(&self) -> &Rc<Pool> {
         &self.pool
     }
 
-    /// The connection is there.
-    pub(super) fn opened(&self) {
+    /// Our address on the connection, once it is there.
+    pub(crate) fn local_address(&self) -> Option<SocketAddr> {
+        self.local.get()
+    }
+
+    /// The connection is there, with this address of ours.
+    pub(super) fn opened(&self, local: Option<SocketAddr>) {
+        self.local.set(local);
         if self.state.replace(State::Open) == State::Opening {
             self.pool.opening.set(self.pool.opening.get().saturating_sub(1));
             self.pool.metrics.connects_total.increment();
