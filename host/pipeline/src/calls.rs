@@ -2,13 +2,14 @@
 //!
 //! One value serves a whole worker. It decides nothing about permissions: the guard of
 //! `plugins-policy` stands in front of it. Properties are in [`property`], what plugins ask of
-//! the network in [`outbound`].
+//! the network in [`outbound`], what they share in [`shared`].
 
 mod data;
 mod grpc;
 mod http_call;
 mod outbound;
 mod property;
+mod shared;
 mod timer;
 
 use std::{
@@ -19,14 +20,17 @@ use std::{
 
 use host_extension::{
     BodyKind, CallError, CallResult, Connection, FieldWrite, Flow, GrpcMethod, GrpcStream,
-    HeaderMapKind, HostCalls, HttpCall, Interrupt, LocalReply, LogLevel, Message, OnGrpcEvent,
-    OnHttpAnswer, PropertyValue, Side, Stage, Stream, Subject, Subscription,
+    HeaderMapKind, HostCalls, HttpCall, Interrupt, LocalReply, LogLevel, Message, MetricId,
+    MetricKind, OnGrpcEvent, OnHttpAnswer, PropertyValue, QueueId, Side, Stage, Stream, Subject,
+    Subscription,
 };
 use host_telemetry::log_plugin_line;
 use host_types::{HeaderError, Headers, ReplyReason};
 use http::HeaderMap;
+use plugins_shared::call_foreign;
 
-use self::outbound::Outbound;
+pub use self::shared::Commons;
+use self::{outbound::Outbound, shared::Places};
 use crate::worker::Worker;
 
 /// Fields that one section may have after a plugin's changes.
@@ -43,13 +47,26 @@ const BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
 pub struct WorkerCalls {
     worker: Rc<Worker>,
     outbound: Outbound,
+    commons: Commons,
+    places: Places,
 }
 
 impl WorkerCalls {
-    /// The host calls of `worker`.
+    /// The host calls of `worker`. Its plugins share something with each other only.
     #[must_use]
     pub fn new(worker: Rc<Worker>) -> Self {
-        Self { worker, outbound: Outbound::default() }
+        Self {
+            worker,
+            outbound: Outbound::default(),
+            commons: Commons::default(),
+            places: Places::default(),
+        }
+    }
+
+    /// The same, of which plugins share what those of other workers do.
+    #[must_use]
+    pub fn with_commons(self, commons: Commons) -> Self {
+        Self { commons, ..self }
     }
 }
 
@@ -192,14 +209,73 @@ impl HostCalls for WorkerCalls {
         timer::start(&self.outbound, period, tick)
     }
 
+    fn shared_data(
+        &self,
+        namespace: &str,
+        key: &[u8],
+        show: &mut dyn FnMut(&[u8], u32),
+    ) -> CallResult<()> {
+        self.commons.state.data(namespace, key, show)
+    }
+
+    fn set_shared_data(
+        &self,
+        namespace: &str,
+        key: &[u8],
+        value: &[u8],
+        version: u32,
+    ) -> CallResult<()> {
+        self.commons.state.set_data(namespace, key, value, version)
+    }
+
+    fn register_queue(
+        &self,
+        namespace: &str,
+        name: &[u8],
+        ready: Rc<dyn Fn(QueueId)>,
+    ) -> CallResult<(QueueId, Subscription)> {
+        shared::register(&self.commons, &self.places, (namespace, name), ready)
+    }
+
+    fn resolve_queue(&self, namespace: &str, name: &[u8]) -> CallResult<QueueId> {
+        self.commons.state.resolve_queue(namespace, name)
+    }
+
+    fn enqueue(&self, queue: QueueId, item: &[u8]) -> CallResult<()> {
+        self.commons.state.enqueue(queue, item)
+    }
+
+    fn dequeue(&self, queue: QueueId, show: &mut dyn FnMut(&[u8])) -> CallResult<()> {
+        self.commons.state.dequeue(queue, show)
+    }
+
+    fn define_metric(&self, plugin: &str, kind: MetricKind, name: &str) -> CallResult<MetricId> {
+        self.commons.metrics.define(plugin, kind, name)
+    }
+
+    fn record_metric(&self, plugin: &str, metric: MetricId, value: u64) -> CallResult<()> {
+        self.commons.metrics.record(plugin, metric, value)
+    }
+
+    fn increment_metric(&self, plugin: &str, metric: MetricId, by: i64) -> CallResult<()> {
+        self.commons.metrics.increment(plugin, metric, by)
+    }
+
+    fn metric(&self, plugin: &str, metric: MetricId) -> CallResult<u64> {
+        self.commons.metrics.value(plugin, metric)
+    }
+
+    fn foreign(
+        &self,
+        subject: Subject<'_>,
+        name: &[u8],
+        argument: &[u8],
+        show: &mut dyn FnMut(&[u8]),
+    ) -> CallResult<()> {
+        call_foreign(self, subject, name, argument, show)
+    }
+
     fn log(&self, plugin: &str, level: LogLevel, line: &str) {
-        let level = match level {
-            LogLevel::Trace => tracing::Level::TRACE,
-            LogLevel::Debug => tracing::Level::DEBUG,
-            LogLevel::Info => tracing::Level::INFO,
-            LogLevel::Warn => tracing::Level::WARN,
-            LogLevel::Error | LogLevel::Critical => tracing::Level::ERROR,
-        };
         log_plugin_line(plugin, level, line.as_bytes());
     }
 

@@ -33,7 +33,7 @@ mod watch;
 mod worker;
 
 pub use alarm::Alarm;
-pub use calls::WorkerCalls;
+pub use calls::{Commons, WorkerCalls};
 pub use chain::ChainEntry;
 pub use listener::{FilterSource, Listener, ListenerState};
 pub use plan::{AcceptBalance, Forwarding, HttpPlan, ListenerPlan, ListenerProtocol, TcpPlan};

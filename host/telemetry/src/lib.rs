@@ -9,6 +9,7 @@
 mod access;
 mod cell;
 mod clock;
+mod defined;
 mod escape;
 mod logs;
 mod metrics;
@@ -22,11 +23,15 @@ pub use access::{
 };
 pub use cell::{Counter, Gauge, Histogram, LabelledCounters, SharedCounter};
 pub use clock::{Clock, Stopwatch, Tick};
+pub use defined::DefinedMetrics;
 pub use escape::escape_line;
 pub use logs::{LogError, LogFormat, LogHandle, PLUGIN_LOG_TARGET, init_logs, log_plugin_line};
 pub use metrics::{
     ClusterMetrics, ControlMetrics, HostCallCount, LineCounts, ListenerMetrics, Metrics,
     PluginMetrics, WorkerMetrics,
 };
-pub use names::{FAULT_LABELS, HOST_CALL_REPORTS_MAX, OVERFLOW_NAME, SERIES_MAX};
+pub use names::{
+    DEFINED_METRICS_MAX, DEFINED_NAME_BYTES_MAX, FAULT_LABELS, HOST_CALL_REPORTS_MAX,
+    OVERFLOW_NAME, SERIES_MAX,
+};
 pub use time::rfc3339;

@@ -5,6 +5,7 @@
 
 use std::{fmt, io, sync::Arc};
 
+use host_extension::LogLevel;
 use tracing::{Level, Subscriber};
 use tracing_subscriber::{
     EnvFilter, Registry, fmt::MakeWriter, layer::SubscriberExt, reload, util::TryInitError,
@@ -100,8 +101,8 @@ impl fmt::Debug for LogHandle {
     }
 }
 
-/// Writes a plugin's line to the log, escaped.
-pub fn log_plugin_line(plugin: &str, level: Level, line: &[u8]) {
+/// Writes a plugin's line to the log, escaped. The log knows nothing above an error.
+pub fn log_plugin_line(plugin: &str, level: LogLevel, line: &[u8]) {
     macro_rules! log {
         ($level:expr) => {
             tracing::event!(
@@ -114,11 +115,11 @@ pub fn log_plugin_line(plugin: &str, level: Level, line: &[u8]) {
         };
     }
     match level {
-        Level::ERROR => log!(Level::ERROR),
-        Level::WARN => log!(Level::WARN),
-        Level::INFO => log!(Level::INFO),
-        Level::DEBUG => log!(Level::DEBUG),
-        Level::TRACE => log!(Level::TRACE),
+        LogLevel::Trace => log!(Level::TRACE),
+        LogLevel::Debug => log!(Level::DEBUG),
+        LogLevel::Info => log!(Level::INFO),
+        LogLevel::Warn => log!(Level::WARN),
+        LogLevel::Error | LogLevel::Critical => log!(Level::ERROR),
     }
 }
 

@@ -8,7 +8,7 @@
 //! keeps at most [`SERIES_MAX`] names of a kind; every later one shares the shard called
 //! [`OVERFLOW_NAME`].
 
-mod encode;
+pub(crate) mod encode;
 mod shards;
 
 use std::{
@@ -24,7 +24,10 @@ pub use shards::{
     ClusterMetrics, ControlMetrics, HostCallCount, LineCounts, ListenerMetrics, PluginMetrics,
 };
 
-use crate::names::{OVERFLOW_NAME, SERIES_MAX};
+use crate::{
+    DefinedMetrics,
+    names::{OVERFLOW_NAME, SERIES_MAX},
+};
 
 /// All metrics of the process. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -34,6 +37,7 @@ pub struct Metrics(Arc<Inner>);
 struct Inner {
     started_seconds: f64,
     control: Arc<ControlMetrics>,
+    defined: DefinedMetrics,
     /// By worker; the control thread's has no number.
     shards: Mutex<BTreeMap<Option<u16>, WorkerMetrics>>,
 }
@@ -61,7 +65,12 @@ impl Metrics {
     fn started_at(time: SystemTime) -> Self {
         let started_seconds =
             time.duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
-        Self(Arc::new(Inner { started_seconds, control: Arc::default(), shards: Mutex::default() }))
+        Self(Arc::new(Inner {
+            started_seconds,
+            control: Arc::default(),
+            defined: DefinedMetrics::default(),
+            shards: Mutex::default(),
+        }))
     }
 
     /// The shards of a worker; the same number gives the same shards.
@@ -80,6 +89,12 @@ impl Metrics {
     #[must_use]
     pub fn control(&self) -> Arc<ControlMetrics> {
         Arc::clone(&self.0.control)
+    }
+
+    /// What plugins count themselves, for the whole process.
+    #[must_use]
+    pub fn defined(&self) -> DefinedMetrics {
+        self.0.defined.clone()
     }
 
     /// All metrics in the OpenMetrics text format, summed over the workers.

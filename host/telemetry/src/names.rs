@@ -20,6 +20,48 @@ pub const OVERFLOW_NAME: &str = "_overflow";
 /// Sets of host-call counts that one plugin's shard sums.
 pub const HOST_CALL_REPORTS_MAX: usize = 64;
 
+/// Metrics that one plugin may define.
+pub const DEFINED_METRICS_MAX: usize = 1000;
+
+/// Bytes that the name of such a metric may have.
+pub const DEFINED_NAME_BYTES_MAX: usize = 256;
+
+/// What stands before the name that a plugin gave its metric. No name of ours begins so.
+pub(crate) const DEFINED_PREFIX: &str = "plugin_";
+
+/// Holds the name as the plugin gave it, where two of its names look the same on the page.
+pub(crate) const DEFINED_NAME_LABEL: &str = "name";
+
+/// What the page says of a metric that plugins define: of a counter, a gauge, a histogram.
+pub(crate) const DEFINED_HELP: [&str; 3] =
+    ["Counted by plugins.", "Set by plugins.", "Observed by plugins."];
+
+/// Upper bounds for what plugins observe, in whatever unit: those that dashboards for other
+/// proxies know, and powers of ten behind them for bytes and nanoseconds.
+pub(crate) const DEFINED_BOUNDS: &[u32] = &[
+    1,
+    5,
+    10,
+    25,
+    50,
+    100,
+    250,
+    500,
+    1_000,
+    2_500,
+    5_000,
+    10_000,
+    30_000,
+    60_000,
+    300_000,
+    600_000,
+    1_800_000,
+    3_600_000,
+    10_000_000,
+    100_000_000,
+    1_000_000_000,
+];
+
 /// The kinds of plugin faults, as `FaultKind::label` of `host-extension` gives them.
 pub const FAULT_LABELS: &[&str] = &[
     "load_failed",

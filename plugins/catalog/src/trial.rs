@@ -14,7 +14,6 @@ use host_extension::{
 use host_telemetry::log_plugin_line;
 use host_types::{Headers, PluginName};
 use plugins_policy::Guard;
-use tracing::Level;
 
 /// How the trials of a generation ended, by use: the phases that the instance
 /// wants, or why it did not start.
@@ -112,13 +111,6 @@ impl HostCalls for TrialCalls {
     }
 
     fn log(&self, plugin: &str, level: LogLevel, line: &str) {
-        let level = match level {
-            LogLevel::Trace => Level::TRACE,
-            LogLevel::Debug => Level::DEBUG,
-            LogLevel::Info => Level::INFO,
-            LogLevel::Warn => Level::WARN,
-            LogLevel::Error | LogLevel::Critical => Level::ERROR,
-        };
         log_plugin_line(plugin, level, line.as_bytes());
     }
 

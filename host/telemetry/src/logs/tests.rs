@@ -37,7 +37,7 @@ fn capture(
 fn a_plugin_line_stays_one_line_with_its_plugin() {
     let line = b"hello\nforged\x1b[31m\xff";
     let text = capture("info", LogFormat::Text, |_filter| {
-        log_plugin_line("greet", Level::WARN, line);
+        log_plugin_line("greet", LogLevel::Warn, line);
     });
     assert_eq!(text.lines().count(), 1);
     assert!(text.contains(r"hello\nforged\u{1b}[31m\xff"), "{text}");
@@ -48,7 +48,7 @@ fn a_plugin_line_stays_one_line_with_its_plugin() {
 #[test]
 fn json_lines_are_objects() {
     let text = capture("info", LogFormat::Json, |_filter| {
-        log_plugin_line("greet", Level::ERROR, b"say \"hi\"\r\n");
+        log_plugin_line("greet", LogLevel::Error, b"say \"hi\"\r\n");
         tracing::info!(number = 3, "second");
     });
     let lines: Vec<serde_json::Value> =
@@ -64,10 +64,10 @@ fn json_lines_are_objects() {
 fn the_filter_holds_and_can_be_changed() {
     let text = capture("info,plugin=error", LogFormat::Text, |filter| {
         tracing::debug!("early");
-        log_plugin_line("greet", Level::WARN, b"early");
+        log_plugin_line("greet", LogLevel::Warn, b"early");
         filter.reload(parse("debug").unwrap()).unwrap();
         tracing::debug!("late");
-        log_plugin_line("greet", Level::DEBUG, b"late");
+        log_plugin_line("greet", LogLevel::Debug, b"late");
     });
     assert!(!text.contains("early"), "{text}");
     assert_eq!(text.matches("late").count(), 2, "{text}");

@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// The labels of one series.
-type Labels = Vec<(&'static str, String)>;
+pub(crate) type Labels = Vec<(&'static str, String)>;
 
 /// The shards of one thing on all threads, with the labels that name it.
 struct Series<T> {
@@ -60,7 +60,8 @@ impl Collector for Sums {
         let shards = || workers.iter().map(|worker| worker.0.as_ref());
         encode_families(&mut encoder, LISTENER, &listeners(shards()))?;
         encode_families(&mut encoder, CLUSTER, &clusters(shards()))?;
-        encode_families(&mut encoder, PLUGIN, &plugins(shards()))
+        encode_families(&mut encoder, PLUGIN, &plugins(shards()))?;
+        inner.defined.encode(&mut encoder)
     }
 }
 
@@ -174,7 +175,7 @@ fn add(sums: &mut Vec<(&'static str, u64)>, value: &'static str, count: u64) {
     }
 }
 
-fn encode_counter(
+pub(crate) fn encode_counter(
     encoder: &mut MetricEncoder<'_>,
     labels: &Labels,
     value: &impl EncodeCounterValue,
@@ -186,7 +187,7 @@ fn encode_counter(
     encoder.encode_family(labels)?.encode_counter(value, exemplar)
 }
 
-fn encode_gauge(
+pub(crate) fn encode_gauge(
     encoder: &mut MetricEncoder<'_>,
     labels: &Labels,
     value: &impl EncodeGaugeValue,

@@ -33,7 +33,7 @@ fn two_workers_are_shown_as_one_sum() {
     check(
         &metrics,
         "mortise_listener_connections",
-        &expect![[r#"
+        &expect![[r##"
             # HELP mortise_listener_connections Connections accepted.
             # TYPE mortise_listener_connections counter
             mortise_listener_connections_total{listener="other"} 0
@@ -46,7 +46,11 @@ fn two_workers_are_shown_as_one_sum() {
             # TYPE mortise_listener_connections_refused counter
             mortise_listener_connections_refused_total{listener="other"} 0
             mortise_listener_connections_refused_total{listener="web"} 0
-        "#]],
+            # HELP mortise_listener_connections_closed_by_filters Connections closed by a network filter, or because one failed.
+            # TYPE mortise_listener_connections_closed_by_filters counter
+            mortise_listener_connections_closed_by_filters_total{listener="other"} 0
+            mortise_listener_connections_closed_by_filters_total{listener="web"} 0
+        "##]],
     );
     check(
         &metrics,
