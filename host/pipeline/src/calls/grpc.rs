@@ -52,6 +52,7 @@ pub(super) fn open(
     let permit = outbound.call(0)?;
     let queue = Rc::<SendQueue>::default();
     let frames = SendQueue::frames(&queue);
+    let unsent = Rc::clone(&queue);
     let time = method.timeout;
     let worker = Rc::clone(worker);
     let task = Task::start(async move {
@@ -62,6 +63,7 @@ pub(super) fn open(
                 .await
                 .unwrap_or_else(|_elapsed| Status::of(OutboundError::TimedOut)),
         };
+        unsent.give_up(); // nobody would ever take it
         drop(permit);
         on_event(GrpcEvent::Closed { status: end.code, message: end.message });
     });
