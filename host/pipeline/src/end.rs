@@ -175,6 +175,7 @@ impl Drop for StreamEnd {
 impl Ending {
     fn finish(self) {
         self.note_client_gone();
+        self.note_closed_by_filter();
         // From here on everything can be read and nothing changed.
         self.stream.request.stage.set(Stage::Sent);
         self.stream.response.stage.set(Stage::Sent);

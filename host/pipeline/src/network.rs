@@ -102,3 +102,6 @@ fn write_record(accepted: &Accepted, chain: &NetworkChain, served: Served<'_>) {
         record.write(state, &accepted.facts(served.protocol));
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -240,11 +240,8 @@ impl NetworkChain {
             Verdict::Failed(fault) => {
                 let goes_on = link.fail(&fault);
                 // What it held of the other direction goes on, too.
-                for flow in [Flow::Downstream, Flow::Upstream] {
-                    if let Some(waker) = self.wakers.of(flow).take() {
-                        waker.wake();
-                    }
-                }
+                let wakers = [self.wakers.downstream.take(), self.wakers.upstream.take()];
+                wakers.into_iter().flatten().for_each(Waker::wake);
                 if goes_on {
                     return Ok(Passed::On);
                 }

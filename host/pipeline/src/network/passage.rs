@@ -101,16 +101,16 @@ impl<'a> Passage<'a> {
 
     async fn data_from(&mut self, from: usize, mut bytes: Bytes, end: bool) -> Result<(), Closed> {
         for at in from..self.chain.len() {
-            if self.chain.wants_at(self.place(at), self.flow) {
-                if bytes.is_empty() && !end {
-                    return Ok(()); // nothing is new for it
-                }
-                match self.show(at, bytes, end).await? {
-                    Some(shown) => bytes = shown,
-                    None => return Ok(()), // it holds on
-                }
-            } else {
+            if !self.chain.wants_at(self.place(at), self.flow) {
                 bytes = self.unhold(at, bytes);
+                continue;
+            }
+            if bytes.is_empty() && !end {
+                return Ok(()); // nothing is new for it
+            }
+            match self.show(at, bytes, end).await? {
+                Some(shown) => bytes = shown,
+                None => return Ok(()), // it holds on
             }
         }
         if !bytes.is_empty() {
@@ -166,3 +166,6 @@ impl<'a> Passage<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

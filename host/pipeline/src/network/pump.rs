@@ -218,3 +218,6 @@ where
     // Whoever takes longer does not want it.
     let _late = timeout(LINGER, rest).await;
 }
+
+#[cfg(test)]
+mod tests;
