@@ -30,7 +30,10 @@ use std::{
 
 pub use errors::{ConfigError, ConfigErrors, Place};
 pub use model::schema;
-pub use plan::{AccessLogPlan, AccessLogTarget, AdminPlan, LogFormat, LogPlan, Plan};
+pub use plan::{
+    AccessLogPlan, AccessLogTarget, AdminPlan, LogFormat, LogPlan, Plan, ServicePlan, WasmCache,
+    WasmPlan,
+};
 
 use crate::{check::Checker, problem::Problems};
 

@@ -10,6 +10,8 @@ mod log;
 mod plugin;
 mod policy;
 mod route;
+mod service;
+mod wasm;
 
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde::{Deserialize, Serialize};
@@ -23,13 +25,15 @@ pub(crate) use self::{
         OnErrorWord, ProtocolWord,
     },
     log::{AccessLogConfig, AccessLogWord, LogConfig, LogFormatWord},
-    plugin::{BackendWord, PhaseWord, PluginConfig},
+    plugin::{BackendWord, IsolationWord, PhaseWord, PluginConfig, VmConfig},
     policy::{PluginLimitsConfig, PolicyConfig},
     route::{
         HeaderMatchConfig, HostRewriteConfig, MatchConfig, QueryMatchConfig, RedirectConfig,
         RespondConfig, RewriteConfig, RouteConfig, SchemeWord, VirtualHostConfig,
         WeightedClusterConfig,
     },
+    service::{RunOnWord, ServiceConfig},
+    wasm::WasmConfig,
 };
 
 /// The configuration of Mortise.
@@ -46,9 +50,16 @@ pub(crate) struct Config {
     /// The plugins that filters name.
     #[serde(default)]
     pub(crate) plugins: Vec<PluginConfig>,
+    /// Plugins that run beside all traffic.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    pub(crate) services: Vec<ServiceConfig>,
     /// What plugins may use.
     #[serde(default)]
     pub(crate) policies: Vec<PolicyConfig>,
+    /// The Wasm engine.
+    #[serde(default)]
+    pub(crate) wasm: WasmConfig,
     /// Worker threads. Default: one for each processor, at most 256.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 256))]

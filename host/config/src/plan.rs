@@ -7,6 +7,7 @@
 mod admin;
 mod cluster;
 mod condition;
+mod instance;
 mod listener;
 mod log;
 mod plugin;
@@ -21,6 +22,7 @@ use std::{
     time::Duration,
 };
 
+use host_extension::FilterUse;
 use host_pipeline::ListenerPlan;
 use host_types::Address;
 use host_upstream::ClusterPlan;
@@ -47,12 +49,43 @@ pub struct Plan {
     pub clusters: Vec<ClusterPlan>,
     /// The plugins; names are unique.
     pub plugins: Vec<PluginPlan>,
+    /// Plugins that run beside all traffic.
+    pub services: Vec<ServicePlan>,
+    /// The Wasm engine.
+    pub wasm: WasmPlan,
     /// The server for operators.
     pub admin: AdminPlan,
     /// What the proxy says of itself.
     pub log: LogPlan,
     /// What it says of each request.
     pub access_log: AccessLogPlan,
+}
+
+/// A plugin that runs beside all traffic.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ServicePlan {
+    /// The plugin and how it is started.
+    pub service: FilterUse,
+    /// True where each worker runs one, false where there is one in all.
+    pub every_worker: bool,
+}
+
+/// The Wasm engine.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct WasmPlan {
+    /// Where compiled modules are kept.
+    pub cache: WasmCache,
+}
+
+/// Where compiled modules are kept for the next start.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum WasmCache {
+    /// In the user's cache directory, where there is one.
+    Default,
+    /// Nowhere.
+    Off,
+    /// In this directory.
+    Directory(PathBuf),
 }
 
 /// The server for operators.
@@ -131,6 +164,7 @@ pub(crate) fn make(mut model: Config, root: &Node, scope: &Scope<'_>) -> Option<
     let plugins = plugin::plugins(&model.plugins, &policies, &at.key("plugins"), scope);
     let clusters = cluster::clusters(&model.clusters, &at.key("clusters"));
     let listeners = listener::listeners(&model.listeners, &at.key("listeners"), scope);
+    let services = instance::services(&model.services, &at.key("services"), scope);
     let admin = admin::admin(model.admin.as_ref(), &at.key("admin"), &model.listeners);
     let log = log::log(&model.log, &at.key("log"));
     let plan = Plan {
@@ -140,11 +174,21 @@ pub(crate) fn make(mut model: Config, root: &Node, scope: &Scope<'_>) -> Option<
         listeners,
         clusters,
         plugins,
+        services,
+        wasm: WasmPlan { cache: wasm_cache(model.wasm.cache_dir.as_deref(), scope) },
         admin: admin?,
         log: log?,
     };
     let effective = serde_json::to_value(&model).ok()?;
     Some(Loaded { plan, effective, missing: None })
+}
+
+fn wasm_cache(word: Option<&str>, scope: &Scope<'_>) -> WasmCache {
+    match word {
+        None => WasmCache::Default,
+        Some("off") => WasmCache::Off,
+        Some(directory) => WasmCache::Directory(scope.path(directory)),
+    }
 }
 
 /// Fills in the defaults that depend on something else than the model.

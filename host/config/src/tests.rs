@@ -1,10 +1,10 @@
 use std::time::Duration;
 
 use expect_test::expect_file;
-use host_extension::{OnError, Phases};
+use host_extension::{ExtensionPoint, OnError, Phases};
 use host_pipeline::{AcceptBalance, Forwarding, ListenerProtocol};
 use host_router::{HostRewrite, RouteAction};
-use host_types::{Address, PluginLimits};
+use host_types::{Address, Isolation, PluginLimits};
 use host_upstream::{Balance, EndpointSource, UpstreamProtocol};
 
 use super::*;
@@ -114,7 +114,20 @@ fn every_key_reaches_the_plan() {
     assert!(
         matches!(&names.endpoints, EndpointSource::Dns(names) if names[0].host == "db.internal")
     );
-    assert_eq!(plan.plugins[0].phases, Some(Phases::REQUEST_HEADERS | Phases::RESPONSE_BODY));
+    let greet = &plan.plugins[0];
+    assert_eq!(greet.phases, Some(Phases::REQUEST_HEADERS | Phases::RESPONSE_BODY));
+    assert_eq!(greet.vm.id.as_deref(), Some("shared"));
+    assert_eq!(&*greet.vm.configuration, br#"{"a":1}"#);
+    assert_eq!(greet.vm.environment, [("MODE".into(), "test".into())]);
+    assert_eq!(greet.vm.isolation, Isolation::PerStream);
+    let network = &main.network_filters[0].spec;
+    assert_eq!((network.point, &*network.root_id), (ExtensionPoint::NetworkFilter, "tcp"));
+    let [ticker, plain] = &plan.services[..] else { panic!() };
+    assert_eq!(&*ticker.service.spec.config, br#"{"b":2}"#);
+    assert_eq!((&*ticker.service.spec.root_id, ticker.every_worker), ("ticker", true));
+    assert_eq!((&*plain.service.spec.root_id, plain.every_worker), ("", false));
+    assert_eq!(plain.service.spec.point, ExtensionPoint::Service);
+    assert!(matches!(&plan.wasm.cache, WasmCache::Directory(path) if path.ends_with("compiled")));
 }
 
 #[test]

@@ -2,10 +2,11 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use host_config::Plan;
+use host_config::{Plan, ServicePlan, WasmCache};
 use host_extension::FilterUse;
 use host_pipeline::{HttpPlan, ListenerPlan, ListenerProtocol};
 use host_telemetry::Metrics;
+use host_types::Isolation;
 use host_upstream::{ClusterPlan, Discovery};
 use plugins_catalog::{BackendKind, Backends, Catalog, CatalogSnapshot};
 use plugins_wasm::{WasmBackend, WasmSettings};
@@ -17,14 +18,23 @@ pub(crate) struct WorkerPlan {
     pub(crate) clusters: Vec<Arc<ClusterPlan>>,
     pub(crate) discovery: Discovery,
     pub(crate) plugins: CatalogSnapshot,
+    /// Plugins that run beside all traffic.
+    pub(crate) services: Vec<ServicePlan>,
 }
+
+/// Guests that serve one stream each, where a plugin is isolated so; past it a stream gets the
+/// plugin's error.
+const GUESTS_OF_STREAMS: usize = 4000;
 
 /// The uses of plugins that a plan names, each once.
 pub(crate) fn filter_uses(plan: &Plan) -> Vec<FilterUse> {
     let mut seen = HashSet::new();
     let http = plan.listeners.iter().filter_map(|listener| http_of(&listener.protocol));
-    let uses =
+    let streams =
         http.flat_map(|http| http.stream_filters.iter().chain(http.route_filters.iter().flatten()));
+    let connections = plan.listeners.iter().flat_map(|listener| &listener.network_filters);
+    let services = plan.services.iter().map(|service| &service.service);
+    let uses = streams.chain(connections).chain(services);
     uses.filter(|one| seen.insert(*one)).cloned().collect()
 }
 
@@ -49,6 +59,8 @@ fn http_of(protocol: &ListenerProtocol) -> Option<&Arc<HttpPlan>> {
 pub(crate) fn wasm_settings(plan: &Plan) -> WasmSettings {
     let least = WasmSettings::default();
     let guests = plan.workers.saturating_mul(filter_uses(plan).len()).saturating_mul(3);
+    let alone = plan.plugins.iter().any(|one| one.vm.isolation == Isolation::PerStream);
+    let guests = guests.saturating_add(if alone { GUESTS_OF_STREAMS } else { 0 });
     let tables = plan.plugins.iter().map(|plugin| plugin.limits.table_elements_max).max();
     WasmSettings {
         instances_max: u32::try_from(guests).unwrap_or(u32::MAX).max(least.instances_max),

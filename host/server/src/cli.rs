@@ -4,6 +4,7 @@
 //! [`main`].
 
 mod arguments;
+pub mod conformance;
 
 use std::{
     ffi::OsString,
@@ -17,6 +18,7 @@ pub use arguments::Output;
 use arguments::{Arguments, Command};
 use clap::{CommandFactory, Parser};
 use clap_complete::Shell;
+use conformance::Conformance;
 use serde_json::Value;
 
 /// Where the configuration is looked for when none is named.
@@ -34,6 +36,8 @@ pub struct Commands {
     pub check: fn(&Path) -> CheckReport,
     /// The JSON Schema of the configuration.
     pub schema: fn() -> Value,
+    /// Runs conformance cases, or makes what is needed to run them.
+    pub conformance: fn(Conformance) -> Result<CheckReport, Failure>,
 }
 
 /// What `mortise run` was told.
@@ -118,18 +122,29 @@ fn execute(
             Ok(page) => console.print(&page, Exit::Ok),
             Err(error) => console.complain(error, Exit::Unreachable),
         },
+        Command::Conformance(command) => conform(commands, command, console),
+    }
+}
+
+fn conform(commands: &Commands, command: Conformance, console: &mut Console<'_>) -> Exit {
+    let output = command.output();
+    match (commands.conformance)(command) {
+        Ok(report) => {
+            let exit = if report.is_clean { Exit::Ok } else { Exit::Findings };
+            let text = match output {
+                Output::Json => format!("{:#}\n", report.json),
+                Output::Text => report.text,
+            };
+            console.print(text.as_bytes(), exit)
+        }
+        Err(failure) => console.fail(&failure),
     }
 }
 
 fn run(commands: &Commands, options: RunOptions, console: &mut Console<'_>) -> Exit {
     match (commands.run)(options) {
         Ok(()) => Exit::Ok,
-        Err(Failure::Findings(report)) => {
-            console.complain(format_args!("{report:?}"), Exit::Findings)
-        }
-        Err(Failure::Unreachable(report)) => {
-            console.complain(format_args!("{report:?}"), Exit::Unreachable)
-        }
+        Err(failure) => console.fail(&failure),
     }
 }
 
@@ -183,6 +198,15 @@ impl Console<'_> {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => exit,
             Err(error) => {
                 self.complain(format_args!("error: cannot write: {error}"), Exit::Unreachable)
+            }
+        }
+    }
+
+    fn fail(&mut self, failure: &Failure) -> Exit {
+        match failure {
+            Failure::Findings(report) => self.complain(format_args!("{report:?}"), Exit::Findings),
+            Failure::Unreachable(report) => {
+                self.complain(format_args!("{report:?}"), Exit::Unreachable)
             }
         }
     }

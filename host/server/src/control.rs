@@ -110,6 +110,7 @@ impl Control {
         AdminState {
             metrics: self.metrics.clone(),
             view: self.view.subscribe(),
+            services: plan.services.clone(),
             plugins: Arc::new(move || pages::plugins(&catalog.status())),
             clusters: Arc::new(move || pages::clusters(&discovery.status())),
             ready,
@@ -236,6 +237,7 @@ impl Control {
             clusters: plan.clusters.iter().cloned().map(Arc::new).collect(),
             discovery: self.discovery.clone(),
             plugins,
+            services: plan.services.clone(),
         });
         let mut answers = Vec::new();
         for (place, worker) in self.workers.iter().enumerate() {

@@ -9,5 +9,10 @@ use host_server::{check, cli, run};
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
-    cli::main(&cli::Commands { run: run::run, check: check::check, schema: host_config::schema })
+    cli::main(&cli::Commands {
+        run: run::run,
+        check: check::check,
+        schema: host_config::schema,
+        conformance: cli::conformance::conformance,
+    })
 }

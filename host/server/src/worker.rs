@@ -10,8 +10,10 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
     thread,
+    time::Duration,
 };
 
+use host_extension::FilterFactory;
 use host_pipeline::{Listener, ListenerState, Worker, WorkerCalls};
 use host_telemetry::{AccessLog, Clock, WorkerMetrics};
 use host_types::ListenerName;
@@ -29,6 +31,11 @@ use crate::assembly::WorkerPlan;
 const COMMANDS_MAX: usize = 16;
 /// Accepted connections that may wait for a worker.
 const HANDED_MAX: usize = 1024;
+
+/// Where services run that run once.
+const FIRST_WORKER: u16 = 0;
+/// How often is looked for services that are down.
+const REVIVE_INTERVAL: Duration = Duration::from_millis(250);
 
 /// What the control thread tells a worker.
 #[derive(Debug)]
@@ -128,7 +135,9 @@ pub(crate) fn start(
 struct Serving {
     worker: Rc<Worker>,
     metrics: WorkerMetrics,
-    catalog: WorkerCatalog,
+    catalog: Rc<WorkerCatalog>,
+    /// Held, so that they run.
+    services: Vec<Rc<dyn FilterFactory>>,
     clock: Clock,
     listeners: HashMap<ListenerName, Rc<Listener>>,
 }
@@ -152,7 +161,8 @@ impl Serving {
             Rc::new(move || monotonic.since(started)),
             fastrand::u64(..),
         );
-        Self { worker, metrics, catalog, clock, listeners: HashMap::new() }
+        let catalog = Rc::new(catalog);
+        Self { worker, metrics, catalog, services: Vec::new(), clock, listeners: HashMap::new() }
     }
 
     async fn run(
@@ -163,6 +173,7 @@ impl Serving {
     ) {
         let sweeping = Rc::clone(&self.worker);
         tokio::task::spawn_local(async move { sweeping.sweep_forever().await });
+        tokio::task::spawn_local(revive_forever(Rc::clone(&self.catalog)));
         let worker = Rc::clone(&self.worker);
         let mut draining = false;
         loop {
@@ -199,6 +210,7 @@ impl Serving {
     fn apply(&mut self, plan: &WorkerPlan, sockets: Vec<(ListenerName, Option<StdListener>)>) {
         self.worker.clusters.apply(&plan.clusters, &plan.discovery);
         self.catalog.apply(plan.plugins.clone());
+        self.services = self.services(plan);
         let mut before = std::mem::take(&mut self.listeners);
         let mut sockets: HashMap<_, _> = sockets.into_iter().collect();
         for listener_plan in &plan.listeners {
@@ -213,6 +225,13 @@ impl Serving {
         for gone in before.into_values() {
             gone.close();
         }
+    }
+
+    /// The services that run on this worker; those that stay the same run on.
+    fn services(&self, plan: &WorkerPlan) -> Vec<Rc<dyn FilterFactory>> {
+        let here = self.worker.number == FIRST_WORKER;
+        let own = plan.services.iter().filter(|service| service.every_worker || here);
+        own.map(|service| self.catalog.instance(&service.service)).collect()
     }
 
     fn state(&self, plan: &Arc<host_pipeline::ListenerPlan>) -> Rc<ListenerState> {
@@ -236,6 +255,16 @@ impl Serving {
         }
         self.worker.drain.raise();
         self.worker.clusters.drain();
+    }
+}
+
+/// Starts services again that went down; one task per worker runs this.
+async fn revive_forever(catalog: Rc<WorkerCatalog>) {
+    let mut interval = tokio::time::interval(REVIVE_INTERVAL);
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        interval.tick().await;
+        catalog.revive();
     }
 }
 

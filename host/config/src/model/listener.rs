@@ -28,6 +28,11 @@ pub(crate) struct ListenerConfig {
     /// What the upstream is told of the client.
     #[serde(default)]
     pub(crate) forwarding: ForwardingConfig,
+    /// The filters of every connection's bytes, in order; they see what the client sends before
+    /// the listener's protocol does, and last what it is sent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    pub(crate) network_filters: Vec<FilterConfig>,
     /// The filters of every stream, in order; they run before a route is chosen.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
@@ -123,6 +128,10 @@ pub(crate) struct FilterConfig {
     /// What the plugin is configured with: text as it stands, anything else as JSON.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) config: Option<Value>,
+    /// Which of the plugins that the file of the plugin holds is meant. Default: the only one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 128))]
+    pub(crate) root_id: Option<String>,
     /// What happens to a stream when the plugin fails.
     #[serde(default)]
     pub(crate) on_error: OnErrorWord,

@@ -1,7 +1,10 @@
 //! Plugins: where they come from and how they run.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// One plugin.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
@@ -22,6 +25,44 @@ pub(crate) struct PluginConfig {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1))]
     pub(crate) phases: Option<Vec<PhaseWord>>,
+    /// How its virtual machines are made and shared; for `backend: wasm`.
+    #[serde(default)]
+    pub(crate) vm: VmConfig,
+}
+
+/// How a plugin's virtual machines are made and shared.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct VmConfig {
+    /// Uses with the same id share one machine on each worker, where their plugins have the same
+    /// code, machine configuration, limits and environment; shared data and queues are kept
+    /// under it. Default: a machine for each use, and shared data under the plugin's name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 128))]
+    pub(crate) id: Option<String>,
+    /// What the machine is configured with: text as it stands, anything else as JSON.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) config: Option<Value>,
+    /// Environment variables that the plugin sees.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) environment: BTreeMap<String, String>,
+    /// Names of variables of the proxy's own environment that the plugin sees too.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    pub(crate) host_environment: Vec<String>,
+    /// How many streams one machine serves.
+    pub(crate) isolation: IsolationWord,
+}
+
+/// How many streams one machine serves.
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum IsolationWord {
+    /// All streams of a worker.
+    #[default]
+    Shared,
+    /// One: a fault reaches no other stream, at the price of a start for each.
+    PerStream,
 }
 
 /// How a plugin runs.
@@ -55,4 +96,12 @@ pub(crate) enum PhaseWord {
     /// The end of the stream. Until then the plugin can read both heads, also after they were
     /// sent; without it only while they are open.
     Log,
+    /// The beginning of a connection.
+    NewConnection,
+    /// Bytes that the client sends.
+    DownstreamData,
+    /// Bytes that the client is sent.
+    UpstreamData,
+    /// The end of either side of a connection.
+    Close,
 }

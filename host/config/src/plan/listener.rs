@@ -2,17 +2,17 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use host_extension::{FilterUse, InstanceSpec, OnError};
+use host_extension::{ExtensionPoint, FilterUse};
 use host_pipeline::{AcceptBalance, Forwarding, HttpPlan, ListenerPlan, ListenerProtocol, TcpPlan};
 use host_router::{Router, RouterPlan, VirtualHost};
 use host_types::{Address, Limits, ListenerName};
 
-use super::{Scope, Seen, milliseconds, route, size};
+use super::{Scope, Seen, instance::filters, milliseconds, route, size};
 use crate::{
     cursor::Cursor,
     model::{
-        AcceptBalanceWord, FilterConfig, ForwardingConfig, LimitsConfig, ListenerConfig,
-        OnErrorWord, ProtocolWord, VirtualHostConfig,
+        AcceptBalanceWord, ForwardingConfig, LimitsConfig, ListenerConfig, ProtocolWord,
+        VirtualHostConfig,
     },
 };
 
@@ -44,34 +44,16 @@ pub(super) fn listeners(
                 AcceptBalanceWord::Exact => AcceptBalance::Exact,
             },
             limits: limits(&model.limits),
+            network_filters: filters(
+                &model.network_filters,
+                ExtensionPoint::NetworkFilter,
+                &at.key("network_filters"),
+                scope,
+            ),
             protocol: protocol?,
         })
     });
     plans.collect()
-}
-
-/// The filters of a chain.
-pub(super) fn filters(
-    models: &[FilterConfig],
-    at: &Cursor<'_>,
-    scope: &Scope<'_>,
-) -> Vec<FilterUse> {
-    let uses = at.zip(models).filter_map(|(at, model)| {
-        let plugin = scope.plugin(&model.plugin, &at.key("plugin"))?;
-        let config = match &model.config {
-            None => Vec::new(),
-            Some(serde_json::Value::String(text)) => text.clone().into_bytes(),
-            Some(value) => value.to_string().into_bytes(),
-        };
-        let on_error = match model.on_error {
-            OnErrorWord::Closed => OnError::Closed,
-            OnErrorWord::Open => OnError::Open,
-            OnErrorWord::Reload => OnError::Reload,
-        };
-        let spec = InstanceSpec { config: config.into(), ..InstanceSpec::default() };
-        Some(FilterUse { plugin, spec, on_error })
-    });
-    uses.collect()
 }
 
 fn address(text: &str, at: &Cursor<'_>) -> Option<SocketAddr> {
@@ -140,7 +122,12 @@ fn tcp(model: &ListenerConfig, at: &Cursor<'_>, scope: &Scope<'_>) -> Option<Tcp
 }
 
 fn http(model: &ListenerConfig, at: &Cursor<'_>, scope: &Scope<'_>) -> Option<Arc<HttpPlan>> {
-    let stream_filters = filters(&model.stream_filters, &at.key("stream_filters"), scope);
+    let stream_filters = filters(
+        &model.stream_filters,
+        ExtensionPoint::StreamFilter,
+        &at.key("stream_filters"),
+        scope,
+    );
     let mut route_filters = Vec::new();
     let virtual_hosts = match (model.routes.is_empty(), model.virtual_hosts.is_empty()) {
         (false, true) => {

@@ -1,15 +1,15 @@
 //! Plugins: where they come from and what they may use.
 
-use std::{collections::HashMap, fs, path::Path};
+use std::{collections::HashMap, env, fs, path::Path, sync::Arc};
 
 use host_extension::Phases;
-use host_types::{PluginLimits, PluginName, VmSettings};
+use host_types::{Isolation, PluginLimits, PluginName, VmSettings};
 use plugins_catalog::{BackendKind, PluginPlan};
 
-use super::{Scope, Seen};
+use super::{Scope, Seen, instance::opaque};
 use crate::{
     cursor::Cursor,
-    model::{BackendWord, PhaseWord, PluginConfig},
+    model::{BackendWord, IsolationWord, PhaseWord, PluginConfig, VmConfig},
 };
 
 pub(super) fn plugins(
@@ -48,7 +48,7 @@ fn plugin(
         source,
         limits,
         phases: model.phases.as_deref().map(phases),
-        vm: VmSettings::default(),
+        vm: vm(&model.vm, &at.key("vm"))?,
     })
 }
 
@@ -88,6 +88,49 @@ fn phases(words: &[PhaseWord]) -> Phases {
         PhaseWord::ResponseBody => Phases::RESPONSE_BODY,
         PhaseWord::ResponseTrailers => Phases::RESPONSE_TRAILERS,
         PhaseWord::Log => Phases::LOG,
+        PhaseWord::NewConnection => Phases::NEW_CONNECTION,
+        PhaseWord::DownstreamData => Phases::DOWNSTREAM_DATA,
+        PhaseWord::UpstreamData => Phases::UPSTREAM_DATA,
+        PhaseWord::Close => Phases::CLOSE,
     };
     words.iter().map(phase).fold(Phases::NONE, |all, phase| all | phase)
+}
+
+/// The environment is the given one, with what is taken of the proxy's own; a variable that the
+/// proxy does not have is not there.
+fn vm(model: &VmConfig, at: &Cursor<'_>) -> Option<VmSettings> {
+    let given = at.key("environment");
+    let mut environment = Vec::new();
+    for (name, value) in &model.environment {
+        variable(name, value, &given.name(name))?;
+        environment.push((Arc::from(name.as_str()), Arc::from(value.as_str())));
+    }
+    for (at, name) in at.key("host_environment").zip(&model.host_environment) {
+        variable(name, "", &at)?;
+        if model.environment.contains_key(name) {
+            let message = format!("the variable `{name}` has a value in `environment` already");
+            return at.refuse(message, "again here");
+        }
+        if let Ok(value) = env::var(name) {
+            environment.push((Arc::from(name.as_str()), Arc::from(value)));
+        }
+    }
+    Some(VmSettings {
+        id: model.id.as_deref().map(Arc::from),
+        configuration: opaque(model.config.as_ref()),
+        environment,
+        isolation: match model.isolation {
+            IsolationWord::Shared => Isolation::Shared,
+            IsolationWord::PerStream => Isolation::PerStream,
+        },
+    })
+}
+
+/// Programs read `NAME=value` up to a NUL.
+fn variable(name: &str, value: &str, at: &Cursor<'_>) -> Option<()> {
+    if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
+        let message = format!("`{}` cannot be an environment variable", name.escape_debug());
+        return at.refuse_with(message, "no variable", "a name without `=`, and no NUL in either");
+    }
+    Some(())
 }

@@ -1,7 +1,7 @@
 //! Routes: a condition with what happens to the requests that it takes.
 
 use bytes::Bytes;
-use host_extension::FilterUse;
+use host_extension::{ExtensionPoint, FilterUse};
 use host_router::{
     Forward, HostRewrite, PathRewrite, Redirect, RedirectPath, RegexRewrite, Respond, Route,
     RouteAction, WeightedClusters,
@@ -15,7 +15,7 @@ use http::{
 use super::{
     Scope,
     condition::{condition, one_of},
-    listener::filters,
+    instance::filters,
     milliseconds,
 };
 use crate::{
@@ -39,7 +39,12 @@ pub(super) fn routes(
     let routes = at.zip(models).filter_map(|(at, model)| {
         let condition = condition(&model.condition, &at.key("match"), scope);
         let action = action(model, &at, scope);
-        route_filters.push(filters(&model.stream_filters, &at.key("stream_filters"), scope));
+        route_filters.push(filters(
+            &model.stream_filters,
+            ExtensionPoint::StreamFilter,
+            &at.key("stream_filters"),
+            scope,
+        ));
         Some(Route {
             name: model.name.as_deref().map(Into::into),
             condition: condition?,

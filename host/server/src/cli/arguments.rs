@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use super::conformance::Conformance;
+
 /// A proxy made of slots: filters as Wasm modules, in HTTP and TCP traffic.
 #[derive(Debug, Parser)]
 #[command(
@@ -49,6 +51,12 @@ pub(super) enum Command {
     },
     /// Print the manual page.
     Man,
+    /// Run the conformance cases against this host, or against another one.
+    ///
+    /// The cases drive a probe, a Wasm module without an SDK, through every host function in
+    /// every callback, and say for each what is not as the interface has it.
+    #[command(subcommand)]
+    Conformance(Conformance),
 }
 
 /// How findings are written.

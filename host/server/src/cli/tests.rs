@@ -20,6 +20,11 @@ const COMMANDS: Commands = Commands {
         }
     },
     schema: || json!({ "type": "object" }),
+    conformance: |command| {
+        let is_clean = !matches!(&command, Conformance::Run { filter, .. } if filter == "bad");
+        let (text, json) = ("1 case\n".to_owned(), json!({ "total": 1 }));
+        Ok(CheckReport { is_clean, text, json })
+    },
 };
 
 /// Exit code, standard output and standard error.
@@ -58,6 +63,11 @@ fn exit_codes_say_what_kind_of_failure_it_was() {
     check("", 2, "", "Usage: mortise <COMMAND>");
     check("fly", 2, "", "unrecognized subcommand 'fly'");
     check("run --confg x", 2, "", "--config");
+    check("conformance run", 0, "1 case\n", "");
+    check("conformance run --output json", 0, "\"total\": 1", "");
+    check("conformance run --filter bad", 1, "1 case\n", "");
+    check("conformance run --url http://127.0.0.1:1 --abi 0.3.0", 2, "", "0.3.0");
+    check("conformance run --tcp 127.0.0.1:1", 2, "", "--url");
     check("check -o xml", 2, "", "[possible values: text, json]");
 }
 

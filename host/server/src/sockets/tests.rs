@@ -11,6 +11,7 @@ fn plan(name: &str, address: &str, balance: AcceptBalance) -> Arc<ListenerPlan> 
         address: address.parse::<Address>().expect("an address"),
         balance,
         limits: Limits::default(),
+        network_filters: Vec::new(),
         protocol: ListenerProtocol::Tcp(TcpPlan { cluster: "app".into() }),
     })
 }
