@@ -149,6 +149,7 @@ impl StreamEnd {
             None => ending.complete = true,
             Some(Ok(frame)) => {
                 ending.sent_bytes += frame.data_ref().map_or(0, Bytes::len) as u64;
+                ending.complete |= frame.is_trailers(); // nothing is asked for behind them
             }
             Some(Err(_)) => ending.broken = true,
         }

@@ -40,17 +40,37 @@ pub(crate) async fn through_filters(
     headers: Headers,
     source: Source,
 ) -> Result<Response<ReplyBody>, Interrupt> {
+    let mut filtered = begin(exchange, headers, source);
+    filtered.pass_head().await?;
+    finish(exchange, filtered)
+}
+
+/// As [`through_filters`] for a reply of ours: its body is here, so that its length is known
+/// also where filters look at it.
+async fn whole_through_filters(
+    exchange: &mut Exchange,
+    headers: Headers,
+    source: Source,
+) -> Result<Response<ReplyBody>, Interrupt> {
+    let mut filtered = begin(exchange, headers, source);
+    filtered.pass_whole().await?;
+    finish(exchange, filtered)
+}
+
+fn begin(exchange: &Exchange, headers: Headers, source: Source) -> Filtered {
     let message = &exchange.stream.response;
     message.headers.replace(Some(headers));
     message.stage.set(Stage::Open);
     let limit = exchange.listener.plan.limits.held_body_bytes_max;
     let direction = Direction::new(&exchange.chain, &exchange.stream, Side::Response, limit);
-    let mut filtered = Filtered::new(direction, Some(source));
-    filtered.pass_head().await?;
-    if let Some(interrupt) = exchange.stream.take_interrupt() {
-        return Err(interrupt);
+    Filtered::new(direction, Some(source))
+}
+
+fn finish(exchange: &mut Exchange, filtered: Filtered) -> Result<Response<ReplyBody>, Interrupt> {
+    match exchange.stream.take_interrupt() {
+        Some(interrupt) => Err(interrupt),
+        None => Ok(finish_head(exchange, filtered)),
     }
-    Ok(finish_head(exchange, filtered))
 }
 
 /// Gives out the head; nothing can change it any more.
@@ -103,7 +123,7 @@ pub(crate) async fn local(
     note_local(&exchange.stream, reason, &reply);
     exchange.chain.begin_reply();
     let (headers, source) = local_parts(&exchange, reply);
-    match through_filters(&mut exchange, headers, source).await {
+    match whole_through_filters(&mut exchange, headers, source).await {
         Ok(response) => Ok(response),
         Err(Interrupt::Reply(reason, reply)) => {
             note_local(&exchange.stream, reason, &reply);

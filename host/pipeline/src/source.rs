@@ -233,6 +233,19 @@ impl Filtered {
         self.finish_head().await
     }
 
+    /// Shows all of the message to the filters before any of it goes on, where they want it: for
+    /// one that is here already.
+    ///
+    /// # Errors
+    /// The stream does not go on.
+    pub(crate) async fn pass_whole(&mut self) -> Result<(), Interrupt> {
+        self.pass_head().await?;
+        while !self.can_pass_by() && !self.direction.has_ended() {
+            self.take_in().await?;
+        }
+        Ok(())
+    }
+
     /// As [`Filtered::pass_head`] for the filters that were added at `from`, which are shown
     /// first what those before them let pass already.
     ///

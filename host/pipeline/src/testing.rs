@@ -39,6 +39,7 @@ pub(crate) const WAIT_MAX: Duration = Duration::from_secs(5);
 pub(crate) type Log = Rc<RefCell<Vec<String>>>;
 
 type Answer = dyn Fn(Side, Hook, &Rc<Stream>) -> Step;
+type AtEnd = dyn Fn(&Rc<Stream>);
 
 /// A filter that does as it is told and writes down what it sees.
 #[derive(Clone)]
@@ -49,6 +50,7 @@ pub(crate) struct Fake {
     log: Log,
     refuses: Option<PluginFault>,
     answer: Rc<Answer>,
+    at_end: Rc<AtEnd>,
     pub(crate) faults: Rc<Cell<u32>>,
     pub(crate) metrics: Arc<PluginMetrics>,
 }
@@ -63,6 +65,7 @@ impl Fake {
             log: Rc::clone(log),
             refuses: None,
             answer: Rc::new(|_, _, _| Step::CONTINUE),
+            at_end: Rc::new(|_| {}),
             faults: Rc::default(),
             metrics: Metrics::new().worker(0).plugin(&name.into(), "fake"),
         }
@@ -89,6 +92,12 @@ impl Fake {
         answer: impl Fn(Side, Hook, &Rc<Stream>) -> Step + 'static,
     ) -> Self {
         self.answer = Rc::new(answer);
+        self
+    }
+
+    /// What it does when the stream is over.
+    pub(crate) fn at_end(mut self, look: impl Fn(&Rc<Stream>) + 'static) -> Self {
+        self.at_end = Rc::new(look);
         self
     }
 
@@ -177,7 +186,8 @@ impl StreamFilter for FakeFilter {
         self.called(Side::Response, Hook::Trailers, stream)
     }
 
-    fn on_complete(&mut self, _stream: &Rc<Stream>) -> Result<(), PluginFault> {
+    fn on_complete(&mut self, stream: &Rc<Stream>) -> Result<(), PluginFault> {
+        (self.0.at_end)(stream);
         self.0.log.borrow_mut().push(format!("{} done", self.0.name));
         Ok(())
     }

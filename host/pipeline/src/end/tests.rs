@@ -3,6 +3,7 @@
 #![expect(clippy::excessive_nesting, reason = "a case is a loop in a runtime in a loop")]
 
 mod http2;
+mod log;
 
 use std::rc::Rc;
 

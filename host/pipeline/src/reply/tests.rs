@@ -225,3 +225,75 @@ fn a_plugins_framing_fields_in_a_reply_are_not_sent() {
         assert_eq!(line(world).await.1, Some(418));
     });
 }
+
+#[test]
+fn no_filter_sees_the_head_of_two_responses() {
+    for at in ["head", "body"] {
+        local(async {
+            let log = Log::default();
+            let [a, b, c] = ["a", "b", "c"].map(|name| Fake::new(&log, name));
+            let b = b.answering(move |side, hook, _| {
+                let now = match hook {
+                    Hook::Headers { .. } => at == "head",
+                    Hook::Body { .. } => true,
+                    Hook::Trailers => false,
+                };
+                match side {
+                    Side::Response if now => {
+                        let reply = LocalReply::text(StatusCode::IM_A_TEAPOT, "no");
+                        Verdict::Respond(Box::new(reply)).into()
+                    }
+                    Side::Response => Verdict::Hold.into(),
+                    Side::Request => Step::CONTINUE,
+                }
+            });
+            let part = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello";
+            let setup = Setup { listener_filters: vec![a, b, c], ..answering(part).await };
+            let world = setup.start().await;
+            let answer = world.ask(&ask("GET", "/")).await;
+            assert!(answer.starts_with("HTTP/1.1 418") && answer.ends_with("no"), "{answer}");
+            assert_eq!(line(world).await, ("plugin".to_owned(), Some(418), 2));
+            let log = log.take();
+            let responses: Vec<&str> =
+                log.iter().map(String::as_str).filter(|call| call.contains('<')).collect();
+            let expect: &[&str] = match at {
+                "head" => &["c<head", "b<head", "a<head", "a<body(no)."],
+                _ => &[
+                    "c<head",
+                    "b<head",
+                    "c<body(hello).",
+                    "b<body(hello).",
+                    "a<head",
+                    "a<body(no).",
+                ],
+            };
+            assert_eq!(responses, expect);
+            assert!(log.ends_with(&[
+                "a done".to_owned(),
+                "b done".to_owned(),
+                "c done".to_owned()
+            ]));
+        });
+    }
+}
+
+#[test]
+fn a_reply_behind_the_response_head_breaks_the_response_off() {
+    local(async {
+        let log = Log::default();
+        let replying = Fake::new(&log, "a").answering(|side, hook, _| match (side, hook) {
+            (Side::Response, Hook::Body { .. }) => {
+                let reply = LocalReply::text(StatusCode::IM_A_TEAPOT, "no");
+                Verdict::Respond(Box::new(reply)).into()
+            }
+            _ => Step::CONTINUE,
+        });
+        let part = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello";
+        let setup = Setup { listener_filters: vec![replying], ..answering(part).await };
+        let world = setup.start().await;
+        let answer = world.ask(&ask("GET", "/")).await;
+        assert!(!answer.contains("418") && !answer.contains("hello"), "{answer}");
+        assert!(!answer.contains("0\r\n\r\n"), "it must not look whole: {answer}");
+        assert_eq!(line(world).await.0, "plugin");
+    });
+}

@@ -2,6 +2,9 @@
 
 #![expect(clippy::excessive_nesting, reason = "a case is a loop in a runtime in a loop")]
 
+mod length;
+mod open;
+
 use std::{cell::RefCell, rc::Rc};
 
 use host_extension::{FieldWrite, HeaderMapKind, HostCalls as _, Phases, Step, Verdict};

@@ -5,7 +5,10 @@ use host_extension::Subject;
 use host_types::Headers;
 
 use super::*;
-use crate::calls::property::{ATTRIBUTE_BYTES_MAX, ATTRIBUTE_OVERHEAD};
+use crate::{
+    calls::property::{ATTRIBUTE_BYTES_MAX, ATTRIBUTE_OVERHEAD},
+    testing::connection,
+};
 
 fn get(stream: &Stream, path: &str) -> CallResult<Value> {
     let path: Vec<&[u8]> = path.split('.').map(str::as_bytes).collect();
@@ -24,18 +27,25 @@ fn text(text: &str) -> CallResult<Value> {
 /// A stream of which everything is known.
 fn known() -> Rc<Stream> {
     let stream = stream();
-    let map = fields(&[("referer", "r"), ("user-agent", "u"), ("x", "1")]);
-    stream.request.headers.borrow_mut().as_mut().unwrap().map_mut().extend(map);
+    let map = fields(&[("referer", "r"), ("user-agent", "u"), ("x", "1"), ("m", "1")]);
+    let mut head = stream.request.headers.borrow_mut();
+    head.as_mut().unwrap().map_mut().extend(map);
+    head.as_mut().unwrap().add(b"m", b"2").unwrap();
+    drop(head);
     stream.request.body_bytes.set(5);
     stream.response.body_bytes.set(7);
     let head = Headers::response(StatusCode::CREATED, fields(&[("y", "2")]));
     stream.response.headers.replace(Some(head));
+    let end = Headers::trailers(fields(&[("grpc-status", "5")]));
+    stream.response.trailers.replace(Some(end));
     let mut facts = stream.facts.borrow_mut();
     facts.request_id = Some("id".into());
     facts.virtual_host = Some("vh".into());
     facts.route = Some("route".into());
     facts.cluster = Some("cluster".into());
     facts.upstream = Some("198.51.100.1:81".parse().unwrap());
+    facts.upstream_local = Some("192.0.2.3:4567".parse().unwrap());
+    facts.reason = Some(ReplyReason::Timeout);
     facts.details = Some("details".into());
     drop(facts);
     stream
@@ -56,13 +66,17 @@ fn every_known_path_has_its_value() {
         ("request.referer", text("r")),
         ("request.useragent", text("u")),
         ("request.headers.x", text("1")),
+        ("request.headers.M", text("1,2")),
         ("request.headers.:path", text("/path?query")),
         ("request.time", Ok(Value::Nanoseconds(1_000_000_000))),
         ("request.size", Ok(Value::Integer(5))),
         ("response.code", Ok(Value::Integer(201))),
         ("response.code_details", text("details")),
         ("response.size", Ok(Value::Integer(7))),
-        ("response.total_size", Ok(Value::Integer(7 + 10 + 2))),
+        ("response.total_size", Ok(Value::Integer(7 + 10 + 2 + 12))),
+        ("response.flags", Ok(Value::Integer(4))),
+        ("response.grpc_status", Ok(Value::Integer(5))),
+        ("response.trailers.grpc-status", text("5")),
         ("response.headers.y", text("2")),
         ("source.address", text("192.0.2.1:1234")),
         ("source.port", Ok(Value::Integer(1234))),
@@ -71,6 +85,14 @@ fn every_known_path_has_its_value() {
         ("connection.mtls", Ok(Value::Boolean(false))),
         ("upstream.address", text("198.51.100.1:81")),
         ("upstream.port", Ok(Value::Integer(81))),
+        ("upstream.local_address", text("192.0.2.3:4567")),
+        ("connection.requested_server_name", text("")),
+        ("xds.listener_name", text("main")),
+        ("xds.listener_direction", Ok(Value::Integer(0))),
+        ("metadata", text("")),
+        ("xds.cluster_metadata", text("")),
+        ("route_metadata", text("")),
+        ("xds.upstream_host_metadata", text("")),
         ("listener_name", text("main")),
         ("cluster_name", text("cluster")),
         ("xds.cluster_name", text("cluster")),
@@ -88,6 +110,8 @@ fn every_known_path_has_its_value() {
     assert!(duration > 0);
     let Ok(Value::Map(map)) = get(&stream, "request.headers") else { panic!() };
     assert!(map.contains(&(b"x".to_vec(), b"1".to_vec())));
+    assert!(map.contains(&(b"m".to_vec(), b"1,2".to_vec())), "repeated ones are joined");
+    assert_eq!(map.iter().filter(|(name, _)| name == b"m").count(), 1);
     let Ok(Value::Integer(size)) = get(&stream, "request.total_size") else { panic!() };
     assert!(size > 5);
 }
@@ -104,6 +128,12 @@ fn what_is_not_known_yet_is_not_found() {
         "response.code_details",
         "response.headers",
         "response.headers.y",
+        "response.trailers",
+        "response.grpc_status",
+        "connection.termination_details",
+        "upstream.local_address",
+        "xds.cluster_metadata",
+        "route_metadata",
         "upstream.address",
         "upstream.port",
         "cluster_name",
@@ -172,6 +202,8 @@ fn attributes_are_set_and_read_but_not_where_the_host_has_its_own() {
         "listener_name",
         "cluster_name",
         "route_name",
+        "metadata",
+        "plugin_root_id",
     ] {
         assert_eq!(set(&stream, &[root], b"1"), Err(CallError::BadArgument), "{root}");
         assert_eq!(set(&stream, &[root, "new"], b"1"), Err(CallError::BadArgument), "{root}");
@@ -206,4 +238,61 @@ fn a_clock_that_was_set_back_gives_no_negative_time() {
         super::super::property::read(Subject::Stream(&stream), &path, before),
         Ok(Value::Nanoseconds(0))
     );
+}
+
+#[test]
+fn the_request_line_stays_known_when_the_head_is_gone() {
+    let stream = early();
+    let head = stream.request.headers.take().unwrap();
+    stream.facts.borrow_mut().request_line = Some(Box::new(head.as_request().unwrap().clone()));
+    assert_eq!(get(&stream, "request.path"), text("/path?query"));
+    assert_eq!(get(&stream, "request.method"), text("GET"));
+    assert_eq!(get(&stream, "request.headers"), Err(CallError::NotFound));
+    assert_eq!(get(&stream, "request.referer"), Err(CallError::NotFound));
+}
+
+#[test]
+fn a_connection_has_properties_and_attributes_of_its_own() {
+    let connection = connection();
+    let subject = || Subject::Connection(&connection);
+    let read = |path: &str| {
+        let path: Vec<&[u8]> = path.split('.').map(str::as_bytes).collect();
+        calls().property(subject(), &path)
+    };
+    assert_eq!(read("source.address"), text("192.0.2.1:1234"));
+    assert_eq!(read("destination.port"), Ok(Value::Integer(80)));
+    assert_eq!(read("listener_name"), text("main"));
+    assert_eq!(read("connection.id"), Ok(Value::Unsigned(connection.facts.id.as_u64())));
+    for unknown in ["upstream.address", "upstream.local_address", "request.path", "mine", ""] {
+        assert_eq!(read(unknown), Err(CallError::NotFound), "{unknown}");
+    }
+    connection.upstream_address.set(Some("198.51.100.1:81".parse().unwrap()));
+    assert_eq!(read("upstream.address"), text("198.51.100.1:81"));
+    assert_eq!(read("connection.termination_details"), Err(CallError::NotFound));
+    connection.close(ReplyReason::Drain);
+    assert_eq!(read("connection.termination_details"), text("drain"));
+
+    assert_eq!(calls().set_property(subject(), &[b"mine"], b"1"), Ok(()));
+    assert_eq!(read("mine"), text("1"));
+    let reserved = calls().set_property(subject(), &[b"source", b"address"], b"1");
+    assert_eq!(reserved, Err(CallError::BadArgument));
+    let large = vec![0; ATTRIBUTE_BYTES_MAX];
+    let refused = calls().set_property(subject(), &[b"mine"], &large);
+    assert_eq!(refused, Err(CallError::LimitReached));
+    assert_eq!(calls().set_property(Subject::Host, &[b"mine"], b"1"), Err(CallError::NotFound));
+}
+
+#[test]
+fn what_a_network_filter_set_can_be_read_from_its_streams() {
+    let (stream, carrier) = (early(), connection());
+    assert_eq!(get(&stream, "mine"), Err(CallError::NotFound));
+    stream.carrier.set(Rc::clone(&carrier)).unwrap();
+    calls().set_property(Subject::Connection(&carrier), &[b"mine"], b"carried").unwrap();
+    assert_eq!(get(&stream, "mine"), text("carried"));
+    assert_eq!(set(&stream, &["mine"], b"own"), Ok(()));
+    assert_eq!(get(&stream, "mine"), text("own"), "the stream's own stands before it");
+    let path: [&[u8]; 1] = [b"mine"];
+    assert_eq!(calls().property(Subject::Connection(&carrier), &path), text("carried"));
+    carrier.close(ReplyReason::ClientGone);
+    assert_eq!(get(&stream, "connection.termination_details"), text("client_gone"));
 }
