@@ -85,7 +85,7 @@ impl RootContext for Root {
             metrics: self.metrics,
             to_upstream: 0,
             to_client: 0,
-            closed_by: "nobody",
+            ended_by: None,
         };
         Some(Box::new(meter))
     }
@@ -101,7 +101,7 @@ struct Meter {
     metrics: Option<Metrics>,
     to_upstream: u64,
     to_client: u64,
-    closed_by: &'static str,
+    ended_by: Option<&'static str>,
 }
 
 impl Meter {
@@ -114,6 +114,13 @@ impl Meter {
             log::warn!("tcp-meter: not counted: {status:?}");
         }
     }
+
+    /// Remembers who ended the connection first: a side may end its direction before it closes.
+    fn ended(&mut self, end: bool, by: &'static str) {
+        if end {
+            self.ended_by.get_or_insert(by);
+        }
+    }
 }
 
 impl Context for Meter {}
@@ -124,7 +131,8 @@ impl StreamContext for Meter {
         Action::Continue
     }
 
-    fn on_downstream_data(&mut self, size: usize, _end: bool) -> Action {
+    fn on_downstream_data(&mut self, size: usize, end: bool) -> Action {
+        self.ended(end, "the client");
         self.to_upstream += size as u64;
         self.add(|metrics| metrics.to_upstream, size);
         if self.rule.upper_to_upstream
@@ -135,7 +143,8 @@ impl StreamContext for Meter {
         Action::Continue
     }
 
-    fn on_upstream_data(&mut self, size: usize, _end: bool) -> Action {
+    fn on_upstream_data(&mut self, size: usize, end: bool) -> Action {
+        self.ended(end, "the upstream");
         self.to_client += size as u64;
         self.add(|metrics| metrics.to_client, size);
         if self.rule.upper_to_client
@@ -147,25 +156,19 @@ impl StreamContext for Meter {
     }
 
     fn on_downstream_close(&mut self, peer: PeerType) {
-        if peer == PeerType::Remote {
-            self.closed_by = "the client";
-        } else if self.closed_by == "nobody" {
-            self.closed_by = "the proxy";
-        }
+        self.ended(true, if peer == PeerType::Remote { "the client" } else { "the proxy" });
     }
 
     fn on_upstream_close(&mut self, peer: PeerType) {
-        if peer == PeerType::Remote && self.closed_by == "nobody" {
-            self.closed_by = "the upstream";
-        }
+        self.ended(peer == PeerType::Remote, "the upstream");
     }
 
     fn on_log(&mut self) {
         log::info!(
-            "tcp-meter: {} bytes to the upstream, {} to the client; closed by {}",
+            "tcp-meter: {} bytes to the upstream, {} to the client; ended by {}",
             self.to_upstream,
             self.to_client,
-            self.closed_by
+            self.ended_by.unwrap_or("nobody")
         );
     }
 }

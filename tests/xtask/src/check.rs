@@ -131,7 +131,7 @@ fn status(answer: &Message, expected: &str) -> Result<()> {
 }
 
 /// Two ports that nobody has: both are open at once, so that they differ.
-fn free_ports() -> Result<(SocketAddr, SocketAddr)> {
+pub(crate) fn free_ports() -> Result<(SocketAddr, SocketAddr)> {
     let first = TcpListener::bind("127.0.0.1:0")?;
     let second = TcpListener::bind("127.0.0.1:0")?;
     Ok((first.local_addr()?, second.local_addr()?))
@@ -147,7 +147,7 @@ fn substitute(mut text: String, changes: &[(&str, String)]) -> Result<String> {
 }
 
 /// Shows the end of the proxy's log.
-fn show(log: &Path) {
+pub(crate) fn show(log: &Path) {
     let text = fs::read_to_string(log).unwrap_or_default();
     let lines: Vec<&str> = text.lines().collect();
     println!("  the proxy's log, {}:", log.display());

@@ -45,13 +45,25 @@ impl Message {
 
 /// Sends one request on a connection of its own.
 pub(crate) fn ask(to: SocketAddr, method: &str, path: &str, body: &[u8]) -> Result<Message> {
+    ask_with(to, method, path, &[], body)
+}
+
+/// As [`ask`], with more headers.
+pub(crate) fn ask_with(
+    to: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> Result<Message> {
     let mut stream = TcpStream::connect_timeout(&to, PATIENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
-    let head = format!(
-        "{method} {path} HTTP/1.1\r\nhost: {to}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
-        body.len()
-    );
+    let mut head = format!("{method} {path} HTTP/1.1\r\nhost: {to}\r\nconnection: close\r\n");
+    for (name, value) in headers {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    head.push_str(&format!("content-length: {}\r\n\r\n", body.len()));
     let mut reader = BufReader::new(stream.try_clone()?);
     let body = body.to_vec();
     // The answer may begin before the body is sent: one side must not wait for the other.

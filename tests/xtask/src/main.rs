@@ -1,4 +1,5 @@
-//! The project's own commands: `cargo xtask setup | plugins | demo | test | ci | bench`.
+//! The project's own commands: `cargo xtask setup | plugins | demo | test | compare
+//! | ci | bench`.
 //!
 //! Every step is a plain command that is printed before it runs, so that it can be repeated
 //! by hand. Nothing here is part of the proxy. Start reading at [`Task`], then `ci.rs`.
@@ -8,6 +9,7 @@
 mod check;
 mod ci;
 mod demo;
+mod envoy;
 mod foreign;
 mod http;
 mod plugins;
@@ -44,9 +46,21 @@ enum Task {
     },
     /// Builds all that the tests need and runs them.
     Test {
+        /// Run the examples in Envoy too, and compare.
+        #[arg(long)]
+        with_envoy: bool,
         /// Passed on to `cargo test --workspace`.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
+    },
+    /// Runs the examples in Envoy and in Mortise, and compares.
+    Compare {
+        /// Only scenarios whose name contains this.
+        #[arg(default_value = "")]
+        name: String,
+        /// Take plugins and proxy as they were built before.
+        #[arg(long)]
+        built: bool,
     },
     /// Everything that must hold: format, lints, tests, documentation, demo.
     Ci,
@@ -64,7 +78,13 @@ fn main() -> ExitCode {
         Task::Setup => setup::all(&mut report),
         Task::Plugins => plugins::prepare(&mut report),
         Task::Demo { check } => demo::demo(&mut report, check),
-        Task::Test { args } => ci::test(&mut report, &args),
+        Task::Test { with_envoy, args } => {
+            let tested = ci::test(&mut report, &args);
+            let compared = if with_envoy { envoy::compare(&mut report, "") } else { Ok(()) };
+            tested.and(compared)
+        }
+        Task::Compare { name, built: true } => envoy::compare(&mut report, &name),
+        Task::Compare { name, built: false } => envoy::build_and_compare(&mut report, &name),
         Task::Ci => ci::ci(&mut report),
         Task::Bench { args } => ci::bench(&mut report, &args),
     };

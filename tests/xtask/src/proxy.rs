@@ -5,7 +5,7 @@ use std::{
     net::SocketAddr,
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
-    process::{Child, ExitStatus},
+    process::{Child, Command, ExitStatus},
     thread,
     time::Duration,
 };
@@ -40,35 +40,47 @@ impl Proxy {
         let mut run = command(binary());
         run.args(["run", "-c"]).arg(config);
         println!("$ {}", shown(&run));
+        Self::spawn(run, admin, "/readyz", log)
+    }
+
+    /// As [`Proxy::start`], for any program with an admin page that answers 200 when it is ready.
+    pub(crate) fn spawn(
+        mut run: Command,
+        admin: SocketAddr,
+        ready: &str,
+        log: Option<&Path>,
+    ) -> Result<Self> {
         if let Some(log) = log {
             let file = File::create(log).with_context(|| format!("{}", log.display()))?;
             run.stdout(file.try_clone()?).stderr(file);
         }
         // A group of its own: Ctrl-C reaches this program alone, which then ends the child.
-        let child = run.process_group(0).spawn().context("mortise did not start")?;
+        let child = run
+            .process_group(0)
+            .spawn()
+            .with_context(|| format!("{} did not start", shown(&run)))?;
         let mut proxy = Self { child };
-        proxy.wait_until_ready(admin)?;
+        proxy.wait_until_ready(admin, ready)?;
         Ok(proxy)
     }
 
-    fn wait_until_ready(&mut self, admin: SocketAddr) -> Result<()> {
+    fn wait_until_ready(&mut self, admin: SocketAddr, ready: &str) -> Result<()> {
         let started = now();
         while started.elapsed() < START_MAX {
             if let Some(status) = self.ended()? {
-                bail!("mortise ended before it was ready: {status}");
+                bail!("it ended before it was ready: {status}");
             }
-            if http::ask(admin, "GET", "/readyz", b"").is_ok_and(|answer| answer.target() == "200")
-            {
+            if http::ask(admin, "GET", ready, b"").is_ok_and(|answer| answer.target() == "200") {
                 return Ok(());
             }
             thread::park_timeout(LOOK_AGAIN);
         }
-        bail!("mortise was not ready after {} seconds", START_MAX.as_secs())
+        bail!("it was not ready after {} seconds", START_MAX.as_secs())
     }
 
     /// How the child ended, where it did.
     pub(crate) fn ended(&mut self) -> Result<Option<ExitStatus>> {
-        self.child.try_wait().context("cannot look after mortise")
+        self.child.try_wait().context("cannot look after the process")
     }
 
     /// Asks the child to stop, and insists after a while.
@@ -87,7 +99,7 @@ impl Proxy {
             }
             thread::park_timeout(LOOK_AGAIN);
         }
-        println!("mortise did not stop within {} seconds: killing it", STOP_MAX.as_secs());
+        println!("the proxy did not stop within {} seconds: killing it", STOP_MAX.as_secs());
         self.child.kill()?;
         self.child.wait()?;
         Ok(())
@@ -97,7 +109,7 @@ impl Proxy {
 impl Drop for Proxy {
     fn drop(&mut self) {
         if let Err(error) = self.stop() {
-            println!("mortise could not be stopped: {error:#}");
+            println!("the proxy could not be stopped: {error:#}");
         }
     }
 }

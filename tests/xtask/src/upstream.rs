@@ -18,8 +18,16 @@ use crate::http::{self, Message};
 const CONNECTIONS_MAX: usize = 64;
 const IDLE_MAX: Duration = Duration::from_secs(120);
 
-/// Listens, and serves until the program ends.
+/// Makes the answer to a request, as bytes.
+pub(crate) type Answer = fn(&Message) -> Vec<u8>;
+
+/// Listens, and tells until the program ends what it sees.
 pub(crate) fn start(address: &str) -> Result<SocketAddr> {
+    serve(address, answer)
+}
+
+/// Listens, and answers until the program ends.
+pub(crate) fn serve(address: &str, answer: Answer) -> Result<SocketAddr> {
     let listener = TcpListener::bind(address)
         .with_context(|| format!("the upstream cannot listen on {address}"))?;
     let bound = listener.local_addr()?;
@@ -33,7 +41,7 @@ pub(crate) fn start(address: &str) -> Result<SocketAddr> {
             let open = Arc::clone(&open);
             thread::spawn(move || {
                 // Whatever ends a connection, the next request makes a new one.
-                let _ended = serve(stream);
+                let _ended = converse(stream, answer);
                 open.fetch_sub(1, Ordering::Relaxed);
             });
         }
@@ -41,7 +49,7 @@ pub(crate) fn start(address: &str) -> Result<SocketAddr> {
     Ok(bound)
 }
 
-fn serve(mut stream: TcpStream) -> Result<()> {
+fn converse(mut stream: TcpStream, answer: Answer) -> Result<()> {
     stream.set_read_timeout(Some(IDLE_MAX))?;
     stream.set_write_timeout(Some(IDLE_MAX))?;
     let mut reader = BufReader::new(stream.try_clone()?);
