@@ -1,0 +1,226 @@
+//! A host that notes what reached it.
+
+use std::{
+    cell::RefCell,
+    rc::Rc,
+    time::{Duration, SystemTime},
+};
+
+use host_extension::{
+    BodyKind, CallError, CallResult, Connection, FieldWrite, Flow, GrpcMethod, GrpcStream,
+    HeaderMapKind, HostCalls, HttpCall, LocalReply, LogLevel, MetricId, MetricKind, OnGrpcEvent,
+    OnHttpAnswer, PropertyValue, QueueId, Stream, Subject, Subscription,
+};
+use host_types::Headers;
+
+/// Each method notes its name and what it was given, and answers `NotFound`; but a gRPC stream
+/// can be opened, and notes, too.
+#[derive(Default)]
+pub(super) struct Host {
+    pub(super) seen: Rc<RefCell<Vec<String>>>,
+}
+
+impl Host {
+    fn note<T>(&self, call: impl Into<String>) -> CallResult<T> {
+        self.seen.borrow_mut().push(call.into());
+        Err(CallError::NotFound)
+    }
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).expect("tests pass text")
+}
+
+impl HostCalls for Host {
+    fn header(
+        &self,
+        _stream: &Stream,
+        _map: HeaderMapKind,
+        name: &[u8],
+        _show: &mut dyn FnMut(&[u8]),
+    ) -> CallResult<()> {
+        self.note(format!("header {}", text(name)))
+    }
+
+    fn headers(
+        &self,
+        _stream: &Stream,
+        _map: HeaderMapKind,
+        _show: &mut dyn FnMut(&Headers),
+    ) -> CallResult<()> {
+        self.note("headers")
+    }
+
+    fn write_header(
+        &self,
+        _stream: &Stream,
+        _map: HeaderMapKind,
+        _write: FieldWrite<'_>,
+    ) -> CallResult<()> {
+        self.note("write_header")
+    }
+
+    fn body(&self, _: &Stream, _: BodyKind, _: &mut dyn FnMut(&[u8])) -> CallResult<()> {
+        self.note("body")
+    }
+
+    fn write_body(
+        &self,
+        _stream: &Stream,
+        _body: BodyKind,
+        start: usize,
+        length: usize,
+        with: &[u8],
+    ) -> CallResult<()> {
+        self.note(format!("write_body {start} {length} {}", text(with)))
+    }
+
+    fn data(
+        &self,
+        _connection: &Connection,
+        flow: Flow,
+        _show: &mut dyn FnMut(&[u8]),
+    ) -> CallResult<()> {
+        self.note(format!("data {flow:?}"))
+    }
+
+    fn write_data(
+        &self,
+        _connection: &Connection,
+        flow: Flow,
+        start: usize,
+        length: usize,
+        with: &[u8],
+    ) -> CallResult<()> {
+        self.note(format!("write_data {flow:?} {start} {length} {}", text(with)))
+    }
+
+    fn property(&self, _subject: Subject<'_>, _path: &[&[u8]]) -> CallResult<PropertyValue> {
+        self.note("property")
+    }
+
+    fn set_property(&self, _subject: Subject<'_>, _path: &[&[u8]], value: &[u8]) -> CallResult<()> {
+        self.note(format!("set_property {}", text(value)))
+    }
+
+    fn respond(&self, _stream: &Rc<Stream>, plugin: &str, _reply: LocalReply) -> CallResult<()> {
+        self.note(format!("respond as {plugin}"))
+    }
+
+    fn reset(&self, _stream: &Rc<Stream>, plugin: &str) -> CallResult<()> {
+        self.note(format!("reset as {plugin}"))
+    }
+
+    fn close(&self, _connection: &Connection, plugin: &str) -> CallResult<()> {
+        self.note(format!("close as {plugin}"))
+    }
+
+    fn http_call(&self, call: HttpCall, _on_answer: OnHttpAnswer) -> CallResult<Subscription> {
+        self.note(format!("http_call {}", call.cluster))
+    }
+
+    fn grpc_stream(
+        &self,
+        method: GrpcMethod,
+        _on_event: OnGrpcEvent,
+    ) -> CallResult<Box<dyn GrpcStream>> {
+        self.seen.borrow_mut().push(format!("grpc_stream {}", method.cluster));
+        Ok(Box::new(NotedStream(Rc::clone(&self.seen))))
+    }
+
+    fn every(&self, period: Duration, _tick: Rc<dyn Fn()>) -> CallResult<Subscription> {
+        self.note(format!("every {period:?}"))
+    }
+
+    fn shared_data(
+        &self,
+        namespace: &str,
+        key: &[u8],
+        _show: &mut dyn FnMut(&[u8], u32),
+    ) -> CallResult<()> {
+        self.note(format!("shared_data {namespace} {}", text(key)))
+    }
+
+    fn set_shared_data(
+        &self,
+        namespace: &str,
+        key: &[u8],
+        value: &[u8],
+        version: u32,
+    ) -> CallResult<()> {
+        self.note(format!("set_shared_data {namespace} {} {} {version}", text(key), text(value)))
+    }
+
+    fn register_queue(
+        &self,
+        namespace: &str,
+        name: &[u8],
+        _ready: Rc<dyn Fn(QueueId)>,
+    ) -> CallResult<(QueueId, Subscription)> {
+        self.note(format!("register_queue {namespace} {}", text(name)))
+    }
+
+    fn resolve_queue(&self, namespace: &str, name: &[u8]) -> CallResult<QueueId> {
+        self.note(format!("resolve_queue {namespace} {}", text(name)))
+    }
+
+    fn enqueue(&self, queue: QueueId, item: &[u8]) -> CallResult<()> {
+        self.note(format!("enqueue {queue} {}", text(item)))
+    }
+
+    fn dequeue(&self, queue: QueueId, _show: &mut dyn FnMut(&[u8])) -> CallResult<()> {
+        self.note(format!("dequeue {queue}"))
+    }
+
+    fn define_metric(&self, plugin: &str, kind: MetricKind, name: &str) -> CallResult<MetricId> {
+        self.note(format!("define_metric as {plugin}: {kind:?} {name}"))
+    }
+
+    fn record_metric(&self, plugin: &str, metric: MetricId, value: u64) -> CallResult<()> {
+        self.note(format!("record_metric as {plugin}: {metric} {value}"))
+    }
+
+    fn increment_metric(&self, plugin: &str, metric: MetricId, by: i64) -> CallResult<()> {
+        self.note(format!("increment_metric as {plugin}: {metric} {by}"))
+    }
+
+    fn metric(&self, plugin: &str, metric: MetricId) -> CallResult<u64> {
+        self.note(format!("metric as {plugin}: {metric}"))
+    }
+
+    fn foreign(
+        &self,
+        _subject: Subject<'_>,
+        name: &[u8],
+        argument: &[u8],
+        _show: &mut dyn FnMut(&[u8]),
+    ) -> CallResult<()> {
+        self.note(format!("foreign {} {}", text(name), text(argument)))
+    }
+
+    fn log(&self, plugin: &str, level: LogLevel, line: &str) {
+        self.seen.borrow_mut().push(format!("log as {plugin}: {level:?} {line}"));
+    }
+
+    fn log_dropped(&self, plugin: &str) {
+        self.seen.borrow_mut().push(format!("log_dropped as {plugin}"));
+    }
+
+    fn now(&self) -> SystemTime {
+        self.seen.borrow_mut().push("now".into());
+        SystemTime::UNIX_EPOCH + Duration::from_secs(7)
+    }
+}
+
+struct NotedStream(Rc<RefCell<Vec<String>>>);
+
+impl GrpcStream for NotedStream {
+    fn send(&self, message: &[u8], end: bool) -> CallResult<()> {
+        self.0.borrow_mut().push(format!("grpc_send {} {end}", text(message)));
+        Err(CallError::NotFound)
+    }
+
+    fn close(&self) {
+        self.0.borrow_mut().push("grpc_close".into());
+    }
+}
