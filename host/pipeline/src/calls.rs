@@ -194,7 +194,7 @@ impl HostCalls for WorkerCalls {
     }
 
     fn http_call(&self, call: HttpCall, on_answer: OnHttpAnswer) -> CallResult<Subscription> {
-        http_call::start(&self.worker, &self.outbound, call, on_answer)
+        http_call::start(&self.worker, &self.outbound, &call, on_answer)
     }
 
     fn grpc_stream(

@@ -26,13 +26,13 @@ const ANSWER_BYTES_MAX: usize = 1024 * 1024;
 pub(super) fn start(
     worker: &Rc<Worker>,
     outbound: &Outbound,
-    call: HttpCall,
+    call: &HttpCall,
     on_answer: OnHttpAnswer,
 ) -> CallResult<Subscription> {
     let cluster = cluster(worker, &call.cluster)?;
     let permit = outbound.call(call.body.len())?;
     let time = call.timeout.unwrap_or(CALL_TIME_MAX).min(CALL_TIME_MAX);
-    let request = request(&call, cluster.plan().protocol)?;
+    let request = request(call, cluster.plan().protocol)?;
     let worker = Rc::clone(worker);
     Ok(Subscription::new(Task::start(async move {
         let answer = tokio::time::timeout(time, exchange(&worker, &cluster, request)).await;

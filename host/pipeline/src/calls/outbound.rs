@@ -115,12 +115,14 @@ pub(super) async fn send(
     };
     sent.map_err(|error| {
         tracing::debug!(%error, "a plugin's call failed");
-        match error {
-            UpstreamError::PendingTimedOut { .. } | UpstreamError::ConnectTimedOut { .. } => {
-                OutboundError::TimedOut
-            }
-            error if error.nothing_sent() => OutboundError::Unreachable,
-            _ => OutboundError::Reset,
+        let late = matches!(
+            error,
+            UpstreamError::PendingTimedOut { .. } | UpstreamError::ConnectTimedOut { .. }
+        );
+        match error.nothing_sent() {
+            true if late => OutboundError::TimedOut,
+            true => OutboundError::Unreachable,
+            false => OutboundError::Reset,
         }
     })
 }

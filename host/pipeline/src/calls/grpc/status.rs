@@ -72,7 +72,7 @@ impl Status {
         let code = match error {
             OutboundError::TimedOut => DEADLINE_EXCEEDED,
             OutboundError::TooLarge => RESOURCE_EXHAUSTED,
-            _ => UNAVAILABLE,
+            OutboundError::Unreachable | OutboundError::Reset | _ => UNAVAILABLE,
         };
         Self::new(code, error.to_string())
     }

@@ -1,3 +1,5 @@
+#![expect(clippy::excessive_nesting, reason = "a peer is a task in a runtime in a test")]
+
 mod units;
 
 use std::cell::{Cell, RefCell};

@@ -145,6 +145,12 @@ fn flags(reason: &ReplyReason) -> i64 {
         ReplyReason::Denied => 1 << 12,
         ReplyReason::ClientGone => 1 << 14,
         ReplyReason::Malformed => 1 << 18,
-        _ => 0,
+        ReplyReason::Upstream
+        | ReplyReason::Route
+        | ReplyReason::Plugin(_)
+        | ReplyReason::PluginFailed(_)
+        | ReplyReason::Drain
+        | ReplyReason::Internal
+        | _ => 0,
     }
 }

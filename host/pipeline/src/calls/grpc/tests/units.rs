@@ -1,5 +1,7 @@
 //! The parts of a gRPC stream, each alone.
 
+#![expect(clippy::excessive_nesting, reason = "a case is a loop in a loop in a loop")]
+
 use super::{super::queue::QUEUED_BYTES_MAX, *};
 
 #[test]
