@@ -1,6 +1,11 @@
 //! Bytes move both ways between a client and what is spoken behind the filters.
 
-use std::rc::Rc;
+use std::{
+    io,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll},
+};
 
 use futures_util::FutureExt as _;
 use host_extension::{Connection, PluginFault, Signal, Step, Verdict};
@@ -8,7 +13,7 @@ use host_telemetry::{Clock, Metrics};
 use host_types::ReplyReason;
 use host_upstream::Clusters;
 use tokio::{
-    io::{DuplexStream, duplex},
+    io::{DuplexStream, ReadBuf, duplex},
     time::{Instant, pause},
 };
 
@@ -23,28 +28,37 @@ use Flow::{Downstream, Upstream};
 const STALL: Duration = Duration::from_secs(5);
 
 /// A client, what is spoken, and a pump between them.
-struct Bench {
-    client: DuplexStream,
+struct Bench<C> {
+    client: C,
     service: FilteredIo,
     connection: Rc<Connection>,
     worker: Rc<Worker>,
     moved: tokio::task::JoinHandle<Moved>,
 }
 
-fn bench(fakes: &[NetworkFake]) -> Bench {
+fn bench(fakes: &[NetworkFake]) -> Bench<DuplexStream> {
+    let (client, socket) = duplex(1024);
+    let Bench { service, connection, worker, moved, .. } = bench_with(socket, fakes);
+    Bench { client, service, connection, worker, moved }
+}
+
+/// Without a hold on the client.
+fn bench_with<C>(socket: C, fakes: &[NetworkFake]) -> Bench<()>
+where
+    C: AsyncRead + AsyncWrite + Unpin + 'static,
+{
     let entries: Vec<_> = fakes.iter().map(NetworkFake::entry).collect();
     let connection = connection();
     let chain = NetworkChain::new(&entries, &connection, Clock::new(), STALL);
     let clusters = Clusters::new(Metrics::new().worker(0));
     let worker = Rc::new(Worker::new(0, clusters, None, Clock::new()));
-    let (client, socket) = duplex(1024);
     let (service, far) = pipe::pair();
     let aborts = Rc::clone(&worker);
     let moved = tokio::task::spawn_local(async move {
         let pump = Pump { chain: &chain, worker: &aborts, stall: STALL };
         pump.run(socket, far).await
     });
-    Bench { client, service, connection, worker, moved }
+    Bench { client: (), service, connection, worker, moved }
 }
 
 async fn read<R: AsyncRead + Unpin>(io: &mut R, count: usize) -> String {
@@ -133,20 +147,52 @@ fn last_bytes_that_nobody_takes_are_given_up() {
     });
 }
 
+/// A socket that fails once it was looked at.
+struct Broken;
+
+impl AsyncRead for Broken {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        _context: &mut Context<'_>,
+        _buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()))
+    }
+}
+
+impl AsyncWrite for Broken {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        _context: &mut Context<'_>,
+        _bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
 #[test]
 fn a_client_that_breaks_off_is_an_error_for_the_service() {
-    local(async {
-        let mut bench = bench(&[NetworkFake::new(&Log::default(), "a")]);
-        assert!(bench.service.read_u8().now_or_never().is_none());
-        let (near, far) = duplex(8);
-        drop(far);
-        let old = std::mem::replace(&mut bench.client, near);
-        drop(old);
-        // It reads an end, and cannot be written to any more.
-        assert_eq!(rest(&mut bench.service).await, (String::new(), true));
-        bench.service.write_all(b"x").await.unwrap();
-        assert!(!rest(&mut bench.service).await.1 || bench.moved.await.unwrap().client_closed);
-    });
+    for writes in [false, true] {
+        local(async {
+            let mut bench = bench_with(Broken, &[NetworkFake::new(&Log::default(), "a")]);
+            if writes {
+                bench.service.write_all(b"x").await.unwrap();
+            } else {
+                assert!(bench.service.read_u8().now_or_never().is_none());
+            }
+            let moved = bench.moved.await.unwrap();
+            assert_eq!((moved.client_closed, moved.sent), (true, 0));
+            assert_eq!(rest(&mut bench.service).await, (String::new(), false));
+        });
+    }
 }
 
 #[test]
