@@ -1,0 +1,71 @@
+//! Hostile guests: what no plugin may do to the host, tried at random.
+//!
+//! There are two kinds. Modules of random instructions reach every way of being loaded,
+//! started and lost. Scripted guests are one module whose callbacks make the host calls that
+//! a script says, with arguments that are nearly right; the script is their configuration.
+//! Both go the way that every plugin goes. Nothing is asserted but that we are still there.
+//!
+//! For tests and for the fuzz targets only. Start reading at [`script`].
+
+mod drive;
+mod guest;
+mod host;
+
+use std::sync::LazyLock;
+
+use host_types::{Isolation, VmSettings};
+
+pub use self::guest::Dice;
+use self::{drive::Rig, host::Host};
+use crate::{WasmBackend, WasmSettings};
+
+static BACKEND: LazyLock<WasmBackend> = LazyLock::new(|| {
+    let settings = WasmSettings { instances_max: 100, ..WasmSettings::default() };
+    WasmBackend::new(&settings).expect("an engine")
+});
+
+/// The scripted guest, compiled once for each isolation.
+static SCRIPTED: LazyLock<[Rig; 2]> = LazyLock::new(|| {
+    [Isolation::Shared, Isolation::PerStream].map(|isolation| {
+        let vm = VmSettings { id: Some("fuzz".into()), isolation, ..VmSettings::default() };
+        Rig::load(&guest::module(), vm).expect("it loads")
+    })
+});
+
+/// Runs the scripted guest with a script that the dice make.
+pub fn script(dice: &mut Dice) {
+    let [shared, alone] = &*SCRIPTED;
+    let rig = if dice.below(4) == 0 { alone } else { shared };
+    let script = guest::script(dice);
+    rig.drive(dice, &script);
+}
+
+/// Runs any module; one that cannot be loaded is done with.
+pub fn module(bytes: &[u8], dice: &mut Dice) {
+    if let Ok(rig) = Rig::load(bytes, VmSettings::default()) {
+        rig.drive(dice, b"configuration");
+    }
+}
+
+/// Reads debug information, and looks all its addresses up.
+pub fn lines(bytes: &[u8]) {
+    if let Some(lines) = crate::fault::Lines::read(bytes) {
+        for addresses in [[0, 1, 2], [16, 64, 256], [bytes.len(), usize::MAX, 1 << 31]] {
+            drop(lines.places(&addresses));
+        }
+    }
+}
+
+/// Checks what an address and a length come to.
+pub fn guest_range(ptr: u32, len: u32, memory_len: usize) {
+    let inside = u64::from(ptr) + u64::from(len) <= memory_len as u64;
+    let range = crate::memory::guest_range(ptr, len, memory_len);
+    assert_eq!(range.is_some(), inside || len == 0, "{ptr} {len} {memory_len}");
+    if let Some(range) = range {
+        assert_eq!(range.len() as u64, u64::from(len));
+        assert!(range.end <= memory_len);
+    }
+}
+
+#[cfg(test)]
+mod tests;

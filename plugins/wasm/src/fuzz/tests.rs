@@ -1,0 +1,96 @@
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    sync::atomic::{AtomicU64, Ordering},
+    thread,
+};
+
+use arbitrary::Unstructured;
+use wasm_smith::{Config, Module};
+
+use super::{Dice, guest};
+
+const MODULES: u64 = 3000;
+const SCRIPTS: u64 = 3000;
+const THREADS: u64 = 2;
+/// All runs are the same; a change of ours may need another one to be found out.
+const SEED: u64 = 0x6d6f_7274_6973_6500;
+
+/// Runs `one` with the dice of so many seeds; a panic tells the one that it comes of.
+fn with_seeds(count: u64, one: impl Fn(u64, &mut Dice) + Sync) {
+    thread::scope(|scope| {
+        for first in 0..THREADS {
+            let one = &one;
+            scope.spawn(move || {
+                for seed in (first..count).step_by(THREADS as usize).map(|number| SEED + number) {
+                    let run = AssertUnwindSafe(|| one(seed, &mut Dice::of_seed(seed)));
+                    if let Err(panic) = catch_unwind(run) {
+                        eprintln!("the host panicked: seed {seed:#x}");
+                        resume_unwind(panic);
+                    }
+                }
+            });
+        }
+    });
+}
+
+/// A module of random instructions in the shape of a plugin.
+fn random_module(imports: &[u8], exports: &[u8], dice: &mut Dice) -> Option<Vec<u8>> {
+    let config = Config {
+        available_imports: Some(imports.to_vec()),
+        exports: Some(exports.to_vec()),
+        max_imports: 40,
+        max_funcs: 4,
+        max_instructions: 40,
+        max_memories: 1,
+        max_tables: 2,
+        max_table_elements: 200,
+        max_globals: 4,
+        max_data_segments: 3,
+        max_element_segments: 3,
+        max_types: 20,
+        exceptions_enabled: false,
+        gc_enabled: false,
+        memory64_enabled: false,
+        relaxed_simd_enabled: false,
+        simd_enabled: false,
+        threads_enabled: false,
+        ..Config::default()
+    };
+    let bytes = dice.bytes(4096);
+    Some(Module::new(config, &mut Unstructured::new(&bytes)).ok()?.to_bytes())
+}
+
+#[test]
+fn random_modules_do_no_harm() {
+    let (imports, exports) = guest::shape();
+    let made = AtomicU64::new(0);
+    with_seeds(MODULES, |_seed, dice| {
+        if let Some(bytes) = random_module(&imports, &exports, dice) {
+            made.fetch_add(1, Ordering::Relaxed);
+            super::module(&bytes, dice);
+        }
+    });
+    let made = made.into_inner();
+    assert!(made > MODULES * 9 / 10, "only {made} modules were made");
+}
+
+#[test]
+fn scripted_host_calls_with_hostile_arguments_do_no_harm() {
+    with_seeds(SCRIPTS, |_seed, dice| super::script(dice));
+}
+
+#[test]
+fn altered_modules_do_no_harm() {
+    let whole = guest::module();
+    with_seeds(500, |_seed, dice| {
+        let mut bytes = whole.clone();
+        for _ in 0..=dice.below(4) {
+            let at = dice.next() as usize % bytes.len();
+            bytes[at] ^= 1 << dice.below(8);
+        }
+        if dice.below(4) == 0 {
+            bytes.truncate(dice.next() as usize % bytes.len());
+        }
+        super::module(&bytes, dice);
+    });
+}
