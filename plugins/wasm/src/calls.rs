@@ -12,21 +12,31 @@ mod absent;
 mod answer;
 mod buffers;
 mod context;
+mod foreign;
+mod grpc;
 mod headers;
+mod http_call;
 mod log;
+mod metric;
 mod property;
+mod queue;
 mod reply;
+mod shared;
 mod stream;
 mod time;
+mod upstream;
 
-use std::rc::Rc;
+use std::{rc::Rc, time::Duration};
 
 use abi_wasm::Status;
-use host_extension::Stream;
+use host_extension::{Connection, HostCalls, Stream, Subject};
 use wasmtime::{Caller, Linker, Memory};
 
 use crate::{
+    contexts::{Context, Of},
     memory,
+    outbound::CallKind,
+    roots::Root,
     state::{GuestStage, VmData},
 };
 
@@ -66,6 +76,9 @@ impl From<Status> for Failure {
     }
 }
 
+/// An address with a length.
+type Slice = (u32, u32);
+
 /// What a host call comes to.
 pub(crate) type Answer = Result<(), Failure>;
 
@@ -93,6 +106,12 @@ pub(crate) fn link(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
     buffers::link(linker)?;
     stream::link(linker)?;
     reply::link(linker)?;
+    http_call::link(linker)?;
+    grpc::link(linker)?;
+    shared::link(linker)?;
+    queue::link(linker)?;
+    metric::link(linker)?;
+    foreign::link(linker)?;
     absent::link(linker)
 }
 
@@ -167,11 +186,52 @@ impl<'a> Call<'a> {
         self.write(ptr, &number.to_le_bytes())
     }
 
-    /// The stream of the effective context; the root has none.
+    /// The stream of the effective context; roots and connections have none.
     pub(crate) fn stream(&self) -> Result<Rc<Stream>, Status> {
-        let data = self.data();
-        let context = data.contexts.get(data.effective).ok_or(Status::BadArgument)?;
-        Ok(Rc::clone(&context.stream))
+        match self.data().context().map(|context| &context.of) {
+            Some(Of::Stream(stream)) => Ok(Rc::clone(stream)),
+            _ => Err(Status::BadArgument),
+        }
+    }
+
+    /// The connection of the effective context; roots and streams have none.
+    pub(crate) fn connection(&self) -> Result<Rc<Connection>, Status> {
+        match self.data().context().map(|context| &context.of) {
+            Some(Of::Connection(connection)) => Ok(Rc::clone(connection)),
+            _ => Err(Status::BadArgument),
+        }
+    }
+
+    /// What the effective context is for.
+    pub(crate) fn subject(&self) -> Subject<'_> {
+        self.data().context().map_or(Subject::Host, Context::subject)
+    }
+
+    /// The root in whose name the guest asks.
+    pub(crate) fn root(&self) -> Rc<Root> {
+        Rc::clone(&self.data().root)
+    }
+
+    /// The host, as the plugin of that root may use it.
+    pub(crate) fn host(&self) -> &dyn HostCalls {
+        &*self.data().root.calls
+    }
+
+    /// The plugin of that root.
+    pub(crate) fn plugin(&self) -> &str {
+        self.data().root.plugin.as_str()
+    }
+
+    /// Where its shared data and queues are kept.
+    pub(crate) fn namespace(&self) -> &str {
+        self.data().settings.id.as_deref().unwrap_or_else(|| self.plugin())
+    }
+
+    /// A number for a call to a cluster.
+    fn new_call(&mut self, kind: CallKind) -> u32 {
+        let root = self.root();
+        let outbound = &root.subscriptions.borrow().outbound;
+        self.data_mut().call_ids.next(kind, |id| outbound.has(id))
     }
 
     /// Lends the buffer for values on their way to the guest, empty.
@@ -192,12 +252,18 @@ impl<'a> Call<'a> {
     pub(crate) fn give(&mut self, bytes: &[u8], ptr_out: u32, len_out: u32) -> Answer {
         self.read(ptr_out, 4)?;
         self.read(len_out, 4)?;
-        let len = u32::try_from(bytes.len()).map_err(|_wide| Status::InternalFailure)?;
-        let ptr = if len == 0 { 0 } else { self.allocate(len)? };
-        self.write(ptr, bytes)?;
+        let (ptr, len) = self.place(bytes)?;
         self.write_u32(ptr_out, ptr)?;
         self.write_u32(len_out, len)?;
         Ok(())
+    }
+
+    /// Puts a value into memory of the guest's own; answers with where it is.
+    fn place(&mut self, bytes: &[u8]) -> Result<Slice, Failure> {
+        let len = u32::try_from(bytes.len()).map_err(|_wide| Status::InternalFailure)?;
+        let ptr = if len == 0 { 0 } else { self.allocate(len)? };
+        self.write(ptr, bytes)?;
+        Ok((ptr, len))
     }
 
     /// Memory from the guest's allocator. What it answers is checked when it is written to;
@@ -214,6 +280,13 @@ impl<'a> Call<'a> {
             Err(error) => Err(Failure::Trap(error)),
         }
     }
+}
+
+/// A time-out as guests write it: zero is none of theirs, and a negative number makes no sense.
+fn milliseconds(number: u32) -> Result<Option<Duration>, Status> {
+    let number = number.cast_signed();
+    let number = u64::try_from(number).map_err(|_negative| Status::BadArgument)?;
+    Ok((number > 0).then(|| Duration::from_millis(number)))
 }
 
 /// Most bytes that the buffer for values keeps between calls.

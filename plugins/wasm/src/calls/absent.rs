@@ -1,41 +1,17 @@
-//! Calls that this host does not serve yet, and what it answers to each.
+//! Calls that this host does not have, and two that mean nothing to it.
 //!
-//! They are linked all the same: SDKs import them whether a plugin uses them or not. Who
-//! asks for something that would have to be made first is told that it is not there, which
-//! is true and which SDKs expect. Who wants to make something is told that the host cannot.
+//! What the hosts of Higress add is linked all the same: modules built for them import it
+//! whether they use it or not. Who calls it is told that it is not implemented here.
 
-use abi_wasm::{HostFunction, ParamType, Status, host_functions};
+use abi_wasm::{HIGRESS_EXTRAS, HostFunction, ParamType, Status};
 use wasmtime::{FuncType, Linker, Val, ValType};
 
 use super::{Call, ENV};
 use crate::state::VmData;
 
-const ABSENT: &[(&str, Status)] = &[
-    ("proxy_set_tick_period_milliseconds", Status::Unimplemented),
-    ("proxy_http_call", Status::InternalFailure),
-    ("proxy_grpc_call", Status::InternalFailure),
-    ("proxy_grpc_stream", Status::InternalFailure),
-    ("proxy_grpc_send", Status::NotFound),
-    ("proxy_grpc_cancel", Status::NotFound),
-    ("proxy_grpc_close", Status::NotFound),
-    ("proxy_get_shared_data", Status::NotFound),
-    ("proxy_set_shared_data", Status::Unimplemented),
-    ("proxy_register_shared_queue", Status::Unimplemented),
-    ("proxy_resolve_shared_queue", Status::NotFound),
-    ("proxy_enqueue_shared_queue", Status::NotFound),
-    ("proxy_dequeue_shared_queue", Status::NotFound),
-    ("proxy_define_metric", Status::Unimplemented),
-    ("proxy_record_metric", Status::NotFound),
-    ("proxy_increment_metric", Status::NotFound),
-    ("proxy_get_metric", Status::NotFound),
-    ("proxy_call_foreign_function", Status::NotFound),
-];
-
 pub(super) fn link(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
-    for (name, status) in ABSENT {
-        if let Some(function) = host_functions().find(|function| function.name == *name) {
-            link_absent(linker, function, *status)?;
-        }
+    for function in HIGRESS_EXTRAS {
+        link_absent(linker, function)?;
     }
     // Two that Emscripten's runtime imports: one thread is always itself, and growth needs
     // no notice.
@@ -44,13 +20,9 @@ pub(super) fn link(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
     Ok(())
 }
 
-fn link_absent(
-    linker: &mut Linker<VmData>,
-    function: &HostFunction,
-    status: Status,
-) -> wasmtime::Result<()> {
+fn link_absent(linker: &mut Linker<VmData>, function: &HostFunction) -> wasmtime::Result<()> {
     let name = function.name;
-    let answer = u32::from(status);
+    let answer = u32::from(Status::Unimplemented);
     let shape = func_type(linker, function);
     linker.func_new(ENV, name, shape, move |caller, _params, results| {
         Call::new(caller).note(name, answer);

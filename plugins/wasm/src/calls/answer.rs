@@ -2,25 +2,43 @@
 //!
 //! SDKs differ in what they survive: the Rust SDK panics on every status that it does not
 //! expect of a call, and a panic costs the whole guest. So a refusal that is no mistake of
-//! the plugin (it was denied something) must read as something that it expects.
+//! the plugin (it was denied something, a limit was reached) must read as something that it
+//! expects, wherever it expects anything at all.
 //!
-//! | refusal        | one value   | a whole map or body | a change    |
-//! |----------------|-------------|---------------------|-------------|
-//! | `NotFound`     | NotFound    | ok, empty           | NotFound    |
-//! | `WrongPhase`   | BadArgument | ok, empty           | BadArgument |
-//! | `BadArgument`  | BadArgument | BadArgument         | BadArgument |
-//! | `Denied`       | NotFound    | ok, empty           | ok          |
-//! | `LimitReached` | InternalFailure                                |||
-//! | `Unsupported`  | Unimplemented                                  |||
+//! | refusal        | one value       | a whole map or body | a change        |
+//! |----------------|-----------------|---------------------|-----------------|
+//! | `NotFound`     | NotFound        | ok, empty           | NotFound        |
+//! | `WrongPhase`   | BadArgument     | ok, empty           | BadArgument     |
+//! | `BadArgument`  | BadArgument     | BadArgument         | BadArgument     |
+//! | `Denied`       | NotFound        | ok, empty           | ok              |
+//! | `Conflict`     | CasMismatch     | CasMismatch         | CasMismatch     |
+//! | `Empty`        | Empty           | Empty               | Empty           |
+//! | `LimitReached` | InternalFailure | InternalFailure     | InternalFailure |
+//! | `Unsupported`  | Unimplemented   | Unimplemented       | Unimplemented   |
 //!
 //! A denied change is answered with "ok" and not made: no other status of a change is
 //! expected. The guard has counted it. `WrongPhase` is a mistake of the plugin, and every
 //! host answers it so.
+//!
+//! Some families have their own words:
+//!
+//! | refusal        | shared data set | enqueue  | HTTP call       | gRPC open       | gRPC send   | foreign         |
+//! |----------------|-----------------|----------|-----------------|-----------------|-------------|-----------------|
+//! | `NotFound`     | NotFound        | NotFound | BadArgument     | ParseFailure    | NotFound    | NotFound        |
+//! | `BadArgument`  | BadArgument     | NotFound | BadArgument     | ParseFailure    | BadArgument | BadArgument     |
+//! | `WrongPhase`   | BadArgument     | NotFound | BadArgument     | ParseFailure    | BadArgument | BadArgument     |
+//! | `Denied`       | ok              | NotFound | InternalFailure | InternalFailure | NotFound    | NotFound        |
+//! | `Conflict`     | CasMismatch     | NotFound | InternalFailure | InternalFailure | BadArgument | InternalFailure |
+//! | `LimitReached` | CasMismatch     | NotFound | InternalFailure | InternalFailure | BadArgument | InternalFailure |
+//! | `Unsupported`  | Unimplemented   | NotFound | InternalFailure | InternalFailure | BadArgument | NotFound        |
+//!
+//! A value or an item past a limit was not stored, which is what "somebody was faster" and
+//! "there is no such queue" come to for a plugin; it expects no other refusal there.
 
 use abi_wasm::Status;
 use host_extension::{CallError, CallResult};
 
-use super::Failure;
+use super::{Answer, Failure};
 
 /// The answer for one value.
 pub(super) fn of_value(error: CallError) -> Status {
@@ -36,10 +54,58 @@ pub(super) fn of_whole(result: CallResult<()>) -> Result<(), Failure> {
 }
 
 /// The answer for a change.
-pub(super) fn of_change(result: CallResult<()>) -> Result<(), Failure> {
+pub(super) fn of_change(result: CallResult<()>) -> Answer {
     match result {
         Ok(()) | Err(CallError::Denied) => Ok(()),
         Err(error) => Err(of_any(error).into()),
+    }
+}
+
+/// The answer for a change of shared data.
+pub(super) fn of_shared(result: CallResult<()>) -> Answer {
+    match result {
+        Err(CallError::LimitReached) => Err(Status::CasMismatch.into()),
+        other => of_change(other),
+    }
+}
+
+/// The answer for an item of a queue.
+pub(super) fn of_enqueue(result: CallResult<()>) -> Answer {
+    result.map_err(|_refused| Status::NotFound.into())
+}
+
+/// The answer for an HTTP call that was not made.
+pub(super) fn of_http_call(error: CallError) -> Status {
+    match error {
+        CallError::NotFound | CallError::BadArgument | CallError::WrongPhase => Status::BadArgument,
+        _ => Status::InternalFailure,
+    }
+}
+
+/// The answer for a gRPC call or stream that was not opened.
+pub(super) fn of_grpc_open(error: CallError) -> Status {
+    match error {
+        CallError::NotFound | CallError::BadArgument | CallError::WrongPhase => {
+            Status::ParseFailure
+        }
+        _ => Status::InternalFailure,
+    }
+}
+
+/// The answer for a gRPC message that was not sent.
+pub(super) fn of_grpc_send(error: CallError) -> Status {
+    match error {
+        CallError::NotFound | CallError::Denied => Status::NotFound,
+        _ => Status::BadArgument,
+    }
+}
+
+/// The answer for a foreign function.
+pub(super) fn of_foreign(error: CallError) -> Status {
+    match error {
+        CallError::NotFound | CallError::Denied | CallError::Unsupported => Status::NotFound,
+        CallError::BadArgument | CallError::WrongPhase => Status::BadArgument,
+        _ => Status::InternalFailure,
     }
 }
 
@@ -48,6 +114,8 @@ fn of_any(error: CallError) -> Status {
         CallError::NotFound => Status::NotFound,
         CallError::BadArgument | CallError::WrongPhase => Status::BadArgument,
         CallError::Unsupported => Status::Unimplemented,
+        CallError::Conflict => Status::CasMismatch,
+        CallError::Empty => Status::Empty,
         CallError::Denied | CallError::LimitReached | _ => Status::InternalFailure,
     }
 }

@@ -1,10 +1,14 @@
-//! Buffers: bodies and configurations.
+//! Buffers: bodies, bytes of connections, configurations, and what came from an upstream.
+//!
+//! A part is read from `start`, at most `max` bytes, both cut to what is there. A change
+//! replaces any part: nothing at the beginning (prepend), nothing behind the end (append), or
+//! bytes in the middle.
 
 use abi_wasm::{BufferType, Status};
-use host_extension::BodyKind;
+use host_extension::{BodyKind, Flow};
 use wasmtime::Linker;
 
-use super::{Answer, Call, answer, define};
+use super::{Answer, Call, Slice, answer, define};
 use crate::state::{GuestStage, VmData};
 
 /// Where a buffer's bytes come from.
@@ -12,10 +16,14 @@ use crate::state::{GuestStage, VmData};
 enum Source {
     /// A body of the effective stream.
     Body(BodyKind),
+    /// A direction of the effective connection.
+    Data(Flow),
+    /// The configuration of the guest.
+    VmConfiguration,
     /// The plugin's configuration.
     Configuration,
-    /// A buffer that is there and has nothing.
-    Nothing,
+    /// What the callback that runs was called for.
+    Received(BufferType),
 }
 
 pub(super) fn link(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
@@ -41,50 +49,63 @@ pub(super) fn link(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
     Ok(())
 }
 
+/// The buffer that a guest means, where it is there.
 fn source(call: &Call<'_>, buffer: u32) -> Result<Source, Status> {
-    match BufferType::try_from(buffer).map_err(|_unknown| Status::BadArgument)? {
-        BufferType::RequestBody => Ok(Source::Body(BodyKind::Request)),
-        BufferType::ResponseBody => Ok(Source::Body(BodyKind::Response)),
-        BufferType::VmConfiguration => Ok(Source::Nothing),
-        BufferType::PluginConfiguration if call.data().stage == GuestStage::Configuring => {
-            Ok(Source::Configuration)
+    let buffer = BufferType::try_from(buffer).map_err(|_unknown| Status::BadArgument)?;
+    let data = call.data();
+    let found = match buffer {
+        BufferType::RequestBody => Some(Source::Body(BodyKind::Request)),
+        BufferType::ResponseBody => Some(Source::Body(BodyKind::Response)),
+        BufferType::DownstreamData => {
+            call.connection().ok().map(|_| Source::Data(Flow::Downstream))
         }
-        BufferType::PluginConfiguration
-        | BufferType::DownstreamData
-        | BufferType::UpstreamData
-        | BufferType::HttpCallResponseBody
-        | BufferType::GrpcReceiveBuffer
-        | BufferType::CallData => Err(Status::NotFound),
-    }
+        BufferType::UpstreamData => call.connection().ok().map(|_| Source::Data(Flow::Upstream)),
+        BufferType::VmConfiguration => Some(Source::VmConfiguration),
+        BufferType::PluginConfiguration => {
+            (data.stage == GuestStage::Configuring).then_some(Source::Configuration)
+        }
+        BufferType::HttpCallResponseBody | BufferType::GrpcReceiveBuffer => {
+            data.received.bytes(buffer).map(|_| Source::Received(buffer))
+        }
+        // No foreign function of this host calls back.
+        BufferType::CallData => None,
+    };
+    found.ok_or(Status::NotFound)
 }
 
-fn get(
-    call: &mut Call<'_>,
-    source: Source,
-    (start, max): (u32, u32),
-    (ptr_out, len_out): (u32, u32),
-) -> Answer {
+fn get(call: &mut Call<'_>, source: Source, (start, max): (u32, u32), out: Slice) -> Answer {
     call.with_scratch(|call, scratch| {
         show(call, source, &mut |bytes| scratch.extend_from_slice(part(bytes, start, max)))?;
-        call.give(scratch, ptr_out, len_out)
+        call.give(scratch, out.0, out.1)
     })
 }
 
 /// At most `max` bytes from `start`; what lies behind the end is nothing.
 fn part(bytes: &[u8], start: u32, max: u32) -> &[u8] {
-    let wide = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
     let rest = bytes.get(wide(start)..).unwrap_or_default();
     rest.get(..wide(max)).unwrap_or(rest)
 }
 
+fn wide(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
 /// A body that is not here reads as an empty one, as in every host.
 fn show(call: &Call<'_>, source: Source, show: &mut dyn FnMut(&[u8])) -> Answer {
+    let data = call.data();
     match source {
-        Source::Nothing => show(&[]),
-        Source::Configuration => show(&call.data().config),
+        Source::VmConfiguration => show(&data.settings.configuration),
+        Source::Configuration => show(&data.root.config),
+        Source::Received(buffer) => {
+            show(data.received.bytes(buffer).map_or(&[], |bytes| bytes.as_ref()));
+        }
         Source::Body(kind) => {
             let Ok(stream) = call.stream() else { return Ok(()) };
-            answer::of_whole(call.data().calls.body(&stream, kind, show))?;
+            answer::of_whole(call.host().body(&stream, kind, show))?;
+        }
+        Source::Data(flow) => {
+            let Ok(connection) = call.connection() else { return Ok(()) };
+            answer::of_whole(call.host().data(&connection, flow, show))?;
         }
     }
     Ok(())
@@ -100,14 +121,15 @@ fn status(call: &mut Call<'_>, buffer: u32, len_out: u32, flags_out: u32) -> Ans
     Ok(call.write_u32(flags_out, 0)?)
 }
 
-/// Any part can be replaced, also in the middle.
-fn set(call: &Call<'_>, buffer: u32, (start, max): (u32, u32), (ptr, len): (u32, u32)) -> Answer {
-    let Source::Body(kind) = source(call, buffer)? else {
-        return Err(Status::BadArgument.into());
-    };
+fn set(call: &Call<'_>, buffer: u32, (start, max): (u32, u32), (ptr, len): Slice) -> Answer {
     let with = call.read(ptr, len)?;
-    let stream = call.stream()?;
-    let wide = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
-    let written = call.data().calls.write_body(&stream, kind, wide(start), wide(max), with);
+    let (start, max) = (wide(start), wide(max));
+    let written = match source(call, buffer)? {
+        Source::Body(kind) => call.host().write_body(&*call.stream()?, kind, start, max, with),
+        Source::Data(flow) => call.host().write_data(&*call.connection()?, flow, start, max, with),
+        Source::VmConfiguration | Source::Configuration | Source::Received(_) => {
+            return Err(Status::BadArgument.into());
+        }
+    };
     answer::of_change(written)
 }

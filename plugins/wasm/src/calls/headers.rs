@@ -1,15 +1,22 @@
-//! Header maps: the four field sections of a stream, read and changed.
+//! Header maps: the four field sections of a stream, read and changed, and those that came
+//! from an upstream, read only.
 
-use abi_wasm::{MapType, PairWriter, PairsError, Status, decode_pairs};
+use abi_wasm::{AbiVersion, MapType, PairWriter, PairsError, Status, decode_pairs};
 use host_extension::{FieldWrite, HeaderMapKind};
 use host_types::Headers;
 use wasmtime::Linker;
 
-use super::{Answer, Call, answer, define};
-use crate::state::VmData;
+use super::{Answer, Call, Slice, answer, define};
+use crate::{received::Section, state::VmData};
 
-/// An address with a length.
-type Slice = (u32, u32);
+/// The section that a guest means.
+#[derive(Clone, Copy)]
+enum Map {
+    /// One of the effective stream.
+    Stream(HeaderMapKind),
+    /// One that came from an upstream.
+    Received(MapType),
+}
 
 pub(super) fn link(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
     define!(linker, Running, "proxy_get_header_map_size", |call, map, out| {
@@ -53,46 +60,65 @@ pub(super) fn link(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
     Ok(())
 }
 
-/// The section that a guest means. Those of calls to upstreams are known by number, but
-/// there is no such call whose answer could be read.
-fn section(map: u32) -> Result<HeaderMapKind, Status> {
-    match MapType::try_from(map).map_err(|_unknown| Status::BadArgument)? {
-        MapType::RequestHeaders => Ok(HeaderMapKind::RequestHeaders),
-        MapType::RequestTrailers => Ok(HeaderMapKind::RequestTrailers),
-        MapType::ResponseHeaders => Ok(HeaderMapKind::ResponseHeaders),
-        MapType::ResponseTrailers => Ok(HeaderMapKind::ResponseTrailers),
-        MapType::GrpcInitialMetadata
-        | MapType::GrpcTrailingMetadata
-        | MapType::HttpCallResponseHeaders
-        | MapType::HttpCallResponseTrailers => Err(Status::NotFound),
+/// The callback at the end of a stream.
+const LOG: &str = "proxy_on_log";
+
+impl Map {
+    fn of(number: u32) -> Result<Self, Status> {
+        let map = MapType::try_from(number).map_err(|_unknown| Status::BadArgument)?;
+        Ok(match map {
+            MapType::RequestHeaders => Self::Stream(HeaderMapKind::RequestHeaders),
+            MapType::RequestTrailers => Self::Stream(HeaderMapKind::RequestTrailers),
+            MapType::ResponseHeaders => Self::Stream(HeaderMapKind::ResponseHeaders),
+            MapType::ResponseTrailers => Self::Stream(HeaderMapKind::ResponseTrailers),
+            MapType::GrpcInitialMetadata
+            | MapType::GrpcTrailingMetadata
+            | MapType::HttpCallResponseHeaders
+            | MapType::HttpCallResponseTrailers => Self::Received(map),
+        })
     }
 }
 
+/// The bytes of all names and values.
 fn size(call: &mut Call<'_>, map: u32, out: u32) -> Answer {
-    let section = section(map)?;
-    let stream = call.stream()?;
     let mut bytes = 0;
-    let shown =
-        call.data().calls.headers(&stream, section, &mut |headers| bytes = headers.byte_size());
-    shown.map_err(answer::of_value)?;
+    match Map::of(map)? {
+        Map::Received(map) => {
+            let section = call.data().received.section(map).ok_or(Status::BadArgument)?;
+            if let Section::Fields(headers) = section {
+                bytes = headers.byte_size();
+            }
+        }
+        Map::Stream(kind) => {
+            let count = &mut |headers: &Headers| bytes = headers.byte_size();
+            let shown = call.host().headers(&*call.stream()?, kind, count);
+            shown.map_err(answer::of_value)?;
+        }
+    }
     let bytes = u32::try_from(bytes).map_err(|_wide| Status::InternalFailure)?;
     Ok(call.write_u32(out, bytes)?)
 }
 
 /// A section that is not there reads as an empty one.
 fn pairs(call: &mut Call<'_>, map: u32, (ptr_out, len_out): Slice) -> Answer {
-    let section = match section(map) {
-        Ok(section) => section,
-        Err(Status::NotFound) => return call.give(&[], ptr_out, len_out),
-        Err(status) => return Err(status.into()),
-    };
-    let Ok(stream) = call.stream() else { return call.give(&[], ptr_out, len_out) };
+    let map = Map::of(map)?;
     call.with_scratch(|call, scratch| {
         let mut encoded = Ok(());
-        let shown = call.data().calls.headers(&stream, section, &mut |headers| {
-            encoded = encode(headers, scratch);
-        });
-        answer::of_whole(shown)?;
+        match map {
+            Map::Received(map) => {
+                if let Some(Section::Fields(headers)) = call.data().received.section(map) {
+                    encoded = encode(headers, scratch);
+                }
+            }
+            Map::Stream(kind) => {
+                if let Ok(stream) = call.stream() {
+                    let shown = call.host().headers(&stream, kind, &mut |headers| {
+                        encoded = encode(headers, scratch);
+                    });
+                    answer::of_whole(shown)?;
+                }
+            }
+        }
         encoded.map_err(|_past_the_limits| Status::SerializationFailure)?;
         call.give(scratch, ptr_out, len_out)
     })
@@ -106,29 +132,60 @@ fn encode(headers: &Headers, bytes: &mut Vec<u8>) -> Result<(), PairsError> {
     writer.finish()
 }
 
-/// Bytes that are no map are refused. (Some hosts take them as an empty map, and so would
-/// drop all fields for a plugin's mistake.)
-fn set_pairs(call: &mut Call<'_>, map: u32, (ptr, len): Slice) -> Answer {
-    let pairs = decode_pairs(call.read(ptr, len)?).map_err(|_no_map| Status::BadArgument)?;
+/// Bytes that are no map are an empty one, as in other hosts: a plugin that writes them is
+/// used to that.
+fn set_pairs(call: &Call<'_>, map: u32, (ptr, len): Slice) -> Answer {
+    let pairs = decode_pairs(call.read(ptr, len)?).unwrap_or_default();
     change(call, map, FieldWrite::SetAll(&pairs))
 }
 
 fn value(call: &mut Call<'_>, map: u32, name: Slice, (ptr_out, len_out): Slice) -> Answer {
-    // In the wrong phase every section answers alike.
-    let section = section(map).map_err(|_unknown| Status::BadArgument)?;
-    let stream = call.stream()?;
+    let map = Map::of(map)?;
     call.with_scratch(|call, scratch| {
         let name = call.read(name.0, name.1)?;
-        let found = call.data().calls.header(&stream, section, name, &mut |value| {
-            scratch.extend_from_slice(value);
-        });
-        found.map_err(answer::of_value)?;
+        let found = match map {
+            Map::Received(map) => received_value(call, map, name, scratch),
+            Map::Stream(kind) => stream_value(call, kind, name, scratch),
+        };
+        match found {
+            // A guest of that version takes what is not there for empty.
+            Err(Status::NotFound) if call.data().version == AbiVersion::V0_1_0 => {}
+            // At the end of a stream a section may never have come, which is no mistake.
+            Err(Status::BadArgument) if call.data().duty().callback == LOG => {
+                return Err(Status::NotFound.into());
+            }
+            found => found?,
+        }
         call.give(scratch, ptr_out, len_out)
     })
 }
 
+fn stream_value(
+    call: &Call<'_>,
+    kind: HeaderMapKind,
+    name: &[u8],
+    value: &mut Vec<u8>,
+) -> Result<(), Status> {
+    let show = &mut |found: &[u8]| value.extend_from_slice(found);
+    call.host().header(&*call.stream()?, kind, name, show).map_err(answer::of_value)
+}
+
+/// In the wrong phase every section answers alike.
+fn received_value(
+    call: &Call<'_>,
+    map: MapType,
+    name: &[u8],
+    value: &mut Vec<u8>,
+) -> Result<(), Status> {
+    let Section::Fields(headers) = call.data().received.section(map).ok_or(Status::BadArgument)?
+    else {
+        return Err(Status::NotFound);
+    };
+    value.extend_from_slice(headers.get(name).ok_or(Status::NotFound)?);
+    Ok(())
+}
+
 fn change(call: &Call<'_>, map: u32, write: FieldWrite<'_>) -> Answer {
-    let section = section(map).map_err(|_unknown| Status::BadArgument)?;
-    let stream = call.stream()?;
-    answer::of_change(call.data().calls.write_header(&stream, section, write))
+    let Map::Stream(kind) = Map::of(map)? else { return Err(Status::BadArgument.into()) };
+    answer::of_change(call.host().write_header(&*call.stream()?, kind, write))
 }
