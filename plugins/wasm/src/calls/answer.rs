@@ -76,37 +76,35 @@ pub(super) fn of_enqueue(result: CallResult<()>) -> Answer {
 
 /// The answer for an HTTP call that was not made.
 pub(super) fn of_http_call(error: CallError) -> Status {
-    match error {
-        CallError::NotFound | CallError::BadArgument | CallError::WrongPhase => Status::BadArgument,
-        _ => Status::InternalFailure,
-    }
+    if is_mistake(error) { Status::BadArgument } else { Status::InternalFailure }
 }
 
 /// The answer for a gRPC call or stream that was not opened.
 pub(super) fn of_grpc_open(error: CallError) -> Status {
-    match error {
-        CallError::NotFound | CallError::BadArgument | CallError::WrongPhase => {
-            Status::ParseFailure
-        }
-        _ => Status::InternalFailure,
-    }
+    if is_mistake(error) { Status::ParseFailure } else { Status::InternalFailure }
 }
 
 /// The answer for a gRPC message that was not sent.
 pub(super) fn of_grpc_send(error: CallError) -> Status {
-    match error {
-        CallError::NotFound | CallError::Denied => Status::NotFound,
-        _ => Status::BadArgument,
-    }
+    let unknown = matches!(error, CallError::NotFound | CallError::Denied);
+    if unknown { Status::NotFound } else { Status::BadArgument }
 }
 
 /// The answer for a foreign function.
 pub(super) fn of_foreign(error: CallError) -> Status {
-    match error {
-        CallError::NotFound | CallError::Denied | CallError::Unsupported => Status::NotFound,
-        CallError::BadArgument | CallError::WrongPhase => Status::BadArgument,
-        _ => Status::InternalFailure,
+    let unknown = [CallError::NotFound, CallError::Denied, CallError::Unsupported];
+    if unknown.contains(&error) {
+        Status::NotFound
+    } else if is_mistake(error) {
+        Status::BadArgument
+    } else {
+        Status::InternalFailure
     }
+}
+
+/// True where the plugin asked for what cannot be, or for what is not there.
+fn is_mistake(error: CallError) -> bool {
+    matches!(error, CallError::NotFound | CallError::BadArgument | CallError::WrongPhase)
 }
 
 fn of_any(error: CallError) -> Status {

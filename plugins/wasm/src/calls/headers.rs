@@ -104,19 +104,16 @@ fn pairs(call: &mut Call<'_>, map: u32, (ptr_out, len_out): Slice) -> Answer {
     let map = Map::of(map)?;
     call.with_scratch(|call, scratch| {
         let mut encoded = Ok(());
+        let mut show = |headers: &Headers| encoded = encode(headers, scratch);
         match map {
             Map::Received(map) => {
                 if let Some(Section::Fields(headers)) = call.data().received.section(map) {
-                    encoded = encode(headers, scratch);
+                    show(headers);
                 }
             }
             Map::Stream(kind) => {
-                if let Ok(stream) = call.stream() {
-                    let shown = call.host().headers(&stream, kind, &mut |headers| {
-                        encoded = encode(headers, scratch);
-                    });
-                    answer::of_whole(shown)?;
-                }
+                let Ok(stream) = call.stream() else { return call.give(&[], ptr_out, len_out) };
+                answer::of_whole(call.host().headers(&stream, kind, &mut show))?;
             }
         }
         encoded.map_err(|_past_the_limits| Status::SerializationFailure)?;

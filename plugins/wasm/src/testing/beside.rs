@@ -14,20 +14,29 @@ use host_extension::{
 /// What was asked for beside streams.
 #[derive(Default)]
 pub(crate) struct Beside {
-    pub(crate) http: RefCell<Vec<(HttpCall, Option<OnHttpAnswer>)>>,
-    pub(crate) grpc: RefCell<Vec<(GrpcMethod, OnGrpcEvent)>>,
+    pub(crate) http: RefCell<Vec<MadeCall>>,
+    pub(crate) grpc: RefCell<Vec<OpenedStream>>,
     /// Messages of all gRPC streams, and whether each was the last one.
-    pub(crate) sent: Rc<RefCell<Vec<(Vec<u8>, bool)>>>,
-    pub(crate) shared: RefCell<HashMap<(String, Vec<u8>), (Vec<u8>, u32)>>,
+    pub(crate) sent: Rc<Sent>,
+    pub(crate) shared: RefCell<HashMap<Name, (Vec<u8>, u32)>>,
     pub(crate) queues: RefCell<Vec<FakeQueue>>,
     pub(crate) metrics: RefCell<Vec<(MetricKind, String, u64)>>,
     /// Subscriptions and gRPC streams that live.
     pub(crate) alive: Rc<Cell<u32>>,
 }
 
+/// A call, and who waits for its answer.
+type MadeCall = (HttpCall, Option<OnHttpAnswer>);
+/// A gRPC stream, and who waits for what comes of it.
+type OpenedStream = (GrpcMethod, OnGrpcEvent);
+/// Messages, and whether each is the last one.
+type Sent = RefCell<Vec<(Vec<u8>, bool)>>;
+/// A namespace and a name in it.
+type Name = (String, Vec<u8>);
+
 /// A queue with its name and who is told of items.
 pub(crate) struct FakeQueue {
-    name: (String, Vec<u8>),
+    name: Name,
     items: VecDeque<Vec<u8>>,
     pub(crate) ready: Rc<dyn Fn(QueueId)>,
 }
@@ -49,7 +58,7 @@ impl Drop for Alive {
 }
 
 struct FakeGrpc {
-    sent: Rc<RefCell<Vec<(Vec<u8>, bool)>>>,
+    sent: Rc<Sent>,
     ended: Cell<bool>,
     _alive: Alive,
 }

@@ -195,7 +195,7 @@ fn the_answer_in_the_place_of_a_late_one_is_a_504() {
     rig.host.said();
     rig.host.beside.answer(0, Err(OutboundError::TimedOut));
     let said = rig.host.said();
-    assert!(said.contains(":status\0504\0content-length\024\0"), "{said:?}");
+    assert!(said.contains(":status\x00504\x00content-length\x0024\x00"), "{said:?}");
     assert!(said.ends_with("Aupstream request timeout"), "{said:?}");
 }
 
