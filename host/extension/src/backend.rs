@@ -158,6 +158,12 @@ pub trait FilterFactory: fmt::Debug {
         Err(not_served("connections"))
     }
 
+    /// True where a fault of a filter is that filter's alone: the instance that failed served
+    /// nobody else, and the next filter gets another one.
+    fn outlives_faults(&self) -> bool {
+        false
+    }
+
     /// A filter of this factory failed. Called before any other stream is served.
     fn on_fault(&self, fault: &PluginFault) {
         let _ = fault;

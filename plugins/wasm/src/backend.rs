@@ -3,24 +3,28 @@
 use std::{fmt, rc::Rc, sync::Arc};
 
 use abi_wasm::AbiVersion;
-use host_extension::{FilterFactory, InstanceSpec, LoadedPlugin, Phases, PluginFault, WorkerScope};
-use host_types::{PluginLimits, PluginName, VmSettings};
-use wasmtime::{Engine, InstancePre, Linker, Module};
+use host_extension::{
+    ExtensionPoint, FilterFactory, InstanceSpec, LoadedPlugin, Phases, PluginFault, WorkerScope,
+};
+use host_types::{Isolation, PluginLimits, PluginName, VmSettings};
+use sha2::{Digest, Sha256};
+use wasmtime::{InstancePre, Linker};
 
 use crate::{
+    alone::LoneFactory,
     calls,
-    engine::{WasmSettings, new_engine},
-    fault,
+    engine::{Compiler, WasmSettings},
+    fault::{self, Lines},
     filter::WasmFactory,
-    inspect, preview1,
+    inspect, preview1, registry,
+    seat::Seat,
     state::VmData,
     ticker::{Pulse, Ticker},
-    vm::Vm,
 };
 
 /// The Wasm backend of a process: its engine, and what guests can import.
 pub struct WasmBackend {
-    engine: Engine,
+    compiler: Compiler,
     linker: Linker<VmData>,
     ticker: Ticker,
 }
@@ -46,9 +50,13 @@ pub(crate) struct Compiled {
     pub(crate) limits: PluginLimits,
     pub(crate) vm: VmSettings,
     pub(crate) pre: InstancePre<VmData>,
-    version: AbiVersion,
+    /// The hash of the module's bytes.
+    pub(crate) digest: [u8; 32],
+    pub(crate) version: AbiVersion,
     pub(crate) phases: Phases,
-    _pulse: Pulse,
+    /// Its lines, where it was built with them.
+    pub(crate) lines: Option<Arc<Lines>>,
+    pub(crate) pulse: Pulse,
 }
 
 /// A compiled module as the catalog holds it.
@@ -62,12 +70,12 @@ impl WasmBackend {
     /// # Errors
     /// The engine or its thread does not start.
     pub fn new(settings: &WasmSettings) -> Result<Self, PluginFault> {
-        let engine = new_engine(settings)?;
-        let mut linker = Linker::new(&engine);
+        let compiler = Compiler::new(settings)?;
+        let mut linker = Linker::new(compiler.engine());
         let linked = calls::link(&mut linker).and_then(|()| preview1::link(&mut linker));
         linked.map_err(|error| fault::load_failed("*", &format!("cannot be linked: {error:#}")))?;
-        let ticker = Ticker::new(engine.clone())?;
-        Ok(Self { engine, linker, ticker })
+        let ticker = Ticker::new(compiler.engine().clone())?;
+        Ok(Self { compiler, linker, ticker })
     }
 
     /// Inspects and compiles a module. Blocks for as long as that takes, which is seconds for
@@ -78,7 +86,9 @@ impl WasmBackend {
     pub fn load(&self, spec: WasmSpec<'_>) -> Result<Arc<dyn LoadedPlugin>, PluginFault> {
         let refuse = |what: String| fault::load_failed(spec.name, &what);
         let facts = inspect::inspect(spec.bytes, spec.phases).map_err(refuse)?;
-        let module = Module::new(&self.engine, spec.bytes)
+        let module = self
+            .compiler
+            .compile(spec.name, spec.bytes)
             .map_err(|error| refuse(format!("cannot be compiled: {error:#}")))?;
         let pre = self
             .linker
@@ -89,9 +99,11 @@ impl WasmBackend {
             limits: spec.limits.clone(),
             vm: spec.vm.clone(),
             pre,
+            digest: Sha256::digest(spec.bytes).into(),
             version: facts.version,
             phases: facts.phases,
-            _pulse: self.ticker.pulse(),
+            lines: Lines::read(spec.bytes).map(Arc::new),
+            pulse: self.ticker.pulse(spec.limits),
         }))))
     }
 }
@@ -102,8 +114,14 @@ impl LoadedPlugin for LoadedWasm {
         scope: &WorkerScope,
         spec: &InstanceSpec,
     ) -> Result<Rc<dyn FilterFactory>, PluginFault> {
-        let vm = Vm::start(&self.0, scope, &spec.config)?;
-        Ok(Rc::new(WasmFactory::new(vm, self.0.phases)))
+        let compiled = &self.0;
+        let is_alone = compiled.vm.isolation == Isolation::PerStream;
+        // A service has no streams, and a trial is to see a guest start.
+        if is_alone && scope.worker.is_some() && spec.point != ExtensionPoint::Service {
+            return Ok(Rc::new(LoneFactory::new(compiled, scope, spec)));
+        }
+        let seat = Seat::new(registry::enter(compiled, scope, spec)?);
+        Ok(Rc::new(WasmFactory::new(seat, compiled.phases)))
     }
 }
 

@@ -1,4 +1,4 @@
-//! The streams that a guest knows, by the numbers that it knows them by.
+//! What a guest knows by number: its roots, and their streams and connections.
 
 use std::{
     collections::HashMap,
@@ -6,32 +6,57 @@ use std::{
     rc::Rc,
 };
 
-use host_extension::{Side, Signal, Stream};
+use host_extension::{Connection, Flow, Side, Signal, Stream, Subject};
 
-/// The number of the root context.
-pub(crate) const ROOT: u32 = 1;
+use crate::roots::Root;
 
-/// All stream contexts of one guest.
+/// The number of the first root.
+pub(crate) const FIRST: u32 = 1;
+
+/// All contexts of one guest.
 #[derive(Debug)]
 pub(crate) struct Contexts {
-    streams: HashMap<u32, StreamContext, BuildHasherDefault<IdHasher>>,
+    known: HashMap<u32, Context, BuildHasherDefault<IdHasher>>,
     next: u32,
-    max: usize,
+    /// How many streams and connections are among them, and how many there may be.
+    open: usize,
+    open_max: usize,
 }
 
-/// One stream as the guest sees it.
+/// One context as the guest sees it.
 #[derive(Debug)]
-pub(crate) struct StreamContext {
-    /// The stream.
-    pub(crate) stream: Rc<Stream>,
-    request: SideState,
-    response: SideState,
+pub(crate) struct Context {
+    /// The root that it belongs to, which is itself for a root's own.
+    pub(crate) root: Rc<Root>,
+    /// What it is for.
+    pub(crate) of: Of,
+    ways: [Going; 2],
+}
+
+/// What a context is for.
+#[derive(Clone, Debug)]
+pub(crate) enum Of {
+    /// A use of a plugin.
+    Root,
+    /// A stream.
+    Stream(Rc<Stream>),
+    /// A connection.
+    Connection(Rc<Connection>),
+}
+
+/// A direction of a stream or connection.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Way {
+    /// Towards the upstream.
+    In,
+    /// Back.
+    Out,
 }
 
 /// Whether a direction goes on.
 #[derive(Debug, Default)]
-struct SideState {
-    /// The guest said "go on" since the newest callback of this side began.
+struct Going {
+    /// The guest said "go on" since the newest callback of this direction began.
     resumed: bool,
     /// Somebody waits for that.
     waiting: Option<Rc<Signal>>,
@@ -42,83 +67,132 @@ struct SideState {
 pub(crate) struct Full;
 
 impl Contexts {
-    pub(crate) fn new(max: usize) -> Self {
-        Self { streams: HashMap::default(), next: ROOT + 1, max }
+    pub(crate) fn new(open_max: usize) -> Self {
+        Self { known: HashMap::default(), next: FIRST, open: 0, open_max }
     }
 
-    /// Adds a stream. Numbers go up and come again only after four billion, so that a late
-    /// call for a stream that is gone does not meet another one.
-    pub(crate) fn insert(&mut self, stream: &Rc<Stream>) -> Result<u32, Full> {
-        if self.streams.len() >= self.max {
-            return Err(Full);
-        }
-        // At most `max` numbers are taken, so a free one is found.
-        while self.next <= ROOT || self.streams.contains_key(&self.next) {
+    /// A number that nothing has. Numbers go up and come again only after four billion, so
+    /// that a late call for a stream that is gone does not meet another one.
+    pub(crate) fn number(&mut self) -> u32 {
+        // Far fewer than all numbers are taken, so a free one is found.
+        while self.next < FIRST || self.known.contains_key(&self.next) {
             self.next = self.next.wrapping_add(1);
         }
         let id = self.next;
         self.next = self.next.wrapping_add(1);
-        let context = StreamContext {
-            stream: Rc::clone(stream),
-            request: SideState::default(),
-            response: SideState::default(),
-        };
-        self.streams.insert(id, context);
+        id
+    }
+
+    /// Adds a root under its number.
+    pub(crate) fn insert_root(&mut self, root: &Rc<Root>) {
+        self.known.insert(root.id, Context::new(root, Of::Root));
+    }
+
+    /// Adds a stream or connection.
+    pub(crate) fn insert(&mut self, root: &Rc<Root>, of: Of) -> Result<u32, Full> {
+        if self.open >= self.open_max {
+            return Err(Full);
+        }
+        let id = self.number();
+        self.known.insert(id, Context::new(root, of));
+        self.open += 1;
         Ok(id)
     }
 
-    pub(crate) fn get(&self, id: u32) -> Option<&StreamContext> {
-        self.streams.get(&id)
+    pub(crate) fn get(&self, id: u32) -> Option<&Context> {
+        self.known.get(&id)
     }
 
-    pub(crate) fn get_mut(&mut self, id: u32) -> Option<&mut StreamContext> {
-        self.streams.get_mut(&id)
+    pub(crate) fn get_mut(&mut self, id: u32) -> Option<&mut Context> {
+        self.known.get_mut(&id)
     }
 
     pub(crate) fn remove(&mut self, id: u32) {
-        self.streams.remove(&id);
+        if let Some(context) = self.known.remove(&id)
+            && !matches!(context.of, Of::Root)
+        {
+            self.open -= 1;
+        }
     }
 
     /// The signals of all who wait.
     pub(crate) fn waiting(&mut self) -> Vec<Rc<Signal>> {
-        self.streams
+        self.known
             .values_mut()
-            .flat_map(|context| [&mut context.request, &mut context.response])
-            .filter_map(|side| side.waiting.take())
+            .flat_map(|context| &mut context.ways)
+            .filter_map(|way| way.waiting.take())
             .collect()
+    }
+
+    /// The roots that are there.
+    pub(crate) fn roots(&self) -> Vec<Rc<Root>> {
+        let roots = self.known.values().filter(|context| matches!(context.of, Of::Root));
+        roots.map(|context| Rc::clone(&context.root)).collect()
     }
 }
 
-impl StreamContext {
-    /// A callback of this side begins.
-    pub(crate) fn begin(&mut self, side: Side) {
-        *self.side(side) = SideState::default();
+impl Context {
+    fn new(root: &Rc<Root>, of: Of) -> Self {
+        Self { root: Rc::clone(root), of, ways: Default::default() }
     }
 
-    /// The guest says that this side goes on.
-    pub(crate) fn resume(&mut self, side: Side) {
-        let side = self.side(side);
-        side.resumed = true;
-        if let Some(signal) = side.waiting.take() {
+    /// What it is for, in the words of the host.
+    pub(crate) fn subject(&self) -> Subject<'_> {
+        match &self.of {
+            Of::Root => Subject::Host,
+            Of::Stream(stream) => Subject::Stream(stream),
+            Of::Connection(connection) => Subject::Connection(connection),
+        }
+    }
+
+    /// A callback of this direction begins.
+    pub(crate) fn begin(&mut self, way: Way) {
+        *self.going(way) = Going::default();
+    }
+
+    /// The guest says that this direction goes on.
+    pub(crate) fn resume(&mut self, way: Way) {
+        let going = self.going(way);
+        going.resumed = true;
+        if let Some(signal) = going.waiting.take() {
             signal.raise();
         }
     }
 
     /// A signal to wait for; `None` where the guest has already said to go on.
-    pub(crate) fn pause(&mut self, side: Side) -> Option<Rc<Signal>> {
-        let side = self.side(side);
-        if side.resumed {
+    pub(crate) fn pause(&mut self, way: Way) -> Option<Rc<Signal>> {
+        let going = self.going(way);
+        if going.resumed {
             return None;
         }
         let signal = Rc::new(Signal::default());
-        side.waiting = Some(Rc::clone(&signal));
+        going.waiting = Some(Rc::clone(&signal));
         Some(signal)
     }
 
-    fn side(&mut self, side: Side) -> &mut SideState {
+    fn going(&mut self, way: Way) -> &mut Going {
+        let [inwards, outwards] = &mut self.ways;
+        match way {
+            Way::In => inwards,
+            Way::Out => outwards,
+        }
+    }
+}
+
+impl From<Side> for Way {
+    fn from(side: Side) -> Self {
         match side {
-            Side::Request => &mut self.request,
-            Side::Response => &mut self.response,
+            Side::Request => Self::In,
+            Side::Response => Self::Out,
+        }
+    }
+}
+
+impl From<Flow> for Way {
+    fn from(flow: Flow) -> Self {
+        match flow {
+            Flow::Downstream => Self::In,
+            Flow::Upstream => Self::Out,
         }
     }
 }

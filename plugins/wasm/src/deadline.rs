@@ -12,7 +12,7 @@ use std::time::Duration;
 use rustix::time::{ClockId, clock_gettime};
 use wasmtime::UpdateDeadline;
 
-use crate::ticker::TICK;
+use crate::ticker::{Beat, TICK};
 
 /// The deadline of the call that runs.
 #[derive(Debug, Default)]
@@ -20,11 +20,18 @@ pub(crate) struct Deadline {
     half: Duration,
     /// The processor clock at the end of the first half.
     noted: Option<Duration>,
+    beat: Beat,
 }
 
 impl Deadline {
+    /// A deadline that keeps a ticker going.
+    pub(crate) fn new(beat: Beat) -> Self {
+        Self { beat, ..Self::default() }
+    }
+
     /// Begins a call; answers with the ticks until [`Deadline::fire`] is due.
     pub(crate) fn begin(&mut self, budget: Duration) -> u64 {
+        self.beat.now();
         self.half = budget / 2;
         self.noted = None;
         ticks(self.half)
@@ -32,6 +39,7 @@ impl Deadline {
 
     /// The ticks ran out while the guest was running.
     pub(crate) fn fire(&mut self) -> UpdateDeadline {
+        self.beat.now();
         let now = processor_time();
         let Some(noted) = self.noted else {
             self.noted = Some(now);

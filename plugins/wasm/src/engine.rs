@@ -1,7 +1,15 @@
 //! The one engine of the process: compiler, allocator, interruption.
 
+use std::path::PathBuf;
+
 use host_extension::{FaultKind, PluginFault};
-use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
+use host_types::PluginName;
+use rustix::time::{ClockId, Timespec, clock_gettime};
+use wasmtime::{
+    Cache, Config, Enabled, Engine, InstanceAllocationStrategy, Module, PoolingAllocationConfig,
+};
+
+use crate::cache::{Found, ModuleCache};
 
 /// How the engine is set up; for the life of the process.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -13,11 +21,22 @@ pub struct WasmSettings {
     pub table_elements_max: usize,
     /// Bytes of a freed guest's memory that stay mapped for the next one.
     pub keep_resident_bytes: usize,
+    /// Where compiled modules are kept from one start to the next; nowhere with `None`. It is
+    /// made where it is missing, and not used where others than this user can write to it.
+    pub cache_dir: Option<PathBuf>,
+    /// Bytes that are kept there; those that were not used for longest go first.
+    pub cache_bytes_max: u64,
 }
 
 impl Default for WasmSettings {
     fn default() -> Self {
-        Self { instances_max: 1000, table_elements_max: 20_000, keep_resident_bytes: 1 << 20 }
+        Self {
+            instances_max: 1000,
+            table_elements_max: 20_000,
+            keep_resident_bytes: 1 << 20,
+            cache_dir: None,
+            cache_bytes_max: 512 << 20,
+        }
     }
 }
 
@@ -26,9 +45,62 @@ pub(crate) const TABLES_MAX: u32 = 4;
 /// Frames of a trap's story.
 const BACKTRACE_FRAMES_MAX: usize = 24;
 
+/// The engine, with what it compiled before.
+#[derive(Debug)]
+pub(crate) struct Compiler {
+    engine: Engine,
+    cache: Option<ModuleCache>,
+}
+
+impl Compiler {
+    /// Makes the engine. A cache that cannot be used is done without, and a warning says so.
+    ///
+    /// # Errors
+    /// The engine does not start.
+    pub(crate) fn new(settings: &WasmSettings) -> Result<Self, PluginFault> {
+        let cache = settings.cache_dir.as_deref().and_then(|directory| {
+            ModuleCache::open(directory, settings.cache_bytes_max)
+                .inspect_err(|error| {
+                    tracing::warn!(
+                        error = error as &dyn std::error::Error,
+                        "compiled modules are not kept: each start compiles them anew"
+                    );
+                })
+                .ok()
+        });
+        let engine = new_engine(settings, cache.as_ref().map(ModuleCache::of_engine))?;
+        Ok(Self { engine, cache })
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Compiles a module, or finds it compiled.
+    ///
+    /// # Errors
+    /// It cannot be compiled.
+    pub(crate) fn compile(&self, plugin: &PluginName, bytes: &[u8]) -> wasmtime::Result<Module> {
+        let begun = clock_gettime(ClockId::Monotonic);
+        let (module, found) = match &self.cache {
+            Some(cache) => cache.compile(&self.engine, bytes),
+            None => (Module::new(&self.engine, bytes), Found::Miss),
+        };
+        let milliseconds = milliseconds(clock_gettime(ClockId::Monotonic) - begun);
+        let cached = found == Found::Hit;
+        tracing::debug!(%plugin, cached, milliseconds, "compiled a module");
+        module
+    }
+}
+
+fn milliseconds(time: Timespec) -> i64 {
+    time.tv_sec.saturating_mul(1000).saturating_add(time.tv_nsec / 1_000_000)
+}
+
 /// Makes the engine: with a pool where the address space can be reserved, else without.
-pub(crate) fn new_engine(settings: &WasmSettings) -> Result<Engine, PluginFault> {
+fn new_engine(settings: &WasmSettings, cache: Option<Cache>) -> Result<Engine, PluginFault> {
     let mut config = base_config();
+    config.cache(cache);
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(settings)));
     match Engine::new(&config) {
         Ok(engine) => return Ok(engine),

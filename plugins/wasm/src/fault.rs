@@ -1,11 +1,20 @@
 //! From what wasmtime says to what a person reads: the story of a fault.
+//!
+//! One line: plugin, callback, cause, context, the functions that ran with their lines where
+//! the module knows them, the last host call, and the memory that was in use. Everything in it
+//! that comes of the guest is cut to size and free of control characters.
+
+mod lines;
+mod names;
 
 use std::fmt::Write;
 
 use host_extension::{FaultKind, PluginFault};
-use wasmtime::{Error, Trap, WasmBacktrace};
+use wasmtime::{Error, FrameInfo, Trap, WasmBacktrace};
 
-use crate::{limiter::Refusal, state::VmData};
+pub(crate) use self::lines::Lines;
+use self::lines::Place;
+use crate::{contexts::Of, limiter::Refusal, state::VmData};
 
 /// Frames of a story; the innermost ones say enough.
 const FRAMES_SHOWN_MAX: usize = 8;
@@ -15,16 +24,12 @@ const FRAMES_SHOWN_MAX: usize = 8;
 #[error("it called `proc_exit({0})`")]
 pub(crate) struct GuestExit(pub(crate) u32);
 
-/// The fault that an error of a callback is.
-pub(crate) fn of_call(error: &Error, data: &VmData) -> PluginFault {
+/// The fault that an error of a callback is. Whatever happens at the start, the plugin did not
+/// load.
+pub(crate) fn of(error: &Error, data: &VmData) -> PluginFault {
     let kind = kind(error, data);
-    PluginFault::new(kind, story(error, data, kind))
-}
-
-/// The fault that an error of the start is: whatever happened, the plugin did not load.
-pub(crate) fn of_start(error: &Error, data: &VmData) -> PluginFault {
-    let story = story(error, data, kind(error, data));
-    PluginFault::new(FaultKind::LoadFailed, story)
+    let told = if data.is_starting { FaultKind::LoadFailed } else { kind };
+    PluginFault::new(told, story(error, data, kind))
 }
 
 /// A fault that is told in our own words; `what` ends a sentence that begins with the plugin.
@@ -42,7 +47,7 @@ fn kind(error: &Error, data: &VmData) -> FaultKind {
 }
 
 fn story(error: &Error, data: &VmData, kind: FaultKind) -> String {
-    let plugin = &data.plugin;
+    let plugin = &data.on_duty().plugin;
     let callback = data.duty().callback;
     let mut story = if kind == FaultKind::TimedOut {
         format!("plugin `{plugin}` ran past its budget in `{callback}`")
@@ -67,7 +72,10 @@ fn story(error: &Error, data: &VmData, kind: FaultKind) -> String {
         }
         None => {}
     }
-    if let Some(frames) = frames(error) {
+    if let Some(context) = context(data) {
+        add(format_args!("; in {context}"));
+    }
+    if let Some(frames) = frames(error, data) {
         add(format_args!("; at {frames}"));
     }
     let last = data.last_calls;
@@ -78,6 +86,7 @@ fn story(error: &Error, data: &VmData, kind: FaultKind) -> String {
             add(format_args!(", the last refused one {name} = {status}"));
         }
     }
+    add(format_args!("; it had {} KiB of memory", data.limiter.memory_bytes() / 1024));
     story
 }
 
@@ -90,17 +99,53 @@ fn cause(error: &Error) -> String {
     error.root_cause().to_string()
 }
 
-/// The functions that ran, the innermost first.
-fn frames(error: &Error) -> Option<String> {
-    let backtrace = error.downcast_ref::<WasmBacktrace>()?;
-    let names: Vec<_> = backtrace
-        .frames()
-        .iter()
-        .take(FRAMES_SHOWN_MAX)
-        .map(|frame| match frame.func_name() {
-            Some(name) => format!("{:#}", rustc_demangle::demangle(name)),
-            None => format!("function {}", frame.func_index()),
-        })
-        .collect();
-    (!names.is_empty()).then(|| names.join(" < "))
+/// The context whose callback ran, by the number that the guest knows it by and in our words.
+fn context(data: &VmData) -> Option<String> {
+    let id = data.duty().context;
+    let of = match &data.contexts.get(id)?.of {
+        Of::Root => "root".to_owned(),
+        Of::Stream(stream) => format!("stream {}", stream.id),
+        Of::Connection(connection) => format!("connection {}", connection.facts.id),
+    };
+    Some(format!("context {id} ({of})"))
 }
+
+/// The functions that ran, the innermost first.
+fn frames(error: &Error, data: &VmData) -> Option<String> {
+    let backtrace = error.downcast_ref::<WasmBacktrace>()?;
+    let frames = backtrace.frames().get(..FRAMES_SHOWN_MAX).unwrap_or(backtrace.frames());
+    let places = match &data.lines {
+        Some(lines) => {
+            let addresses = frames.iter().map(|frame| frame.module_offset().unwrap_or_default());
+            lines.places(&addresses.collect::<Vec<_>>())
+        }
+        None => Vec::new(),
+    };
+    let mut told = Vec::new();
+    for (index, frame) in frames.iter().enumerate() {
+        match places.get(index) {
+            Some(places) if !places.is_empty() => told.extend(places.iter().map(place)),
+            _ => told.push(name(frame)),
+        }
+    }
+    told.truncate(FRAMES_SHOWN_MAX);
+    (!told.is_empty()).then(|| told.join(" < "))
+}
+
+fn name(frame: &FrameInfo) -> String {
+    match frame.func_name() {
+        Some(name) => names::function(name),
+        None => format!("function {}", frame.func_index()),
+    }
+}
+
+fn place(place: &Place) -> String {
+    let function = place.function.as_deref().map_or_else(|| "?".to_owned(), names::function);
+    match &place.line {
+        Some((file, line)) => format!("{function} ({}:{line})", names::file(file)),
+        None => function,
+    }
+}
+
+#[cfg(test)]
+mod tests;

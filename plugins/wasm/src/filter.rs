@@ -1,29 +1,35 @@
-//! The filters of one use on one worker: each is one HTTP context of the guest.
+//! The factory of one use on one worker, and its stream filters: each is one HTTP context of
+//! the guest.
 
 use std::{fmt, rc::Rc};
 
 use abi_wasm::Action;
 use host_extension::{
-    FilterFactory, Phases, PluginFault, Side, Step, Stream, StreamFilter, Verdict,
+    Connection, FilterFactory, NetworkFilter, Phases, PluginFault, Side, Step, Stream,
+    StreamFilter, Verdict,
 };
 use host_types::Headers;
+use wasmtime::Store;
 
 use crate::{
+    contexts::Of,
     hooks::{HeaderHook, MessageHooks},
-    state::Duty,
-    vm::{Outcome, Vm},
+    network::WasmNetworkFilter,
+    seat::Seat,
+    state::{Duty, VmData},
+    vm::Outcome,
 };
 
 /// Makes contexts in one guest.
 #[derive(Debug)]
 pub(crate) struct WasmFactory {
-    vm: Rc<Vm>,
+    seat: Rc<Seat>,
     phases: Phases,
 }
 
 /// One HTTP context.
-struct WasmFilter {
-    vm: Rc<Vm>,
+pub(crate) struct WasmFilter {
+    seat: Rc<Seat>,
     context: u32,
     completed: bool,
 }
@@ -38,8 +44,8 @@ enum OnPause {
 }
 
 impl WasmFactory {
-    pub(crate) fn new(vm: Rc<Vm>, phases: Phases) -> Self {
-        Self { vm, phases }
+    pub(crate) fn new(seat: Rc<Seat>, phases: Phases) -> Self {
+        Self { seat, phases }
     }
 }
 
@@ -49,28 +55,45 @@ impl FilterFactory for WasmFactory {
     }
 
     fn stream_filter(&self, stream: &Rc<Stream>) -> Result<Box<dyn StreamFilter>, PluginFault> {
-        let context = self.vm.create(stream)?;
-        Ok(Box::new(WasmFilter { vm: Rc::clone(&self.vm), context, completed: false }))
+        Ok(Box::new(WasmFilter::new(Rc::clone(&self.seat), stream)?))
+    }
+
+    fn network_filter(
+        &self,
+        connection: &Rc<Connection>,
+    ) -> Result<Box<dyn NetworkFilter>, PluginFault> {
+        Ok(Box::new(WasmNetworkFilter::new(Rc::clone(&self.seat), connection)?))
     }
 }
 
 impl WasmFilter {
-    fn hooks(&self, side: Side) -> &MessageHooks {
-        match side {
-            Side::Request => &self.vm.hooks().request,
-            Side::Response => &self.vm.hooks().response,
+    pub(crate) fn new(seat: Rc<Seat>, stream: &Rc<Stream>) -> Result<Self, PluginFault> {
+        let context = seat.vm.create(&seat.root, Of::Stream(Rc::clone(stream)))?;
+        Ok(Self { seat, context, completed: false })
+    }
+
+    /// The hooks of a side; none any more once the context has ended.
+    fn hooks(&self, side: Side) -> Option<&MessageHooks> {
+        if self.completed {
+            return None;
         }
+        let hooks = self.seat.vm.hooks();
+        Some(match side {
+            Side::Request => &hooks.request,
+            Side::Response => &hooks.response,
+        })
     }
 
     fn headers(&self, stream: &Stream, side: Side, end: bool) -> Step {
-        let Some(hook) = &self.hooks(side).headers else { return Step::CONTINUE };
+        let hook = self.hooks(side).and_then(|hooks| hooks.headers.as_ref());
+        let Some(hook) = hook else { return Step::CONTINUE };
         let count = stream.message(side).headers.borrow().as_ref().map_or(0, Headers::len);
         let callback = match side {
             Side::Request => "proxy_on_request_headers",
             Side::Response => "proxy_on_response_headers",
         };
         let (context, count) = (self.context, narrow(count));
-        let outcome = self.vm.call(self.duty(callback, side), |store| match hook {
+        let outcome = self.call(self.duty(callback, side), |store| match hook {
             HeaderHook::WithoutEnd(hook) => hook.call(store, (context, count)),
             HeaderHook::WithEnd(hook) => hook.call(store, (context, count, u32::from(end))),
         });
@@ -78,33 +101,43 @@ impl WasmFilter {
     }
 
     fn body(&self, stream: &Stream, side: Side, end: bool) -> Step {
-        let Some(hook) = &self.hooks(side).body else { return Step::CONTINUE };
+        let hook = self.hooks(side).and_then(|hooks| hooks.body.as_ref());
+        let Some(hook) = hook else { return Step::CONTINUE };
         let length = stream.message(side).body.borrow().len();
         let callback = match side {
             Side::Request => "proxy_on_request_body",
             Side::Response => "proxy_on_response_body",
         };
         let params = (self.context, narrow(length), u32::from(end));
-        let outcome = self.vm.call(self.duty(callback, side), |store| hook.call(store, params));
+        let outcome = self.call(self.duty(callback, side), |store| hook.call(store, params));
         // Past the end nothing calls again, and the pipeline would end a hold as "go on".
         let on_pause = if end { OnPause::Wait } else { OnPause::Hold };
         self.settle(outcome, Action::of_data, side, on_pause)
     }
 
     fn trailers(&self, stream: &Stream, side: Side) -> Step {
-        let Some(hook) = &self.hooks(side).trailers else { return Step::CONTINUE };
+        let hook = self.hooks(side).and_then(|hooks| hooks.trailers.as_ref());
+        let Some(hook) = hook else { return Step::CONTINUE };
         let count = stream.message(side).trailers.borrow().as_ref().map_or(0, Headers::len);
         let callback = match side {
             Side::Request => "proxy_on_request_trailers",
             Side::Response => "proxy_on_response_trailers",
         };
         let params = (self.context, narrow(count));
-        let outcome = self.vm.call(self.duty(callback, side), |store| hook.call(store, params));
+        let outcome = self.call(self.duty(callback, side), |store| hook.call(store, params));
         self.settle(outcome, Action::of_data, side, OnPause::Wait)
     }
 
+    fn call(
+        &self,
+        duty: Duty,
+        call: impl FnOnce(&mut Store<VmData>) -> wasmtime::Result<u32>,
+    ) -> Result<Outcome<u32>, PluginFault> {
+        self.seat.vm.call(&self.seat.root, duty, call)
+    }
+
     fn duty(&self, callback: &'static str, side: Side) -> Duty {
-        Duty { callback, context: self.context, side: Some(side) }
+        Duty { callback, context: self.context, way: Some(side.into()) }
     }
 
     /// An answer by host call rules over the return value.
@@ -119,8 +152,10 @@ impl WasmFilter {
             Err(fault) => Verdict::Failed(fault).into(),
             Ok((_, Some(verdict))) => verdict.into(),
             Ok((number, None)) if !action(number).stops() => Step::CONTINUE,
-            Ok((_, None)) if on_pause == OnPause::Wait => self.vm.wait(self.context, side),
-            Ok((_, None)) => match self.vm.wait(self.context, side) {
+            Ok((_, None)) if on_pause == OnPause::Wait => {
+                self.seat.vm.wait(&self.seat.root, self.context, side.into())
+            }
+            Ok((_, None)) => match self.seat.vm.wait(&self.seat.root, self.context, side.into()) {
                 Step::Later(resumed) => Step::HoldUntil(resumed),
                 resumed @ (Step::Ready(_) | Step::HoldUntil(_)) => resumed,
             },
@@ -131,7 +166,7 @@ impl WasmFilter {
         if std::mem::replace(&mut self.completed, true) {
             return Ok(());
         }
-        self.vm.complete(self.context)
+        self.seat.vm.complete(&self.seat.root, self.context)
     }
 }
 
@@ -176,7 +211,10 @@ impl Drop for WasmFilter {
 
 impl fmt::Debug for WasmFilter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WasmFilter").field("vm", &self.vm).field("context", &self.context).finish()
+        f.debug_struct("WasmFilter")
+            .field("vm", &self.seat.vm)
+            .field("context", &self.context)
+            .finish()
     }
 }
 

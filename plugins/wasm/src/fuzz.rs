@@ -15,8 +15,8 @@ use std::sync::LazyLock;
 
 use host_types::{Isolation, VmSettings};
 
-pub use self::guest::Dice;
 use self::{drive::Rig, host::Host};
+pub use self::{drive::Told, guest::Dice};
 use crate::{WasmBackend, WasmSettings};
 
 static BACKEND: LazyLock<WasmBackend> = LazyLock::new(|| {
@@ -33,17 +33,23 @@ static SCRIPTED: LazyLock<[Rig; 2]> = LazyLock::new(|| {
 });
 
 /// Runs the scripted guest with a script that the dice make.
-pub fn script(dice: &mut Dice) {
+pub fn script(dice: &mut Dice) -> Told {
     let [shared, alone] = &*SCRIPTED;
     let rig = if dice.below(4) == 0 { alone } else { shared };
     let script = guest::script(dice);
-    rig.drive(dice, &script);
+    rig.drive(dice, &script)
 }
 
 /// Runs any module; one that cannot be loaded is done with.
-pub fn module(bytes: &[u8], dice: &mut Dice) {
-    if let Ok(rig) = Rig::load(bytes, VmSettings::default()) {
-        rig.drive(dice, b"configuration");
+pub fn module(bytes: &[u8], dice: &mut Dice) -> Told {
+    match Rig::load(bytes, VmSettings::default()) {
+        Ok(rig) => rig.drive(dice, b"configuration"),
+        Err(e) => {
+            if std::env::var("FZ").is_ok() {
+                println!("LOAD {e}")
+            };
+            Told::default()
+        }
     }
 }
 

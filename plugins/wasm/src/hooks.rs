@@ -10,18 +10,55 @@ pub(crate) const ALLOCATORS: [&str; 2] = ["malloc", "proxy_on_memory_allocate"];
 /// The callbacks of one guest.
 pub(crate) struct Hooks {
     pub(crate) context_create: Option<TypedFunc<(u32, u32), ()>>,
+    pub(crate) root: RootHooks,
     pub(crate) request: MessageHooks,
     pub(crate) response: MessageHooks,
+    pub(crate) new_connection: Option<TypedFunc<u32, u32>>,
+    pub(crate) downstream: FlowHooks,
+    pub(crate) upstream: FlowHooks,
     pub(crate) done: Option<TypedFunc<u32, u32>>,
     pub(crate) log: Option<TypedFunc<u32, ()>>,
     pub(crate) delete: Option<TypedFunc<u32, ()>>,
 }
 
-/// The callbacks of one direction.
+/// The callbacks of a root: of its start, and of what comes to it beside streams.
+pub(crate) struct RootHooks {
+    /// Root, bytes of the guest's configuration.
+    pub(crate) vm_start: Option<TypedFunc<(u32, u32), u32>>,
+    /// Root, bytes of the plugin's configuration.
+    pub(crate) configure: Option<TypedFunc<(u32, u32), u32>>,
+    pub(crate) tick: Option<TypedFunc<u32, ()>>,
+    /// Root, call, fields, bytes of the body, trailers.
+    pub(crate) http_call_response: Option<TypedFunc<(u32, u32, u32, u32, u32), ()>>,
+    pub(crate) grpc: GrpcHooks,
+    /// Root, queue.
+    pub(crate) queue_ready: Option<TypedFunc<(u32, u32), ()>>,
+}
+
+/// The callbacks of a gRPC call: root, call, and how much there is of it.
+pub(crate) struct GrpcHooks {
+    /// Fields.
+    pub(crate) initial_metadata: Option<TypedFunc<(u32, u32, u32), ()>>,
+    /// Bytes.
+    pub(crate) receive: Option<TypedFunc<(u32, u32, u32), ()>>,
+    /// Fields.
+    pub(crate) trailing_metadata: Option<TypedFunc<(u32, u32, u32), ()>>,
+    /// The status.
+    pub(crate) close: Option<TypedFunc<(u32, u32, u32), ()>>,
+}
+
+/// The callbacks of one direction of a stream.
 pub(crate) struct MessageHooks {
     pub(crate) headers: Option<HeaderHook>,
     pub(crate) body: Option<BodyHook>,
     pub(crate) trailers: Option<TypedFunc<(u32, u32), u32>>,
+}
+
+/// The callbacks of one direction of a connection.
+pub(crate) struct FlowHooks {
+    pub(crate) data: Option<BodyHook>,
+    /// Context, who closed.
+    pub(crate) close: Option<TypedFunc<(u32, u32), ()>>,
 }
 
 /// A body callback: context, length, end.
@@ -44,6 +81,7 @@ impl Hooks {
     pub(crate) fn find(store: &mut Store<VmData>, instance: Instance) -> Result<Self, String> {
         Ok(Self {
             context_create: find(store, instance, "proxy_on_context_create")?,
+            root: RootHooks::find(store, instance)?,
             request: MessageHooks {
                 headers: find_header_hook(store, instance, "proxy_on_request_headers")?,
                 body: find(store, instance, "proxy_on_request_body")?,
@@ -54,9 +92,42 @@ impl Hooks {
                 body: find(store, instance, "proxy_on_response_body")?,
                 trailers: find(store, instance, "proxy_on_response_trailers")?,
             },
+            new_connection: find(store, instance, "proxy_on_new_connection")?,
+            downstream: FlowHooks {
+                data: find(store, instance, "proxy_on_downstream_data")?,
+                close: find(store, instance, "proxy_on_downstream_connection_close")?,
+            },
+            upstream: FlowHooks {
+                data: find(store, instance, "proxy_on_upstream_data")?,
+                close: find(store, instance, "proxy_on_upstream_connection_close")?,
+            },
             done: find(store, instance, "proxy_on_done")?,
             log: find(store, instance, "proxy_on_log")?,
             delete: find(store, instance, "proxy_on_delete")?,
+        })
+    }
+}
+
+impl RootHooks {
+    fn find(store: &mut Store<VmData>, instance: Instance) -> Result<Self, String> {
+        let trailing = "proxy_on_grpc_receive_trailing_metadata";
+        // What the SDK of AssemblyScript calls it.
+        let misspelt = "proxy_on_grpc_trailing_metadata";
+        Ok(Self {
+            vm_start: find(store, instance, "proxy_on_vm_start")?,
+            configure: find(store, instance, "proxy_on_configure")?,
+            tick: find(store, instance, "proxy_on_tick")?,
+            http_call_response: find(store, instance, "proxy_on_http_call_response")?,
+            grpc: GrpcHooks {
+                initial_metadata: find(store, instance, "proxy_on_grpc_receive_initial_metadata")?,
+                receive: find(store, instance, "proxy_on_grpc_receive")?,
+                trailing_metadata: match find(store, instance, trailing)? {
+                    Some(hook) => Some(hook),
+                    None => find(store, instance, misspelt)?,
+                },
+                close: find(store, instance, "proxy_on_grpc_close")?,
+            },
+            queue_ready: find(store, instance, "proxy_on_queue_ready")?,
         })
     }
 }

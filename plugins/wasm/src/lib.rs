@@ -6,28 +6,45 @@
 //! It is the only crate that knows wasmtime.
 //!
 //! The way of a plugin: [`WasmBackend::load`] inspects and compiles a module; a `Vm` is one
-//! guest that runs on one worker for one use; a filter is one HTTP context of a VM.
+//! guest that runs on one worker; a root is one use of a plugin in a VM, and a seat its claim
+//! to that; a filter is one context of a root, for a stream or a connection.
 //!
 //! ```text
-//! WasmBackend -> LoadedWasm (shared by workers) -> Vm (one worker, one use) -> filter
+//! WasmBackend -> LoadedWasm (shared by workers) -> Vm (one worker) -> root -> filter
 //! ```
 //!
 //! What the guest may ask of us is in `calls`, one file per family; how its memory is
 //! touched, in `memory`. Start reading at [`WasmBackend`], then `vm`.
 
+mod alone;
 mod backend;
+mod cache;
 mod calls;
 mod contexts;
 mod deadline;
 mod engine;
 mod fault;
 mod filter;
+#[cfg(any(test, feature = "fuzz"))]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::indexing_slicing,
+    reason = "only tests and fuzz targets have it"
+)]
+pub mod fuzz;
 mod hooks;
 mod inspect;
 mod limiter;
 mod log_gate;
 mod memory;
+mod network;
+mod outbound;
 mod preview1;
+mod received;
+mod registry;
+mod roots;
+mod seat;
+mod start;
 mod state;
 #[cfg(test)]
 mod testing;

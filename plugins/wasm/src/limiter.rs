@@ -11,6 +11,9 @@ use crate::engine::TABLES_MAX;
 pub(crate) struct Limiter {
     memory_bytes_max: usize,
     table_elements_max: usize,
+    /// What it was granted in all, and what it had before.
+    memory_bytes: usize,
+    memory_before: usize,
     refused: Option<Refusal>,
 }
 
@@ -28,8 +31,15 @@ impl Limiter {
         Self {
             memory_bytes_max: limits.memory_bytes_max,
             table_elements_max: limits.table_elements_max,
+            memory_bytes: 0,
+            memory_before: 0,
             refused: None,
         }
+    }
+
+    /// The memory that the guest has.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.memory_bytes
     }
 
     /// The last refusal since [`Limiter::forget`].
@@ -46,12 +56,15 @@ impl Limiter {
 impl ResourceLimiter for Limiter {
     fn memory_growing(
         &mut self,
-        _current: usize,
+        current: usize,
         desired: usize,
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
         let granted = desired <= self.memory_bytes_max.min(maximum.unwrap_or(usize::MAX));
-        if !granted {
+        if granted {
+            self.memory_bytes = desired;
+            self.memory_before = current;
+        } else {
             self.refused = Some(Refusal::Memory(desired));
         }
         Ok(granted)
@@ -59,6 +72,7 @@ impl ResourceLimiter for Limiter {
 
     fn memory_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
         tracing::debug!(error = format!("{error:#}"), "a guest's memory did not grow");
+        self.memory_bytes = self.memory_before;
         self.refused.get_or_insert(Refusal::Memory(0));
         Ok(())
     }

@@ -1,13 +1,14 @@
 //! WASI preview 1: what language runtimes need to start, and nothing that reaches the world.
 //!
-//! No file, no socket, no argument, no environment. Standard output and error go to the
-//! plugin's log, clocks and randomness are the host's; all other functions are there, as
-//! runtimes import them, and refuse. Which error each answers is what runtimes expect:
-//! some loop for ever on another one.
+//! No file, no socket, no argument, and of an environment what the configuration names.
+//! Standard output and error go to the plugin's log, clocks and randomness are the host's; all
+//! other functions are there, as runtimes import them, and refuse. Which error each answers is
+//! what runtimes expect: some loop for ever on another one.
 //!
 //! The functions are ours and not those of wasmtime's WASI: those want the store to be sent
 //! between threads, and some of them would block the worker.
 
+mod environment;
 mod output;
 mod refuse;
 
@@ -15,6 +16,7 @@ use abi_wasm::preview1::{BADF, FAULT, INVAL, MODULES, NOTSUP, SUCCESS};
 use rustix::time::{ClockId, clock_gettime};
 use wasmtime::{Caller, Linker};
 
+pub(crate) use self::output::Output;
 use crate::{
     calls::{Call, nanoseconds},
     fault::GuestExit,
@@ -31,6 +33,7 @@ const RANDOM_BYTES_MAX: u32 = 65_536;
 pub(crate) fn link(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
     for module in MODULES {
         link_start(linker, module)?;
+        environment::link(linker, module)?;
         link_clocks(linker, module)?;
         output::link(linker, module)?;
         refuse::link(linker, module)?;
@@ -54,29 +57,25 @@ fn write(call: &mut Call<'_>, ptr: u32, bytes: &[u8]) -> Answer {
     call.write(ptr, bytes).map_err(|_outside| FAULT)
 }
 
-/// Arguments and environment (there are none), and the end.
+/// Arguments (there are none), and the end.
 fn link_start(linker: &mut Linker<VmData>, module: &str) -> wasmtime::Result<()> {
-    for name in ["args_sizes_get", "environ_sizes_get"] {
-        linker.func_wrap(
-            module,
-            name,
-            move |caller: Caller<'_, VmData>, count: u32, size: u32| {
-                answer(caller, name, |call| {
-                    write(call, count, &[0; 4])?;
-                    write(call, size, &[0; 4])
-                })
-            },
-        )?;
-    }
-    for name in ["args_get", "environ_get"] {
-        linker.func_wrap(
-            module,
-            name,
-            move |caller: Caller<'_, VmData>, _values: u32, _bytes: u32| {
-                answer(caller, name, |_call| Ok(()))
-            },
-        )?;
-    }
+    linker.func_wrap(
+        module,
+        "args_sizes_get",
+        |caller: Caller<'_, VmData>, count: u32, size: u32| {
+            answer(caller, "args_sizes_get", |call| {
+                write(call, count, &[0; 4])?;
+                write(call, size, &[0; 4])
+            })
+        },
+    )?;
+    linker.func_wrap(
+        module,
+        "args_get",
+        |caller: Caller<'_, VmData>, _values: u32, _bytes: u32| {
+            answer(caller, "args_get", |_call| Ok(()))
+        },
+    )?;
     linker.func_wrap(
         module,
         "proc_exit",
@@ -127,7 +126,7 @@ fn link_clocks(linker: &mut Linker<VmData>, module: &str) -> wasmtime::Result<()
 /// takes for a broken host.
 fn clock_time(call: &Call<'_>, clock: u32) -> Result<u64, i32> {
     match clock {
-        0 => Ok(nanoseconds(call.data().calls.now())),
+        0 => Ok(nanoseconds(call.data().root.calls.now())),
         1 => {
             let now = clock_gettime(ClockId::Monotonic);
             let seconds = u64::try_from(now.tv_sec).unwrap_or_default();

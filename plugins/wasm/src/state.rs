@@ -1,24 +1,42 @@
 //! What the store of a guest holds: everything that its host calls reach.
 
-use std::{rc::Rc, sync::Arc};
+use std::{
+    rc::{Rc, Weak},
+    sync::Arc,
+};
 
-use host_extension::{HostCalls, LogLevel, Side, Verdict, WorkerScope};
-use host_types::{PluginLimits, PluginName};
+use abi_wasm::AbiVersion;
+use host_extension::{LogLevel, Verdict};
+use host_types::{PluginLimits, VmSettings};
 use wasmtime::{Memory, TypedFunc};
 
 use crate::{
-    contexts::{Contexts, ROOT},
+    contexts::{Context, Contexts, Way},
     deadline::Deadline,
+    fault::Lines,
     limiter::Limiter,
     log_gate::{LogGate, Pass},
+    outbound::CallIds,
+    preview1::Output,
+    received::Received,
+    roots::Root,
+    vm::Vm,
 };
 
 /// The host's side of one guest.
 pub(crate) struct VmData {
-    pub(crate) plugin: PluginName,
-    pub(crate) calls: Rc<dyn HostCalls>,
-    pub(crate) config: Arc<[u8]>,
+    /// The guest itself, for callbacks to come; nothing until it has started.
+    pub(crate) vm: Weak<Vm>,
+    /// The newest version of the interface that it marks itself with.
+    pub(crate) version: AbiVersion,
+    /// How it was made.
+    pub(crate) settings: VmSettings,
+    /// The root of the effective context: in its name, and with its host calls, the guest
+    /// asks.
+    pub(crate) root: Rc<Root>,
     pub(crate) limiter: Limiter,
+    /// The module's lines, for the story of a fault.
+    pub(crate) lines: Option<Arc<Lines>>,
     pub(crate) deadline: Deadline,
     pub(crate) contexts: Contexts,
     pub(crate) stage: GuestStage,
@@ -27,15 +45,25 @@ pub(crate) struct VmData {
     /// As [`VmData::memory`]: the guest's allocator.
     pub(crate) allocate: Option<TypedFunc<u32, u32>>,
     /// The context that calls without one mean; a guest can change it.
-    pub(crate) effective: u32,
+    effective: u32,
     /// The host calls of this callback, for the story of a fault.
     pub(crate) last_calls: LastCalls,
     /// A buffer for values on their way to the guest.
     pub(crate) scratch: Vec<u8>,
+    /// What the callback that runs was called for.
+    pub(crate) received: Received,
+    /// The numbers of calls to clusters.
+    pub(crate) call_ids: CallIds,
     duty: Duty,
+    /// The root whose callback runs.
+    on_duty: Rc<Root>,
+    /// Roots that said during the callback that they are done.
+    pub(crate) finished: Vec<Rc<Root>>,
     /// What the guest wants its own stream to be answered with; the first one stands.
     answer: Option<Verdict>,
     log: LogGate,
+    /// What it wrote to its outputs and did not end yet.
+    pub(crate) output: Output,
     /// What the guest last wrote to the log; kept while it starts only.
     pub(crate) last_line: Option<String>,
     pub(crate) is_starting: bool,
@@ -49,7 +77,7 @@ pub(crate) struct Duty {
     /// The context that it is for.
     pub(crate) context: u32,
     /// The direction that waits for its answer, where one does.
-    pub(crate) side: Option<Side>,
+    pub(crate) way: Option<Way>,
 }
 
 /// What a guest may call at the moment.
@@ -92,28 +120,31 @@ impl LastCalls {
 }
 
 impl VmData {
-    pub(crate) fn new(
-        plugin: &PluginName,
-        limits: &PluginLimits,
-        scope: &WorkerScope,
-        config: &Arc<[u8]>,
-    ) -> Self {
+    /// Of a guest whose first root is `root`.
+    pub(crate) fn new(root: &Rc<Root>, limits: &PluginLimits, settings: &VmSettings) -> Self {
         Self {
-            plugin: plugin.clone(),
-            calls: Rc::clone(&scope.calls),
-            config: Arc::clone(config),
+            vm: Weak::new(),
+            version: AbiVersion::V0_2_1,
+            settings: settings.clone(),
+            root: Rc::clone(root),
             limiter: Limiter::new(limits),
+            lines: None,
             deadline: Deadline::default(),
             contexts: Contexts::new(limits.contexts_max),
             stage: GuestStage::Starting,
             memory: None,
             allocate: None,
-            effective: ROOT,
+            effective: root.id,
             last_calls: LastCalls::default(),
             scratch: Vec::new(),
-            duty: Duty { callback: "", context: ROOT, side: None },
+            received: Received::default(),
+            call_ids: CallIds::default(),
+            duty: Duty { callback: "", context: root.id, way: None },
+            on_duty: Rc::clone(root),
+            finished: Vec::new(),
             answer: None,
             log: LogGate::new(limits),
+            output: Output::default(),
             last_line: None,
             is_starting: true,
         }
@@ -126,15 +157,44 @@ impl VmData {
         self.answer = None;
         self.last_calls = LastCalls::default();
         self.limiter.forget();
-        if let Some(side) = duty.side
-            && let Some(context) = self.contexts.get_mut(duty.context)
-        {
-            context.begin(side);
+        let Some(context) = self.contexts.get_mut(duty.context) else { return };
+        if let Some(way) = duty.way {
+            context.begin(way);
         }
+        self.root = Rc::clone(&context.root);
+        self.on_duty = Rc::clone(&context.root);
+    }
+
+    /// Makes another context the effective one, and its root the one that asks. Zero means the
+    /// guest itself, which asks in the name of the root whose callback runs.
+    ///
+    /// False where there is no such context.
+    pub(crate) fn set_effective(&mut self, id: u32) -> bool {
+        let id = if id == 0 { self.on_duty.id } else { id };
+        let Some(context) = self.contexts.get(id) else { return false };
+        self.root = Rc::clone(&context.root);
+        self.effective = id;
+        true
+    }
+
+    /// The effective context. Nothing while the guest is being instantiated.
+    pub(crate) fn context(&self) -> Option<&Context> {
+        self.contexts.get(self.effective)
+    }
+
+    /// The effective context, to change.
+    pub(crate) fn context_mut(&mut self) -> Option<&mut Context> {
+        self.contexts.get_mut(self.effective)
+    }
+
+    /// The root whose callback runs.
+    pub(crate) fn on_duty(&self) -> &Root {
+        &self.on_duty
     }
 
     /// It ended; answers with what the guest wants its stream to be answered with.
     pub(crate) fn leave(&mut self) -> Option<Verdict> {
+        self.flush_output();
         self.answer.take()
     }
 
@@ -146,7 +206,12 @@ impl VmData {
     /// True where the effective context is the one whose hook runs, and so can be answered
     /// by that hook.
     pub(crate) fn answers_itself(&self) -> bool {
-        self.duty.side.is_some() && self.effective == self.duty.context
+        self.duty.way.is_some() && self.is_effective_on_duty()
+    }
+
+    /// True where the callback that runs is one of the effective context.
+    pub(crate) fn is_effective_on_duty(&self) -> bool {
+        self.effective == self.duty.context
     }
 
     /// Keeps an answer for the hook that runs; only the first counts.
@@ -156,17 +221,18 @@ impl VmData {
 
     /// Writes a line of the guest to the log, if it may still write one.
     pub(crate) fn write_line(&mut self, level: LogLevel, line: &[u8]) {
-        let plugin = self.plugin.as_str();
-        let Pass::After(dropped) = self.log.pass(self.calls.now()) else {
-            self.calls.log_dropped(plugin);
+        let root = &self.root;
+        let plugin = root.plugin.as_str();
+        let Pass::After(dropped) = self.log.pass(root.calls.now()) else {
+            root.calls.log_dropped(plugin);
             return;
         };
         if dropped > 0 {
             let note = format!("{dropped} log lines were dropped: too many in a second");
-            self.calls.log(plugin, LogLevel::Warn, &note);
+            root.calls.log(plugin, LogLevel::Warn, &note);
         }
         let text = self.log.text(line);
-        self.calls.log(plugin, level, &text);
+        root.calls.log(plugin, level, &text);
         if self.is_starting {
             self.last_line = Some(text.into_owned());
         }

@@ -1,7 +1,11 @@
 //! What the tests of this crate share: a host that remembers, streams, and small guests.
 
+mod beside;
+
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
+    fmt,
     rc::Rc,
     sync::{Arc, LazyLock},
     task::{Context, Poll, Waker},
@@ -9,14 +13,16 @@ use std::{
 };
 
 use host_extension::{
-    BodyKind, CallError, CallResult, ConnectionFacts, FieldWrite, FilterFactory, HeaderMapKind,
-    HostCalls, InstanceSpec, LoadedPlugin, LocalReply, LogLevel, Message, Phases, PluginFault,
-    PropertyValue, Protocol, Side, Stage, Step, Stream, StreamFilter, Subject, Verdict,
-    WorkerScope,
+    BodyKind, CallError, CallResult, Connection, ConnectionFacts, FieldWrite, FilterFactory, Flow,
+    GrpcMethod, GrpcStream, HeaderMapKind, HostCalls, HttpCall, InstanceSpec, LoadedPlugin,
+    LocalReply, LogLevel, Message, MetricId, MetricKind, NetworkFilter, OnGrpcEvent, OnHttpAnswer,
+    Phases, PluginFault, PropertyValue, Protocol, QueueId, SharedInstances, Side, Stage, Step,
+    Stream, StreamFilter, Subject, Subscription, Verdict, WorkerScope,
 };
 use host_types::{ConnectionId, Headers, PluginLimits, RequestHead, StreamId, VmSettings};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 
+pub(crate) use self::beside::Beside;
 use crate::{WasmBackend, WasmSettings, WasmSpec};
 
 /// One backend for all tests, as a process has one.
@@ -32,6 +38,10 @@ pub(crate) struct FakeHost {
     pub(crate) replies: RefCell<Vec<u16>>,
     pub(crate) resets: RefCell<u32>,
     pub(crate) attributes: RefCell<Vec<(String, Vec<u8>)>>,
+    pub(crate) closes: RefCell<u32>,
+    pub(crate) timers: Rc<Timers>,
+    /// What was asked for beside streams.
+    pub(crate) beside: Beside,
     /// Answered to every read and change of a stream, where it is set.
     pub(crate) refuse: RefCell<Option<CallError>>,
 }
@@ -44,6 +54,47 @@ impl FakeHost {
     /// All bytes that guests said with [`SAY`], and other lines, in order.
     pub(crate) fn said(&self) -> String {
         self.lines.take().iter().map(|line| line.trim_start_matches("Info: ")).collect()
+    }
+}
+
+/// The timers that plugins set.
+#[derive(Default)]
+pub(crate) struct Timers {
+    set: RefCell<BTreeMap<u32, Timer>>,
+    next: Cell<u32>,
+}
+
+type Timer = (Duration, Rc<dyn Fn()>);
+
+impl Timers {
+    /// Their periods.
+    pub(crate) fn periods(&self) -> Vec<Duration> {
+        self.set.borrow().values().map(|(period, _)| *period).collect()
+    }
+
+    /// Lets all of them ring once.
+    pub(crate) fn ring(&self) {
+        let ticks: Vec<_> = self.set.borrow().values().map(|(_, tick)| Rc::clone(tick)).collect();
+        for tick in ticks {
+            tick();
+        }
+    }
+}
+
+impl fmt::Debug for Timers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Timers").field(&self.periods()).finish()
+    }
+}
+
+/// A timer that is set, until it is dropped.
+struct TimerHold(Rc<Timers>, u32);
+
+impl Drop for TimerHold {
+    fn drop(&mut self) {
+        // Outside of the cell: what it would have called may hold a guest.
+        let gone = self.0.set.borrow_mut().remove(&self.1);
+        drop(gone);
     }
 }
 
@@ -145,6 +196,138 @@ impl HostCalls for FakeHost {
         Ok(())
     }
 
+    fn close(&self, _connection: &Connection, _plugin: &str) -> CallResult<()> {
+        *self.closes.borrow_mut() += 1;
+        Ok(())
+    }
+
+    fn data(
+        &self,
+        connection: &Connection,
+        flow: Flow,
+        show: &mut dyn FnMut(&[u8]),
+    ) -> CallResult<()> {
+        self.check()?;
+        show(connection.flow(flow).bytes.borrow().as_slice());
+        Ok(())
+    }
+
+    fn write_data(
+        &self,
+        connection: &Connection,
+        flow: Flow,
+        start: usize,
+        length: usize,
+        with: &[u8],
+    ) -> CallResult<()> {
+        self.check()?;
+        connection.flow(flow).bytes.borrow_mut().splice(start, length, with);
+        Ok(())
+    }
+
+    fn every(&self, period: Duration, tick: Rc<dyn Fn()>) -> CallResult<Subscription> {
+        let id = self.timers.next.get();
+        self.timers.next.set(id + 1);
+        self.timers.set.borrow_mut().insert(id, (period, tick));
+        Ok(Subscription::new(TimerHold(Rc::clone(&self.timers), id)))
+    }
+
+    fn http_call(&self, call: HttpCall, on_answer: OnHttpAnswer) -> CallResult<Subscription> {
+        self.check()?;
+        self.beside.http_call(call, on_answer)
+    }
+
+    fn grpc_stream(
+        &self,
+        method: GrpcMethod,
+        on_event: OnGrpcEvent,
+    ) -> CallResult<Box<dyn GrpcStream>> {
+        self.check()?;
+        self.beside.grpc_stream(method, on_event)
+    }
+
+    fn shared_data(
+        &self,
+        namespace: &str,
+        key: &[u8],
+        show: &mut dyn FnMut(&[u8], u32),
+    ) -> CallResult<()> {
+        self.check()?;
+        self.beside.shared_data(namespace, key, show)
+    }
+
+    fn set_shared_data(
+        &self,
+        namespace: &str,
+        key: &[u8],
+        value: &[u8],
+        version: u32,
+    ) -> CallResult<()> {
+        self.check()?;
+        self.beside.set_shared_data(namespace, key, value, version)
+    }
+
+    fn register_queue(
+        &self,
+        namespace: &str,
+        name: &[u8],
+        ready: Rc<dyn Fn(QueueId)>,
+    ) -> CallResult<(QueueId, Subscription)> {
+        self.check()?;
+        self.beside.register_queue(namespace, name, ready)
+    }
+
+    fn resolve_queue(&self, namespace: &str, name: &[u8]) -> CallResult<QueueId> {
+        self.check()?;
+        self.beside.resolve_queue(namespace, name)
+    }
+
+    fn enqueue(&self, queue: QueueId, item: &[u8]) -> CallResult<()> {
+        self.check()?;
+        self.beside.enqueue(queue, item)
+    }
+
+    fn dequeue(&self, queue: QueueId, show: &mut dyn FnMut(&[u8])) -> CallResult<()> {
+        self.check()?;
+        self.beside.dequeue(queue, show)
+    }
+
+    fn define_metric(&self, plugin: &str, kind: MetricKind, name: &str) -> CallResult<MetricId> {
+        self.check()?;
+        self.beside.define_metric(plugin, kind, name)
+    }
+
+    fn record_metric(&self, _plugin: &str, metric: MetricId, value: u64) -> CallResult<()> {
+        self.check()?;
+        self.beside.record_metric(metric, value)
+    }
+
+    fn increment_metric(&self, _plugin: &str, metric: MetricId, by: i64) -> CallResult<()> {
+        self.check()?;
+        self.beside.increment_metric(metric, by)
+    }
+
+    fn metric(&self, _plugin: &str, metric: MetricId) -> CallResult<u64> {
+        self.check()?;
+        self.beside.metric(metric)
+    }
+
+    /// There is one, `reverse`.
+    fn foreign(
+        &self,
+        _subject: Subject<'_>,
+        name: &[u8],
+        argument: &[u8],
+        show: &mut dyn FnMut(&[u8]),
+    ) -> CallResult<()> {
+        self.check()?;
+        if name != b"reverse" {
+            return Err(CallError::NotFound);
+        }
+        show(&argument.iter().rev().copied().collect::<Vec<_>>());
+        Ok(())
+    }
+
     fn log(&self, _plugin: &str, level: LogLevel, line: &str) {
         self.lines.borrow_mut().push(format!("{level:?}: {line}"));
     }
@@ -154,16 +337,24 @@ impl HostCalls for FakeHost {
     }
 }
 
-/// A request for `/path` whose head has one field, `x-one: first`, and no response yet.
-pub(crate) fn stream() -> Rc<Stream> {
+fn connection_facts(protocol: Protocol) -> Rc<ConnectionFacts> {
     let address = "127.0.0.1:1".parse().expect("an address");
-    let connection = ConnectionFacts {
+    Rc::new(ConnectionFacts {
         id: ConnectionId::new(0, 1),
         listener: "l".into(),
         peer: address,
         local: address,
-        protocol: Protocol::Http11,
-    };
+        protocol,
+    })
+}
+
+/// A connection that was just accepted.
+pub(crate) fn connection() -> Rc<Connection> {
+    Rc::new(Connection::new(connection_facts(Protocol::Tcp), SystemTime::UNIX_EPOCH))
+}
+
+/// A request for `/path` whose head has one field, `x-one: first`, and no response yet.
+pub(crate) fn stream() -> Rc<Stream> {
     let head = RequestHead {
         method: Method::GET,
         scheme: http::uri::Scheme::HTTP,
@@ -175,7 +366,7 @@ pub(crate) fn stream() -> Rc<Stream> {
     map.append(HeaderName::from_static("x-one"), HeaderValue::from_static("second"));
     let headers = Headers::request(head, map);
     let id = StreamId::new(0, 1);
-    Rc::new(Stream::new(id, Rc::new(connection), SystemTime::UNIX_EPOCH, headers))
+    Rc::new(Stream::new(id, connection_facts(Protocol::Http11), SystemTime::UNIX_EPOCH, headers))
 }
 
 /// Opens the response of a stream.
@@ -218,6 +409,10 @@ pub(crate) fn guest(imports: &str, rest: &str) -> Vec<u8> {
 pub(crate) struct Rig {
     pub(crate) host: Rc<FakeHost>,
     pub(crate) plugin: Arc<dyn LoadedPlugin>,
+    /// What the instances of its worker share.
+    pub(crate) shared: Rc<SharedInstances>,
+    /// The faults that instances told of beside streams.
+    pub(crate) faults: Rc<RefCell<Vec<PluginFault>>>,
 }
 
 impl Rig {
@@ -228,20 +423,50 @@ impl Rig {
 
     #[track_caller]
     pub(crate) fn with_limits(bytes: &[u8], limits: &PluginLimits) -> Self {
-        let plugin = load(bytes, limits, None).expect("it loads");
-        Self { host: Rc::default(), plugin }
+        Self::of(load(bytes, limits, None).expect("it loads"))
+    }
+
+    #[track_caller]
+    pub(crate) fn with_vm(bytes: &[u8], vm: &VmSettings) -> Self {
+        Self::of(load_as("guest", bytes, vm))
+    }
+
+    pub(crate) fn of(plugin: Arc<dyn LoadedPlugin>) -> Self {
+        Self { host: Rc::default(), plugin, shared: Rc::default(), faults: Rc::default() }
+    }
+
+    /// Another plugin on the same worker, with a host of its own.
+    pub(crate) fn beside(&self, plugin: Arc<dyn LoadedPlugin>) -> Self {
+        Self { shared: Rc::clone(&self.shared), ..Self::of(plugin) }
+    }
+
+    pub(crate) fn scope(&self) -> WorkerScope {
+        let calls: Rc<dyn HostCalls> = Rc::<FakeHost>::clone(&self.host);
+        let faults = Rc::clone(&self.faults);
+        WorkerScope {
+            worker: Some(0),
+            calls,
+            shared: Rc::clone(&self.shared),
+            on_fault: Rc::new(move |fault| faults.borrow_mut().push(fault.clone())),
+        }
     }
 
     pub(crate) fn start(&self, config: &[u8]) -> Result<Rc<dyn FilterFactory>, PluginFault> {
-        let calls: Rc<dyn HostCalls> = Rc::<FakeHost>::clone(&self.host);
-        let scope = WorkerScope {
-            worker: Some(0),
-            calls,
-            shared: Rc::default(),
-            on_fault: Rc::new(|_fault| {}),
+        self.start_as("", config)
+    }
+
+    /// Starts one of the plugins that the module holds.
+    pub(crate) fn start_as(
+        &self,
+        root_id: &str,
+        config: &[u8],
+    ) -> Result<Rc<dyn FilterFactory>, PluginFault> {
+        let spec = InstanceSpec {
+            root_id: root_id.into(),
+            config: config.into(),
+            ..InstanceSpec::default()
         };
-        let spec = InstanceSpec { config: config.into(), ..InstanceSpec::default() };
-        self.plugin.start(&scope, &spec)
+        self.plugin.start(&self.scope(), &spec)
     }
 
     #[track_caller]
@@ -255,6 +480,13 @@ impl Rig {
         let stream = stream();
         (self.factory().stream_filter(&stream).expect("a filter"), stream)
     }
+
+    /// A filter for a connection of its own.
+    #[track_caller]
+    pub(crate) fn network_filter(&self) -> (Box<dyn NetworkFilter>, Rc<Connection>) {
+        let connection = connection();
+        (self.factory().network_filter(&connection).expect("a filter"), connection)
+    }
 }
 
 pub(crate) fn load(
@@ -264,6 +496,14 @@ pub(crate) fn load(
 ) -> Result<Arc<dyn LoadedPlugin>, PluginFault> {
     let vm = VmSettings::default();
     BACKEND.load(WasmSpec { name: &"guest".into(), bytes, limits, phases, vm: &vm })
+}
+
+/// A plugin of another name, or with other machines.
+#[track_caller]
+pub(crate) fn load_as(name: &str, bytes: &[u8], vm: &VmSettings) -> Arc<dyn LoadedPlugin> {
+    let limits = PluginLimits::default();
+    let spec = WasmSpec { name: &name.into(), bytes, limits: &limits, phases: None, vm };
+    BACKEND.load(spec).expect("it loads")
 }
 
 /// The fault that a hook must have answered with.

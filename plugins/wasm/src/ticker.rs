@@ -1,40 +1,62 @@
 //! The pulse of the engine: one thread that moves the epoch on every millisecond.
 //!
-//! It rests while no module is loaded, and ends with the backend. How late or early it comes
-//! decides nothing alone: see `deadline`.
+//! It rests while no module is loaded and while no guest is called, and ends with the
+//! backend. How late or early it comes decides nothing alone: see `deadline`.
+//!
+//! A call says so before it begins, with two reads of shared memory that hardly ever changes,
+//! and again each time that half of its budget is over. So when nobody said so for longer
+//! than half of the longest budget, no guest runs. The ticker then sleeps until it is woken;
+//! that a beginning call and a ticker about to sleep miss each other cannot be excluded
+//! without a dearer instruction on every call, so it sleeps for [`REST_MAX`] at a time.
 
 use std::{
     sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        Arc, OnceLock,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
-    thread::{self, JoinHandle, Thread},
+    thread::{self, Thread},
     time::Duration,
 };
 
 use host_extension::{FaultKind, PluginFault};
+use host_types::PluginLimits;
 use wasmtime::Engine;
 
 /// The length of a tick.
 pub(crate) const TICK: Duration = Duration::from_millis(1);
+/// The longest sleep while modules are loaded: how much later than its budget says a guest is
+/// stopped at worst, where its call began in the instant that the ticker went to rest.
+const REST_MAX: Duration = Duration::from_millis(100);
+/// Ticks without a call after the longest time that one can be silent.
+const SLACK_TICKS: u64 = 50;
 
 /// The thread; dropping it ends it.
 #[derive(Debug)]
 pub(crate) struct Ticker {
     shared: Arc<Shared>,
-    thread: Option<JoinHandle<()>>,
 }
 
-/// While one of these lives, the ticker ticks.
+/// While one of these lives, the ticker ticks for whoever is called.
 #[derive(Debug)]
 pub(crate) struct Pulse {
     shared: Arc<Shared>,
 }
 
+/// Tells the ticker of calls.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Beat(Option<Arc<Shared>>);
+
 #[derive(Debug, Default)]
 struct Shared {
     pulses: AtomicUsize,
     ended: AtomicBool,
+    /// Somebody called since the last tick.
+    called: AtomicBool,
+    /// The ticker sleeps, or is about to.
+    resting: AtomicBool,
+    /// Ticks that a running call can be silent for.
+    silent_ticks_max: AtomicU64,
+    thread: OnceLock<Thread>,
 }
 
 impl Ticker {
@@ -48,16 +70,59 @@ impl Ticker {
                 let message = format!("the Wasm ticker does not start: {error}");
                 PluginFault::new(FaultKind::LoadFailed, message)
             })?;
-        Ok(Self { shared, thread: Some(thread) })
+        shared.thread.get_or_init(|| thread.thread().clone());
+        Ok(Self { shared })
     }
 
-    /// Makes the ticker tick for as long as the pulse lives.
-    pub(crate) fn pulse(&self) -> Pulse {
+    /// Makes the ticker tick for guests with these limits, for as long as the pulse lives.
+    pub(crate) fn pulse(&self, limits: &PluginLimits) -> Pulse {
+        let longest = limits.call_budget.max(limits.start_budget).as_millis();
+        let longest = u64::try_from(longest).unwrap_or(u64::MAX);
+        self.shared.silent_ticks_max.fetch_max(longest, Ordering::AcqRel);
         self.shared.pulses.fetch_add(1, Ordering::AcqRel);
-        if let Some(thread) = self.thread.as_ref().map(JoinHandle::thread) {
-            Thread::unpark(thread);
-        }
+        self.shared.wake();
         Pulse { shared: Arc::clone(&self.shared) }
+    }
+}
+
+impl Pulse {
+    /// What tells the ticker of calls.
+    pub(crate) fn beat(&self) -> Beat {
+        Beat(Some(Arc::clone(&self.shared)))
+    }
+}
+
+impl Beat {
+    /// A call begins, or goes on.
+    #[inline]
+    pub(crate) fn now(&self) {
+        let Some(shared) = &self.0 else { return };
+        // Reads are cheap for all workers as long as nobody writes.
+        if !shared.called.load(Ordering::Relaxed) {
+            shared.called.store(true, Ordering::Relaxed);
+        }
+        if shared.resting.load(Ordering::Relaxed) {
+            shared.wake();
+        }
+    }
+}
+
+impl Shared {
+    fn wake(&self) {
+        if let Some(thread) = self.thread.get() {
+            thread.unpark();
+        }
+    }
+
+    /// Sleeps until a call, a module, or the end.
+    fn rest(&self) {
+        self.resting.store(true, Ordering::SeqCst);
+        if self.pulses.load(Ordering::Acquire) == 0 {
+            thread::park();
+        } else if !self.called.load(Ordering::SeqCst) {
+            thread::park_timeout(REST_MAX);
+        }
+        self.resting.store(false, Ordering::SeqCst);
     }
 }
 
@@ -66,27 +131,38 @@ impl Drop for Ticker {
         // Guests may outlive the backend; without a pulse they could run for ever, so the
         // thread stays until the last one is gone, and only then sees that it is to end.
         self.shared.ended.store(true, Ordering::Release);
-        if let Some(thread) = self.thread.take() {
-            thread.thread().unpark();
-        }
+        self.shared.wake();
     }
 }
 
 impl Drop for Pulse {
     fn drop(&mut self) {
-        self.shared.pulses.fetch_sub(1, Ordering::AcqRel);
+        if self.shared.pulses.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.shared.wake();
+        }
     }
 }
 
 fn tick(engine: &Engine, shared: &Shared) {
+    let mut quiet = 0_u64;
     loop {
-        if shared.pulses.load(Ordering::Acquire) > 0 {
-            thread::park_timeout(TICK);
-            engine.increment_epoch();
-        } else if shared.ended.load(Ordering::Acquire) {
-            return;
-        } else {
-            thread::park();
+        if shared.pulses.load(Ordering::Acquire) == 0 {
+            if shared.ended.load(Ordering::Acquire) {
+                return;
+            }
+            shared.rest();
+            continue;
         }
+        quiet = if shared.called.swap(false, Ordering::AcqRel) { 0 } else { quiet + 1 };
+        let quiet_max = shared.silent_ticks_max.load(Ordering::Acquire).saturating_add(SLACK_TICKS);
+        if quiet <= quiet_max {
+            thread::park_timeout(TICK);
+        } else {
+            shared.rest();
+        }
+        engine.increment_epoch();
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -136,8 +136,8 @@ fn is_abandoned(desk: &Path) -> bool {
     match File::open(desk.join(LOCK)) {
         Ok(lock) => lock.try_lock().is_ok(),
         // It is just being made, or half removed.
-        Err(_) => fs::metadata(desk)
-            .and_then(|about| about.modified())
-            .is_ok_and(|made| SystemTime::now().duration_since(made).unwrap_or_default() > UNLOCKED_AGE_MAX),
+        Err(_) => fs::metadata(desk).and_then(|about| about.modified()).is_ok_and(|made| {
+            SystemTime::now().duration_since(made).unwrap_or_default() > UNLOCKED_AGE_MAX
+        }),
     }
 }

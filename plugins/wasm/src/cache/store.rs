@@ -89,10 +89,8 @@ impl Store {
     /// Reads a plain file within the limit, and notes that it was used.
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
-        let file = OpenOptions::new()
-            .read(true)
-            .custom_flags(flags.bits().cast_signed())
-            .open(path)?;
+        let file =
+            OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path)?;
         let about = file.metadata()?;
         if !about.is_file() || about.len() > self.bytes_max {
             return Err(io::Error::other("no plain file of a fitting size"));

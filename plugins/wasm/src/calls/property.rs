@@ -1,7 +1,7 @@
-//! Properties: what the host knows of a stream, by path.
+//! Properties: what the host knows of a stream or connection, by path.
 
 use abi_wasm::{PairWriter, PairsError, Status};
-use host_extension::{PropertyValue, Subject};
+use host_extension::PropertyValue;
 use wasmtime::Linker;
 
 use super::{Answer, Call, answer, define};
@@ -32,22 +32,24 @@ fn look_up(call: &Call<'_>, path: u32, len: u32) -> Result<PropertyValue, Status
     let data = call.data();
     let segments = segments(read_path(call, path, len)?)?;
     // SDKs of C++ and AssemblyScript ask for the root's id as they start, and end
-    // themselves where there is no answer. A plugin here has one root, without a name.
-    match segments.as_slice() {
-        [b"plugin_name"] => return Ok(PropertyValue::Bytes(data.plugin.as_str().into())),
-        [b"plugin_root_id" | b"plugin_vm_id"] => return Ok(PropertyValue::Bytes(Vec::new())),
-        _ => {}
+    // themselves where there is no answer.
+    let root = &data.root;
+    let own = match segments.as_slice() {
+        [b"plugin_name"] => Some(root.plugin.as_str()),
+        [b"plugin_root_id"] => Some(&*root.root_id),
+        [b"plugin_vm_id"] => Some(data.settings.id.as_deref().unwrap_or_default()),
+        _ => None,
+    };
+    if let Some(own) = own {
+        return Ok(PropertyValue::Bytes(own.into()));
     }
-    let stream = call.stream().ok();
-    let subject = stream.as_deref().map_or(Subject::Host, Subject::Stream);
-    data.calls.property(subject, &segments).map_err(answer::of_value)
+    root.calls.property(call.subject(), &segments).map_err(answer::of_value)
 }
 
 fn set(call: &mut Call<'_>, path: u32, path_len: u32, ptr: u32, len: u32) -> Answer {
     let segments = segments(read_path(call, path, path_len)?)?;
     let value = call.read(ptr, len)?;
-    let stream = call.stream()?;
-    answer::of_change(call.data().calls.set_property(Subject::Stream(&stream), &segments, value))
+    answer::of_change(call.data().root.calls.set_property(call.subject(), &segments, value))
 }
 
 fn read_path<'a>(call: &'a Call<'_>, path: u32, len: u32) -> Result<&'a [u8], Status> {

@@ -65,10 +65,10 @@ fn send(call: &mut Call<'_>, described: &Described) -> Answer {
         return Ok(());
     }
     // Before the first hook and after the last one there is nobody to answer.
-    if data.duty().context == data.effective {
+    if data.is_effective_on_duty() {
         return Err(Status::BadArgument.into());
     }
-    answer::of_change(data.calls.respond(&stream, data.plugin.as_str(), reply))
+    answer::of_change(data.root.calls.respond(&stream, data.root.plugin.as_str(), reply))
 }
 
 fn reply(call: &Call<'_>, described: &Described) -> Result<LocalReply, Status> {

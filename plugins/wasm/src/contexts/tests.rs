@@ -1,41 +1,72 @@
-use host_extension::Side;
+use std::rc::Rc;
 
-use super::{Contexts, ROOT};
-use crate::testing::stream;
+use host_extension::InstanceSpec;
+
+use super::{Contexts, FIRST, Of, Way};
+use crate::{
+    roots::Root,
+    testing::{Rig, guest, stream},
+};
+
+/// Contexts with one root, which is there.
+fn contexts(open_max: usize) -> (Contexts, Rc<Root>) {
+    let mut contexts = Contexts::new(open_max);
+    let scope = Rig::new(&guest("", "")).scope();
+    let root = Root::new(contexts.number(), &"guest".into(), &scope, &InstanceSpec::default());
+    contexts.insert_root(&root);
+    assert_eq!(root.id, FIRST);
+    (contexts, root)
+}
+
+fn of_stream() -> Of {
+    Of::Stream(stream())
+}
 
 #[test]
 fn numbers_go_up_and_a_freed_one_does_not_come_again_soon() {
-    let mut contexts = Contexts::new(3);
-    let stream = stream();
-    let ids = [(); 3].map(|()| contexts.insert(&stream).expect("room"));
+    let (mut contexts, root) = contexts(3);
+    let ids = [(); 3].map(|()| contexts.insert(&root, of_stream()).expect("room"));
     assert_eq!(ids, [2, 3, 4]);
-    assert!(contexts.insert(&stream).is_err());
+    assert!(contexts.insert(&root, of_stream()).is_err());
     contexts.remove(3);
-    assert_eq!(contexts.insert(&stream).expect("room"), 5);
+    contexts.remove(3);
+    assert_eq!(contexts.insert(&root, of_stream()).expect("room"), 5);
+    assert!(contexts.insert(&root, of_stream()).is_err());
     assert!(contexts.get(3).is_none());
 }
 
 #[test]
-fn numbers_wrap_around_those_that_are_taken() {
-    let mut contexts = Contexts::new(4);
-    let stream = stream();
-    assert_eq!(contexts.insert(&stream).expect("room"), ROOT + 1);
-    contexts.next = u32::MAX;
-    assert_eq!(contexts.insert(&stream).expect("room"), u32::MAX);
-    assert_eq!(contexts.insert(&stream).expect("room"), ROOT + 2);
+fn roots_have_numbers_of_the_same_kind_and_take_no_place_of_a_stream() {
+    let (mut contexts, first) = contexts(1);
+    assert_eq!(contexts.insert(&first, of_stream()).expect("room"), 2);
+    assert_eq!(contexts.number(), 3);
+    assert!(contexts.insert(&first, of_stream()).is_err());
+    assert_eq!(contexts.roots().len(), 1);
+    contexts.remove(first.id);
+    assert!(contexts.roots().is_empty());
+    assert!(contexts.insert(&first, of_stream()).is_err(), "the stream is still there");
 }
 
 #[test]
-fn a_resume_counts_for_one_callback_and_one_side() {
-    let mut contexts = Contexts::new(1);
-    let id = contexts.insert(&stream()).expect("room");
+fn numbers_wrap_around_those_that_are_taken() {
+    let (mut contexts, root) = contexts(4);
+    assert_eq!(contexts.insert(&root, of_stream()).expect("room"), FIRST + 1);
+    contexts.next = u32::MAX;
+    assert_eq!(contexts.insert(&root, of_stream()).expect("room"), u32::MAX);
+    assert_eq!(contexts.insert(&root, of_stream()).expect("room"), FIRST + 2);
+}
+
+#[test]
+fn a_resume_counts_for_one_callback_and_one_direction() {
+    let (mut contexts, root) = contexts(1);
+    let id = contexts.insert(&root, of_stream()).expect("room");
     let context = contexts.get_mut(id).expect("it is there");
-    context.resume(Side::Request);
-    assert!(context.pause(Side::Request).is_none());
-    let response = context.pause(Side::Response).expect("it waits");
-    context.begin(Side::Request);
-    let request = context.pause(Side::Request).expect("it waits");
-    context.resume(Side::Request);
-    assert!(request.is_raised() && !response.is_raised());
+    context.resume(Way::In);
+    assert!(context.pause(Way::In).is_none());
+    let outwards = context.pause(Way::Out).expect("it waits");
+    context.begin(Way::In);
+    let inwards = context.pause(Way::In).expect("it waits");
+    context.resume(Way::In);
+    assert!(inwards.is_raised() && !outwards.is_raised());
     assert_eq!(contexts.waiting().len(), 1);
 }

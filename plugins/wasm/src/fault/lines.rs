@@ -132,7 +132,8 @@ impl Lines {
             if places.len() >= PLACES_MAX {
                 break;
             }
-            let function = frame.function.and_then(|function| Some(function.raw_name().ok()?.into_owned()));
+            let function =
+                frame.function.and_then(|function| Some(function.raw_name().ok()?.into_owned()));
             let line = frame.location.and_then(|at| Some((at.file?.to_owned(), at.line?)));
             places.push(Place { function, line });
         }

@@ -216,13 +216,35 @@ const END_HOOKS: &str = r#"
 #[test]
 fn a_context_ends_once_with_done_log_and_delete() {
     let rig = Rig::new(&guest(LOG, &format!("{SAY} {END_HOOKS}")));
-    let (mut filter, stream) = rig.filter();
-    filter.on_complete(&stream).expect("it ends well");
+    let factory = rig.factory();
+    let (one, two) = (stream(), stream());
+    let mut filter = factory.stream_filter(&one).expect("a filter");
+    filter.on_complete(&one).expect("it ends well");
+    assert_eq!(rig.host.said(), "dlx");
     drop(filter);
-    assert_eq!(rig.host.said(), "dlx");
+    assert_eq!(rig.host.said(), "");
     // A stream that was dropped without an end leaves no context behind either.
-    drop(rig.filter());
+    drop(factory.stream_filter(&two).expect("a filter"));
     assert_eq!(rig.host.said(), "dlx");
+}
+
+#[test]
+fn nothing_is_called_after_the_end() {
+    let hooks = format!(
+        "{} {}",
+        hook("proxy_on_request_headers", "(call $say (i32.const 104)) (i32.const 1)"),
+        hook("proxy_on_response_body", "(call $say (i32.const 98)) (i32.const 0)"),
+    );
+    let rig = Rig::new(&guest(LOG, &format!("{SAY} {END_HOOKS} {hooks}")));
+    let factory = rig.factory();
+    let stream = stream();
+    let mut filter = factory.stream_filter(&stream).expect("a filter");
+    filter.on_complete(&stream).expect("it ends well");
+    rig.host.said();
+    continues(&filter.on_request_headers(&stream, true));
+    continues(&filter.on_response_body(&stream, true));
+    filter.on_complete(&stream).expect("it ended well");
+    assert_eq!(rig.host.said(), "");
 }
 
 #[test]

@@ -23,6 +23,15 @@ use crate::WasmSpec;
 /// A plugin that was loaded.
 pub(super) struct Rig(Arc<dyn LoadedPlugin>);
 
+/// What came of a drive.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Told {
+    /// A guest started.
+    pub started: bool,
+    /// Host calls that reached the host.
+    pub calls: u64,
+}
+
 /// Callbacks of one drive, beside those of its start and its end.
 const STEPS_MAX: u32 = 24;
 
@@ -40,8 +49,8 @@ impl Rig {
         BACKEND.load(WasmSpec { name, bytes, limits: &limits, phases: None, vm: &vm }).map(Self)
     }
 
-    /// Serves a few streams and connections with it.
-    pub(super) fn drive(&self, dice: &mut Dice, config: &[u8]) {
+    /// Serves a few streams and connections with it. Answers with the host calls that came.
+    pub(super) fn drive(&self, dice: &mut Dice, config: &[u8]) -> Told {
         let host = Host::new(dice.next());
         let calls: Rc<dyn HostCalls> = Rc::<Host>::clone(&host);
         let scope = WorkerScope {
@@ -50,7 +59,12 @@ impl Rig {
             shared: Rc::default(),
             on_fault: Rc::new(|_fault| {}),
         };
-        let mut drive = Drive { host, factories: Vec::new(), streams: Vec::new(), connections: Vec::new() };
+        let mut drive = Drive {
+            host: Rc::clone(&host),
+            factories: Vec::new(),
+            streams: Vec::new(),
+            connections: Vec::new(),
+        };
         let points =
             [ExtensionPoint::StreamFilter, ExtensionPoint::NetworkFilter, ExtensionPoint::Service];
         let alone = dice.below(6) as usize;
@@ -59,15 +73,25 @@ impl Rig {
                 continue;
             }
             let spec = InstanceSpec { point, root_id: "root".into(), config: config.into() };
-            drive.factories.extend(self.0.start(&scope, &spec).ok());
+            drive.factories.extend(
+                self.0
+                    .start(&scope, &spec)
+                    .inspect_err(|e| {
+                        if std::env::var("FZ").is_ok() {
+                            println!("ERR {e}")
+                        }
+                    })
+                    .ok(),
+            );
         }
-        if drive.factories.is_empty() {
-            return;
+        let started = !drive.factories.is_empty();
+        if started {
+            for _ in 0..dice.below(STEPS_MAX) {
+                drive.step(dice);
+            }
+            drive.end(dice);
         }
-        for _ in 0..dice.below(STEPS_MAX) {
-            drive.step(dice);
-        }
-        drive.end(dice);
+        Told { started, calls: host.calls() }
     }
 }
 

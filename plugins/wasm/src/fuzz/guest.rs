@@ -118,26 +118,41 @@ fn functions() -> impl Iterator<Item = (&'static str, &'static HostFunction)> {
 pub(super) fn module() -> Vec<u8> {
     let (mut imports, mut wrappers, mut table) = (String::new(), String::new(), String::new());
     for (index, (module, function)) in functions().enumerate() {
-        let name = if module == "env" { function.name.to_owned() } else { format!("{module}_{}", function.name) };
+        let name = if module == "env" {
+            function.name.to_owned()
+        } else {
+            format!("{module}_{}", function.name)
+        };
         let (mut params, mut args) = (String::new(), String::new());
         for (number, param) in function.params().enumerate() {
             let kind = if param == ParamType::I64 { "i64" } else { "i32" };
             write!(params, " {kind}").expect("a string");
             write!(args, " ({kind}.load offset={} (local.get 0))", 8 * number).expect("a string");
         }
-        let (result, left) = if function.answers() { ("(result i32)", "drop") } else { ("", "nop") };
+        let (result, left) =
+            if function.answers() { ("(result i32)", "drop") } else { ("", "nop") };
         let (call, bytes) = (format!("$f_{name}"), 8 * function.params().count());
-        writeln!(imports, r#"(import "{module}" "{}" (func {call} (param{params}) {result}))"#, function.name)
-            .expect("a string");
-        writeln!(wrappers, "(func $w{index} (type $call) (call {call}{args}) {left} (i32.const {bytes}))")
-            .expect("a string");
+        writeln!(
+            imports,
+            r#"(import "{module}" "{}" (func {call} (param{params}) {result}))"#,
+            function.name
+        )
+        .expect("a string");
+        writeln!(
+            wrappers,
+            "(func $w{index} (type $call) (call {call}{args}) {left} (i32.const {bytes}))"
+        )
+        .expect("a string");
         write!(table, " $w{index}").expect("a string");
     }
     let callbacks: String = CALLBACKS
         .iter()
         .map(|(name, params, answers)| {
             let (result, then) = if *answers { ("(result i32)", "") } else { ("", "drop") };
-            format!(r#"(func (export "{name}") (param{}) {result} (call $run) {then})"#, " i32".repeat(*params))
+            format!(
+                r#"(func (export "{name}") (param{}) {result} (call $run) {then})"#,
+                " i32".repeat(*params)
+            )
         })
         .collect();
     let count = functions().count();
@@ -163,13 +178,18 @@ pub(super) fn shape() -> (Vec<u8>, Vec<u8>) {
             .map(|param| if param == ParamType::I64 { " i64" } else { " i32" })
             .collect();
         let result = if function.answers() { "(result i32)" } else { "" };
-        write!(imports, r#"(import "{module}" "{}" (func (param{params}) {result}))"#, function.name)
-            .expect("a string");
+        write!(
+            imports,
+            r#"(import "{module}" "{}" (func (param{params}) {result}))"#,
+            function.name
+        )
+        .expect("a string");
     }
     for (name, params, answers) in CALLBACKS {
         let params = " i32".repeat(*params);
         let (result, body) = if *answers { ("(result i32)", "i32.const 0") } else { ("", "") };
-        write!(exports, r#"(func (export "{name}") (param{params}) {result} {body})"#).expect("a string");
+        write!(exports, r#"(func (export "{name}") (param{params}) {result} {body})"#)
+            .expect("a string");
     }
     let imports = wat::parse_str(format!("(module {imports})")).expect("a valid module");
     let exports = wat::parse_str(format!(

@@ -57,7 +57,6 @@ impl Host {
     }
 
     /// The calls that reached it.
-    #[cfg(test)]
     pub(super) fn calls(&self) -> u64 {
         self.calls.get()
     }
@@ -251,7 +250,12 @@ impl HostCalls for Host {
         })
     }
 
-    fn set_property(&self, _subject: Subject<'_>, _path: &[&[u8]], _value: &[u8]) -> CallResult<()> {
+    fn set_property(
+        &self,
+        _subject: Subject<'_>,
+        _path: &[&[u8]],
+        _value: &[u8],
+    ) -> CallResult<()> {
         self.mood()
     }
 

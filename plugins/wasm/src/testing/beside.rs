@@ -18,7 +18,7 @@ pub(crate) struct Beside {
     pub(crate) grpc: RefCell<Vec<OpenedStream>>,
     /// Messages of all gRPC streams, and whether each was the last one.
     pub(crate) sent: Rc<Sent>,
-    pub(crate) shared: RefCell<HashMap<Name, (Vec<u8>, u32)>>,
+    pub(crate) shared: RefCell<HashMap<Name, Value>>,
     pub(crate) queues: RefCell<Vec<FakeQueue>>,
     pub(crate) metrics: RefCell<Vec<(MetricKind, String, u64)>>,
     /// Subscriptions and gRPC streams that live.
@@ -31,6 +31,8 @@ type MadeCall = (HttpCall, Option<OnHttpAnswer>);
 type OpenedStream = (GrpcMethod, OnGrpcEvent);
 /// Messages, and whether each is the last one.
 type Sent = RefCell<Vec<(Vec<u8>, bool)>>;
+/// A value with its version.
+type Value = (Vec<u8>, u32);
 /// A namespace and a name in it.
 type Name = (String, Vec<u8>);
 

@@ -75,6 +75,7 @@ fn a_fault_of_a_tick_is_told() {
     let rig = Rig::new(&crate::testing::guest(import, &format!("{hook} {start}")));
     let factory = rig.factory();
     rig.host.timers.ring();
+    assert_eq!(rig.faults.borrow().len(), 1);
     let stream = crate::testing::stream();
     assert!(factory.stream_filter(&stream).is_err(), "the guest is lost");
     assert_eq!(periods(&rig), [], "and its timer with it");

@@ -30,12 +30,9 @@ pub(in crate::fault) fn with_lines(module: &[u8], function: &str, line: u8) -> V
         &[0],
     ];
     let files = b"/home/somebody/filter/src\0\0lib.rs\0\x01\0\0\0";
-    let header = [
-        &[1, 1, 1, 0xFB, 14, 13][..],
-        &[0, 1, 1, 1, 1, 0, 0, 0, 1, 0, 0, 1],
-        files.as_slice(),
-    ]
-    .concat();
+    let header =
+        [&[1, 1, 1, 0xFB, 14, 13][..], &[0, 1, 1, 1, 1, 0, 0, 0, 1, 0, 0, 1], files.as_slice()]
+            .concat();
     // From address zero on, that line; up to the end.
     let program = [&[0, 5, 2, 0, 0, 0, 0, 3, line - 1, 1, 2][..], &[0x80, 0x80, 4], &[0, 1, 1]];
     let lines = [

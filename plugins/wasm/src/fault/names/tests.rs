@@ -5,7 +5,10 @@ fn names_are_told_as_their_programmers_wrote_them() {
     assert_eq!(function("plain"), "plain");
     assert_eq!(function("_ZN4core9panicking5panic17h0123456789abcdefE"), "core::panicking::panic");
     assert_eq!(function("_RNvC6_123foo3bar"), "123foo::bar");
-    assert_eq!(function("_ZN10proxy_wasm6Filter9on_configEi"), "proxy_wasm::Filter::on_config(int)");
+    assert_eq!(
+        function("_ZN10proxy_wasm6Filter9on_configEi"),
+        "proxy_wasm::Filter::on_config(int)"
+    );
     assert_eq!(function("_Zbroken"), "_Zbroken");
     assert_eq!(function("main.(*Filter).OnHeaders"), "main.(*Filter).OnHeaders");
 }
