@@ -181,6 +181,11 @@ impl Chain {
         }
     }
 
+    /// True where the filter at `place` holds a body and may let it go though nothing more comes.
+    pub(crate) fn is_waiting(&self, place: usize, side: Side) -> bool {
+        self.links.borrow().get(place).is_some_and(|link| link.hold(side).borrow().is_some())
+    }
+
     fn poll_holds(&self, side: Side, context: &mut Context<'_>) -> Poll<(usize, Verdict)> {
         for (place, link) in self.links.borrow().iter().enumerate() {
             let mut hold = link.hold(side).borrow_mut();

@@ -37,6 +37,8 @@ pub(crate) struct Direction {
     head_held: bool,
     /// What each step holds of the body.
     held: Vec<BytesMut>,
+    /// The step whose held bytes lie on duty meanwhile.
+    laid_out: Option<usize>,
     /// What has passed all steps, in order.
     out: VecDeque<Event>,
     /// The end of the message has been put in.
@@ -61,6 +63,7 @@ impl Direction {
             head_at: 0,
             head_held: false,
             held: Vec::new(),
+            laid_out: None,
             out: VecDeque::new(),
             ended: false,
             body_seen: false,
@@ -179,6 +182,7 @@ impl Direction {
     /// # Errors
     /// The stream does not go on.
     pub(crate) async fn replay(&mut self, from: usize) -> Result<(), Interrupt> {
+        self.put_away();
         let mut passed = std::mem::take(&mut self.out);
         let ended = self.ended && self.body_seen;
         let end_is_told = matches!(passed.back(), Some(Event::Trailers(_)));
@@ -201,9 +205,12 @@ impl Direction {
     /// # Errors
     /// The stream does not go on.
     pub(crate) async fn data(&mut self, bytes: Bytes, end: bool) -> Result<(), Interrupt> {
+        self.put_away();
         self.body_seen = true;
         self.ended |= end;
-        self.data_from(0, bytes, end).await
+        self.data_from(0, bytes, end).await?;
+        self.lay_out();
+        Ok(())
     }
 
     /// Puts in the trailers, which end the message.
@@ -211,6 +218,7 @@ impl Direction {
     /// # Errors
     /// The stream does not go on.
     pub(crate) async fn trailers(&mut self, map: HeaderMap) -> Result<(), Interrupt> {
+        self.put_away();
         self.body_seen = true;
         self.ended = true;
         self.trailers_from(0, map).await
@@ -230,10 +238,43 @@ impl Direction {
     /// # Errors
     /// The stream does not go on.
     pub(crate) async fn release(&mut self, place: usize) -> Result<(), Interrupt> {
+        self.put_away();
         let at = self.place(place); // counting from the other end, it is its own inverse
         let held = self.unhold(at, Bytes::new());
         self.release_head(at).await?;
-        if held.is_empty() { Ok(()) } else { self.data_from(at + 1, held, false).await }
+        if !held.is_empty() {
+            self.data_from(at + 1, held, false).await?;
+        }
+        self.lay_out();
+        Ok(())
+    }
+
+    /// While a filter holds bytes and may resume from beside its hooks, it may look at them and
+    /// change them, too. Where several do, nobody can say whose are meant.
+    fn lay_out(&mut self) {
+        let mut holding = (0..self.held.len()).filter(|at| self.holds(*at));
+        let (Some(at), None) = (holding.next(), holding.next()) else { return };
+        if !self.chain.is_waiting(self.place(at), self.side) {
+            return;
+        }
+        let held = self.unhold(at, Bytes::new());
+        let message = self.stream.message(self.side);
+        message.body.borrow_mut().set(held);
+        message.body_on_duty.set(true);
+        self.laid_out = Some(at);
+    }
+
+    /// Takes back what was laid out, before anything else of the body comes into hand.
+    fn put_away(&mut self) {
+        let Some(at) = self.laid_out.take() else { return };
+        let message = self.stream.message(self.side);
+        message.body_on_duty.set(false);
+        let content = message.body.borrow_mut().take();
+        self.keep(at, content);
+    }
+
+    fn holds(&self, at: usize) -> bool {
+        self.held.get(at).is_some_and(|held| !held.is_empty())
     }
 
     async fn data_from(
@@ -292,7 +333,6 @@ impl Direction {
         message.body_on_duty.set(true);
         message.end_on_duty.set(end);
         let passed = self.call(place, Hook::Body { end }).await;
-        let message = self.stream.message(self.side);
         message.body_on_duty.set(false);
         message.end_on_duty.set(false);
         let content = message.body.borrow_mut().take();
@@ -306,13 +346,17 @@ impl Direction {
         if content.len() > self.held_bytes_max {
             return Err(stop::held_body_too_large(self.side));
         }
+        self.keep(at, content);
+        Ok(())
+    }
+
+    fn keep(&mut self, at: usize, content: Bytes) {
         if self.held.len() <= at {
             self.held.resize_with(at + 1, BytesMut::new);
         }
         if let Some(slot) = self.held.get_mut(at) {
             *slot = BytesMut::from(content);
         }
-        Ok(())
     }
 
     /// What a filter held before it failed open goes on with the next bytes.
@@ -339,16 +383,10 @@ impl Direction {
     async fn trailers_from(&mut self, from: usize, mut map: HeaderMap) -> Result<(), Interrupt> {
         for at in from..self.chain.len() {
             let place = self.place(at);
+            let mut held = self.unhold(at, Bytes::new());
             if self.chain.wants_at(place, self.phase(Hook::Trailers)) {
-                let message = self.stream.message(self.side);
-                message.trailers.replace(Some(Headers::trailers(map)));
-                message.end_on_duty.set(true);
-                let passed = self.call(place, Hook::Trailers).await;
-                self.stream.message(self.side).end_on_duty.set(false);
-                map = self.take_trailers();
-                passed?;
+                (held, map) = self.show_trailers(place, held, map).await?;
             }
-            let held = self.unhold(at, Bytes::new());
             self.release_head(at).await?;
             if !held.is_empty() {
                 Box::pin(self.data_from(at + 1, held, false)).await?;
@@ -365,6 +403,26 @@ impl Direction {
     /// True where a filter looks back at the stream when it is over.
     pub(crate) fn keeps_trailers(&self) -> bool {
         self.chain.wants(Phases::LOG)
+    }
+
+    /// Shows the trailers to one filter, with what it holds of the body.
+    async fn show_trailers(
+        &self,
+        place: usize,
+        held: Bytes,
+        map: HeaderMap,
+    ) -> Result<(Bytes, HeaderMap), Interrupt> {
+        let message = self.stream.message(self.side);
+        message.trailers.replace(Some(Headers::trailers(map)));
+        message.body.borrow_mut().set(held);
+        message.body_on_duty.set(true);
+        message.end_on_duty.set(true);
+        let passed = self.call(place, Hook::Trailers).await;
+        message.body_on_duty.set(false);
+        message.end_on_duty.set(false);
+        let held = message.body.borrow_mut().take();
+        let map = self.take_trailers();
+        passed.map(|_on| (held, map))
     }
 
     /// The trailers that a filter added at the end of a message that had none.

@@ -178,8 +178,11 @@ impl Ending {
         self.note_client_gone();
         self.note_closed_by_filter();
         // From here on everything can be read and nothing changed.
-        self.stream.request.stage.set(Stage::Sent);
-        self.stream.response.stage.set(Stage::Sent);
+        for message in [&self.stream.request, &self.stream.response] {
+            message.stage.set(Stage::Sent);
+            message.body_on_duty.set(false);
+            message.end_on_duty.set(false);
+        }
         self.chain.complete(&self.stream);
         self.open_streams.fetch_sub(1, Ordering::Relaxed);
         let clock = &self.listener.worker.clock;

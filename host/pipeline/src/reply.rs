@@ -61,6 +61,9 @@ fn begin(exchange: &Exchange, headers: Headers, source: Source) -> Filtered {
     let message = &exchange.stream.response;
     message.headers.replace(Some(headers));
     message.stage.set(Stage::Open);
+    // What filters held of another response before is gone with it.
+    message.body_on_duty.set(false);
+    message.trailers.take();
     let limit = exchange.listener.plan.limits.held_body_bytes_max;
     let direction = Direction::new(&exchange.chain, &exchange.stream, Side::Response, limit);
     Filtered::new(direction, Some(source))

@@ -1,5 +1,8 @@
+use std::cell::Cell;
+
 use host_extension::Phases;
 use host_types::Headers;
+use tokio::sync::Notify;
 
 use super::*;
 
@@ -186,4 +189,91 @@ async fn trailers_that_a_filter_adds_at_the_end_pass_the_filters_behind_it() {
     let expect =
         ["a>head", "b>head", "a>body(x)", "b>body(x)", "a>body(y).", "b>body(xy)", "b>trailers"];
     assert_eq!(seen(&log), expect);
+}
+
+/// Holds the body and lets it go when it is told to.
+fn holding_until(log: &Log, name: &'static str, go: &Rc<Notify>) -> Fake {
+    let go = Rc::clone(go);
+    Fake::new(log, name).answering(move |_, hook, _| match hook {
+        Hook::Body { end: false } => {
+            let go = Rc::clone(&go);
+            Step::HoldUntil(Box::pin(async move {
+                go.notified().await;
+                Verdict::Continue
+            }))
+        }
+        _ => Step::CONTINUE,
+    })
+}
+
+#[tokio::test]
+async fn who_holds_a_body_may_change_it_from_beside() {
+    for side in SIDES {
+        let (log, go) = (Log::default(), Rc::new(Notify::new()));
+        let mut bench = bench(side, &[holding_until(&log, "a", &go)]);
+        bench.direction.headers(false).await.unwrap();
+        bench.direction.data(bytes("ab"), false).await.unwrap();
+        let message = bench.stream.message(side);
+        assert!(message.body_on_duty.get());
+        assert_eq!(message.body.borrow().as_slice(), b"ab");
+        message.body.borrow_mut().splice(0, 1, b"A");
+        let _again = bench.direction.data(bytes("cd"), false).await;
+        assert_eq!(bench.stream.message(side).body.borrow().as_slice(), b"Abcd");
+        bench.stream.message(side).body.borrow_mut().push(&bytes("!"));
+        go.notify_one();
+        let place = bench.direction.resumed().await.unwrap();
+        bench.direction.release(place).await.unwrap();
+        assert!(!bench.stream.message(side).body_on_duty.get(), "it went on");
+        bench.direction.data(bytes("e"), true).await.unwrap();
+        assert_eq!(bench.out().0, "Abcd!e");
+        let marks = if side == Side::Request { '>' } else { '<' };
+        let expect = ["head", "body(ab)", "body(Abcd)", "body(e)."];
+        assert_eq!(seen(&log), expect.map(|call| format!("a{marks}{call}")));
+    }
+}
+
+#[tokio::test]
+async fn bytes_that_two_filters_hold_are_on_nobodys_duty() {
+    let (log, go) = (Log::default(), Rc::new(Notify::new()));
+    let (holding, open) = (holding_until(&log, "a", &go), Rc::new(Cell::new(true)));
+    let opened = Rc::clone(&open);
+    let first = Fake::new(&log, "p").answering(move |_, _, _| {
+        let waiting = Step::HoldUntil(Box::pin(std::future::pending()));
+        if opened.get() { Step::CONTINUE } else { waiting }
+    });
+    let mut bench = bench(Side::Request, &[first, holding]);
+    bench.direction.headers(false).await.unwrap();
+    bench.direction.data(bytes("ab"), false).await.unwrap();
+    assert!(bench.stream.request.body_on_duty.get());
+    open.set(false);
+    bench.direction.data(bytes("cd"), false).await.unwrap();
+    assert!(!bench.stream.request.body_on_duty.get());
+    go.notify_one();
+    let place = bench.direction.resumed().await.unwrap();
+    bench.direction.release(place).await.unwrap();
+    assert_eq!(bench.out().0, "ab");
+    assert_eq!(bench.stream.request.body.borrow().as_slice(), b"cd", "only one holds now");
+}
+
+#[tokio::test]
+async fn who_holds_a_body_sees_it_with_the_trailers() {
+    let log = Log::default();
+    let fake = Fake::new(&log, "a").answering(|_, hook, stream| {
+        if hook == Hook::Trailers {
+            assert!(stream.request.body_on_duty.get());
+            let mut body = stream.request.body.borrow_mut();
+            assert_eq!(body.as_slice(), b"abcd");
+            body.splice(0, 2, b"");
+        }
+        Verdict::Hold.into()
+    });
+    let mut bench = bench(Side::Request, &[fake, Fake::new(&log, "b")]);
+    bench.direction.headers(false).await.unwrap();
+    bench.direction.data(bytes("ab"), false).await.unwrap();
+    bench.direction.data(bytes("cd"), false).await.unwrap();
+    bench.direction.trailers(fields(&[("t", "1")])).await.unwrap();
+    assert_eq!(bench.out(), ("cd".to_owned(), Some(fields(&[("t", "1")]))));
+    assert!(!bench.stream.request.body_on_duty.get());
+    let log = seen(&log);
+    assert_eq!(log[3..], ["a>trailers", "b>head", "b>body(cd)", "b>trailers"], "{log:?}");
 }
