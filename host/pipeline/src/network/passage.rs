@@ -7,7 +7,7 @@
 use std::{collections::VecDeque, io};
 
 use bytes::{Bytes, BytesMut};
-use host_extension::Flow;
+use host_extension::{Flow, FlowState};
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 
 use super::chain::{Closed, Hook, NetworkChain};
@@ -24,6 +24,28 @@ pub(super) struct Passage<'a> {
     /// The end has been put in.
     ended: bool,
     written: u64,
+}
+
+/// Bytes that a filter has in hand. Whenever this ends, nobody has them any more.
+struct OnDuty<'a>(&'a FlowState);
+
+impl<'a> OnDuty<'a> {
+    fn new(state: &'a FlowState, bytes: Bytes) -> Self {
+        state.bytes.borrow_mut().set(bytes);
+        state.on_duty.set(true);
+        Self(state)
+    }
+
+    fn take(&self) -> Bytes {
+        self.0.bytes.borrow_mut().take()
+    }
+}
+
+impl Drop for OnDuty<'_> {
+    fn drop(&mut self) {
+        self.0.on_duty.set(false);
+        drop(self.take());
+    }
 }
 
 impl<'a> Passage<'a> {
@@ -121,14 +143,11 @@ impl<'a> Passage<'a> {
 
     /// Shows the bytes to one filter, with what it held. `None` where it holds on.
     async fn show(&mut self, at: usize, bytes: Bytes, end: bool) -> Result<Option<Bytes>, Closed> {
-        let state = self.chain.connection().flow(self.flow);
         let bytes = self.unhold(at, bytes);
-        state.bytes.borrow_mut().set(bytes);
-        state.on_duty.set(true);
+        let duty = OnDuty::new(self.chain.connection().flow(self.flow), bytes);
         let hook = Hook::Data { flow: self.flow, end };
         let passed = self.chain.call(self.place(at), hook).await;
-        state.on_duty.set(false);
-        let content = state.bytes.borrow_mut().take();
+        let content = duty.take();
         match passed? {
             Passed::Held if !end => self.hold(at, content).map(|()| None),
             Passed::Held | Passed::On => Ok(Some(content)),

@@ -195,6 +195,20 @@ fn a_wait_ends_when_somebody_closes_the_connection() {
         chain.connection().close(ReplyReason::Plugin("b".into()));
         assert_eq!(put.await, Err(Closed));
         assert_eq!(down.passed().await, "", "nobody let it go");
+        let state = &chain.connection().downstream;
+        assert!(!state.on_duty.get() && state.bytes.borrow().is_empty(), "nobody has it");
+    });
+}
+
+#[test]
+fn a_wait_that_is_given_up_leaves_nothing_in_hand() {
+    local(async {
+        let log = Log::default();
+        let chain = chain(&[NetworkFake::new(&log, "a").on_data(|_, _, _| never())]);
+        let mut up = Passage::new(&chain, Upstream);
+        assert!(up.put("x").now_or_never().is_none());
+        let state = &chain.connection().upstream;
+        assert!(!state.on_duty.get() && state.bytes.borrow().is_empty());
     });
 }
 
