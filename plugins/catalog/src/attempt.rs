@@ -3,7 +3,7 @@
 //! The rule: a new generation is taken where it serves no use worse than the one that serves
 //! now, and at least one use at all. Start reading at [`Attempt::run`].
 
-use std::sync::Arc;
+use std::{rc::Rc, sync::Arc};
 
 use host_extension::{InstanceSpec, LoadedPlugin, PluginFault};
 
@@ -11,7 +11,7 @@ use crate::{
     Backends, LoadFailure, Moment, PluginPlan,
     snapshot::{Entry, Generation, Health},
     source::{Artifact, Digest},
-    trial::{Trials, try_start},
+    trial::{TrialCalls, Trials, try_start},
 };
 
 /// What an attempt needs.
@@ -21,6 +21,8 @@ pub(crate) struct Attempt<'a> {
     /// How instances of its uses are started, each way once.
     pub(crate) specs: &'a [InstanceSpec],
     pub(crate) previous: Option<&'a Entry>,
+    /// The host on which they are tried.
+    pub(crate) calls: &'a Rc<TrialCalls>,
     pub(crate) now: Moment,
 }
 
@@ -117,7 +119,7 @@ impl Attempt<'_> {
     fn try_all(&self, loaded: &dyn LoadedPlugin, known: Option<&Trials>) -> Trials {
         let trial = |spec: &InstanceSpec| match known.and_then(|known| known.get(spec)) {
             Some(Ok(phases)) => Ok(*phases),
-            Some(Err(_)) | None => try_start(&self.plan.name, loaded, spec),
+            Some(Err(_)) | None => try_start(self.calls, &self.plan.name, loaded, spec),
         };
         self.specs.iter().map(|spec| (spec.clone(), trial(spec))).collect()
     }

@@ -22,6 +22,14 @@ pub struct PluginPlan {
     pub vm: VmSettings,
 }
 
+impl PluginPlan {
+    /// The name under which it keeps shared data and queues.
+    #[must_use]
+    pub fn shared_namespace(&self) -> &str {
+        self.vm.id.as_deref().unwrap_or(self.name.as_str())
+    }
+}
+
 /// How a plugin runs.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]

@@ -1,7 +1,7 @@
 //! Snapshots: which generation of each plugin serves, and what went wrong on the way there.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     path::PathBuf,
     sync::{
         Arc,
@@ -169,6 +169,16 @@ impl CatalogSnapshot {
     #[must_use]
     pub fn status(&self) -> Vec<PluginStatus> {
         self.0.entries.iter().map(|entry| entry.status()).collect()
+    }
+
+    /// Under which names its plugins keep what they share: as they are configured, and as they
+    /// serve, which need not be the same.
+    #[must_use]
+    pub fn shared_namespaces(&self) -> HashSet<String> {
+        let serving = self.0.entries.iter().filter_map(|entry| entry.serving.as_ref());
+        let serving = serving.map(|generation| &generation.plan);
+        let plans = self.0.entries.iter().map(|entry| &entry.plan).chain(serving);
+        plans.map(|plan| plan.shared_namespace().to_owned()).collect()
     }
 
     pub(crate) fn entries(&self) -> &[Arc<Entry>] {

@@ -1,19 +1,29 @@
 //! Trials: a use of a plugin is started once on the control thread before any worker does.
 //!
 //! What does not start there is never started on a worker, where a slow start would keep
-//! traffic waiting. A trial sees no stream, so its host can do nothing but log and tell the
-//! time.
+//! traffic waiting. A trial sees no traffic. What it shares, counts and asks for beside
+//! traffic goes nowhere: there is a [`TrialCalls`] for each load, on which the instances find
+//! what the ones before them left, and that is thrown away. Calls to clusters, timers and
+//! queues are accepted and never come to anything, since plugins take a refusal at their start
+//! for the end.
 
-use std::{collections::HashMap, rc::Rc, sync::Arc, time::SystemTime};
+use std::{
+    collections::HashMap,
+    rc::Rc,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use host_extension::{
-    BodyKind, CallError, CallResult, FieldWrite, HeaderMapKind, HostCalls, InstanceSpec,
-    LoadedPlugin, LocalReply, LogLevel, Phases, PluginFault, PropertyValue, Stream, Subject,
+    BodyKind, CallError, CallResult, FieldWrite, GrpcMethod, GrpcStream, HeaderMapKind, HostCalls,
+    HttpCall, InstanceSpec, LoadedPlugin, LocalReply, LogLevel, MetricId, MetricKind, OnGrpcEvent,
+    OnHttpAnswer, Phases, PluginFault, PropertyValue, QueueId, Stream, Subject, Subscription,
     WorkerScope,
 };
-use host_telemetry::log_plugin_line;
+use host_telemetry::{DefinedMetrics, log_plugin_line};
 use host_types::{Headers, PluginName};
 use plugins_policy::Guard;
+use plugins_shared::{SharedState, call_foreign};
 
 /// How the trials of a generation ended, by use: the phases that the instance
 /// wants, or why it did not start.
@@ -21,11 +31,13 @@ pub(crate) type Trials = HashMap<InstanceSpec, Result<Phases, PluginFault>>;
 
 /// Starts an instance on this thread, and drops it.
 pub(crate) fn try_start(
+    calls: &Rc<TrialCalls>,
     plugin: &PluginName,
     loaded: &dyn LoadedPlugin,
     spec: &InstanceSpec,
 ) -> Result<Phases, PluginFault> {
-    let guard = Guard::new(plugin.clone(), Rc::new(TrialCalls), Arc::default());
+    let calls: Rc<dyn HostCalls> = Rc::<TrialCalls>::clone(calls);
+    let guard = Guard::new(plugin.clone(), calls, Arc::default());
     let scope = WorkerScope {
         worker: None,
         calls: Rc::new(guard),
@@ -35,8 +47,12 @@ pub(crate) fn try_start(
     loaded.start(&scope, spec).map(|factory| factory.phases())
 }
 
-/// The host of a trial.
-struct TrialCalls;
+/// The host of the trials of one load.
+#[derive(Debug, Default)]
+pub(crate) struct TrialCalls {
+    state: SharedState,
+    metrics: DefinedMetrics,
+}
 
 const NO_STREAM: CallError = CallError::WrongPhase;
 
@@ -110,6 +126,94 @@ impl HostCalls for TrialCalls {
         Err(NO_STREAM)
     }
 
+    fn http_call(&self, call: HttpCall, on_answer: OnHttpAnswer) -> CallResult<Subscription> {
+        drop((call, on_answer));
+        Ok(Subscription::nothing())
+    }
+
+    fn grpc_stream(
+        &self,
+        method: GrpcMethod,
+        on_event: OnGrpcEvent,
+    ) -> CallResult<Box<dyn GrpcStream>> {
+        drop((method, on_event));
+        Ok(Box::new(SilentStream))
+    }
+
+    fn every(&self, period: Duration, tick: Rc<dyn Fn()>) -> CallResult<Subscription> {
+        drop(tick);
+        if period.is_zero() { Err(CallError::BadArgument) } else { Ok(Subscription::nothing()) }
+    }
+
+    fn shared_data(
+        &self,
+        namespace: &str,
+        key: &[u8],
+        show: &mut dyn FnMut(&[u8], u32),
+    ) -> CallResult<()> {
+        self.state.data(namespace, key, show)
+    }
+
+    fn set_shared_data(
+        &self,
+        namespace: &str,
+        key: &[u8],
+        value: &[u8],
+        version: u32,
+    ) -> CallResult<()> {
+        self.state.set_data(namespace, key, value, version)
+    }
+
+    fn register_queue(
+        &self,
+        namespace: &str,
+        name: &[u8],
+        ready: Rc<dyn Fn(QueueId)>,
+    ) -> CallResult<(QueueId, Subscription)> {
+        drop(ready);
+        let nobody = Arc::new(|_queue| {});
+        let (queue, registration) = self.state.register_queue(namespace, name, nobody)?;
+        Ok((queue, Subscription::new(registration)))
+    }
+
+    fn resolve_queue(&self, namespace: &str, name: &[u8]) -> CallResult<QueueId> {
+        self.state.resolve_queue(namespace, name)
+    }
+
+    fn enqueue(&self, queue: QueueId, item: &[u8]) -> CallResult<()> {
+        self.state.enqueue(queue, item)
+    }
+
+    fn dequeue(&self, queue: QueueId, show: &mut dyn FnMut(&[u8])) -> CallResult<()> {
+        self.state.dequeue(queue, show)
+    }
+
+    fn define_metric(&self, plugin: &str, kind: MetricKind, name: &str) -> CallResult<MetricId> {
+        self.metrics.define(plugin, kind, name)
+    }
+
+    fn record_metric(&self, plugin: &str, metric: MetricId, value: u64) -> CallResult<()> {
+        self.metrics.record(plugin, metric, value)
+    }
+
+    fn increment_metric(&self, plugin: &str, metric: MetricId, by: i64) -> CallResult<()> {
+        self.metrics.increment(plugin, metric, by)
+    }
+
+    fn metric(&self, plugin: &str, metric: MetricId) -> CallResult<u64> {
+        self.metrics.value(plugin, metric)
+    }
+
+    fn foreign(
+        &self,
+        subject: Subject<'_>,
+        name: &[u8],
+        argument: &[u8],
+        show: &mut dyn FnMut(&[u8]),
+    ) -> CallResult<()> {
+        call_foreign(self, subject, name, argument, show)
+    }
+
     fn log(&self, plugin: &str, level: LogLevel, line: &str) {
         log_plugin_line(plugin, level, line.as_bytes());
     }
@@ -118,3 +222,17 @@ impl HostCalls for TrialCalls {
         SystemTime::now()
     }
 }
+
+/// A gRPC stream on which nothing ever comes.
+struct SilentStream;
+
+impl GrpcStream for SilentStream {
+    fn send(&self, _message: &[u8], _end: bool) -> CallResult<()> {
+        Ok(())
+    }
+
+    fn close(&self) {}
+}
+
+#[cfg(test)]
+mod tests;

@@ -249,6 +249,25 @@ fn a_refused_use_is_retried_where_it_is_the_one_with_reload() {
 }
 
 #[test]
+fn what_plugins_share_is_named_as_they_are_configured_and_as_they_serve() {
+    let house = House::new();
+    house.write("greet", "v1");
+    house.write("count", "v1");
+    let load = |id: Option<&str>| {
+        let mut greet = house.plan("greet");
+        greet.vm.id = id.map(Into::into);
+        let snapshot = house.catalog.load(&[greet, house.plan("count")], &[], house.now());
+        let mut names: Vec<_> = snapshot.shared_namespaces().into_iter().collect();
+        names.sort_unstable();
+        names
+    };
+    assert_eq!(load(None), ["count", "greet"]);
+    assert_eq!(load(Some("counters")), ["count", "counters"]);
+    house.write("greet", "broken");
+    assert_eq!(load(Some("others")), ["count", "counters", "others"], "the last one serves on");
+}
+
+#[test]
 fn a_snapshot_goes_to_other_threads() {
     fn check<T: Send + Sync>() {}
     check::<CatalogSnapshot>();

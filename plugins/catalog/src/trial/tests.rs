@@ -1,0 +1,128 @@
+use std::cell::RefCell;
+
+use host_extension::FilterFactory;
+
+use super::*;
+
+/// A plugin whose start does what the test says.
+struct Starts(Box<Start>);
+
+type Start = dyn Fn(&dyn HostCalls) -> CallResult<()> + Send + Sync;
+
+#[derive(Debug)]
+struct Nothing;
+
+impl FilterFactory for Nothing {
+    fn phases(&self) -> Phases {
+        Phases::ALL
+    }
+}
+
+impl std::fmt::Debug for Starts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Starts")
+    }
+}
+
+impl LoadedPlugin for Starts {
+    fn start(
+        &self,
+        scope: &WorkerScope,
+        _spec: &InstanceSpec,
+    ) -> Result<Rc<dyn FilterFactory>, PluginFault> {
+        let kind = host_extension::FaultKind::LoadFailed;
+        let fault = |refused: CallError| PluginFault::new(kind, refused.to_string());
+        (self.0)(scope.calls.as_ref()).map_err(fault)?;
+        Ok(Rc::new(Nothing))
+    }
+}
+
+#[track_caller]
+fn check(
+    calls: &Rc<TrialCalls>,
+    start: impl Fn(&dyn HostCalls) -> CallResult<()> + Send + Sync + 'static,
+) {
+    let plugin = Starts(Box::new(start));
+    let started = try_start(calls, &"greet".into(), &plugin, &InstanceSpec::default());
+    assert_eq!(started.map_err(|fault| fault.to_string()), Ok(Phases::ALL));
+}
+
+/// Must not be called: nothing comes of what a trial asks for.
+fn never<T>(_: T) {
+    panic!("a trial is answered");
+}
+
+#[test]
+fn what_a_start_asks_for_beside_traffic_is_accepted_and_never_answered() {
+    check(&Rc::default(), |calls| {
+        let call = HttpCall {
+            cluster: "no such".into(),
+            headers: Vec::new(),
+            body: Vec::new().into(),
+            trailers: Vec::new(),
+            timeout: None,
+        };
+        drop(calls.http_call(call, Box::new(never))?);
+        let method = GrpcMethod {
+            cluster: "no such".into(),
+            service: "s".into(),
+            method: "m".into(),
+            metadata: Vec::new(),
+            timeout: None,
+        };
+        let stream = calls.grpc_stream(method, Rc::new(never))?;
+        stream.send(b"hello", true)?;
+        stream.close();
+        drop(calls.every(Duration::from_millis(1), Rc::new(|| never(())))?);
+        let (queue, _place) = calls.register_queue("n", b"jobs", Rc::new(never))?;
+        calls.enqueue(queue, b"job")?;
+        calls.foreign(Subject::Host, b"clear_route_cache", b"", &mut |_result| {})
+    });
+}
+
+#[test]
+fn a_timer_without_a_period_is_refused_as_on_a_worker() {
+    check(&Rc::default(), |calls| {
+        let refused = calls.every(Duration::ZERO, Rc::new(|| {})).map(drop);
+        assert_eq!(refused, Err(CallError::BadArgument));
+        Ok(())
+    });
+}
+
+#[test]
+fn an_instance_finds_what_the_ones_before_it_left_and_only_on_the_same_load() {
+    let calls = Rc::<TrialCalls>::default();
+    check(&calls, |calls| {
+        calls.set_shared_data("n", b"k", b"v", 0)?;
+        let (queue, _place) = calls.register_queue("n", b"jobs", Rc::new(never))?;
+        calls.enqueue(queue, b"job")?;
+        let metric = calls.define_metric("an impostor", MetricKind::Counter, "starts")?;
+        calls.increment_metric("greet", metric, 1)
+    });
+    check(&calls, |calls| {
+        let shown = RefCell::new(Vec::new());
+        calls.shared_data("n", b"k", &mut |value, _version| shown.replace(value.into()).clear())?;
+        assert_eq!(shown.take(), b"v");
+        let queue = calls.resolve_queue("n", b"jobs")?;
+        calls.dequeue(queue, &mut |item| shown.replace(item.into()).clear())?;
+        assert_eq!(shown.take(), b"job");
+        let metric = calls.define_metric("greet", MetricKind::Counter, "starts")?;
+        calls.record_metric("greet", metric, 1)?;
+        assert_eq!(calls.metric("greet", metric), Ok(2));
+        Ok(())
+    });
+    check(&Rc::default(), |calls| {
+        let found = calls.shared_data("n", b"k", &mut |_value, _version| {});
+        assert_eq!(found, Err(CallError::NotFound));
+        assert_eq!(calls.resolve_queue("n", b"jobs"), Err(CallError::NotFound));
+        Ok(())
+    });
+}
+
+#[test]
+fn a_start_that_is_refused_something_says_so() {
+    let plugin = Starts(Box::new(|calls| calls.resolve_queue("n", b"jobs").map(drop)));
+    let started = try_start(&Rc::default(), &"greet".into(), &plugin, &InstanceSpec::default());
+    let fault = started.expect_err("there is no queue");
+    assert!(fault.to_string().contains("not found"), "{fault}");
+}
