@@ -286,7 +286,12 @@ pub(crate) fn http_call(cluster: &str, fields: &[(&str, &str)], body: &str, ms: 
 
 /// A call to the kit's upstream that is answered.
 pub(crate) fn good_http_call() -> Call {
-    let head = [(":method", "POST"), (":path", "/called"), (":authority", "upstream")];
+    let head = [
+        (":method", "POST"),
+        (":path", "/called"),
+        (":authority", "upstream"),
+        ("x-reply-trailer", "call"),
+    ];
     http_call("upstream", &head, "called", 2000)
 }
 
@@ -355,6 +360,11 @@ pub(crate) fn metric(metric: Arg) -> Call {
 
 pub(crate) fn foreign(name: &str, argument: &str) -> Call {
     keeping(call!("proxy_call_foreign_function", name, argument, VALUE))
+}
+
+/// The plugin's configuration, in 0.1.0.
+pub(crate) fn configuration() -> Call {
+    keeping(call!("proxy_get_configuration", VALUE))
 }
 
 /// Writes what [`keep`] put into number 8: the address of a text and its length.

@@ -99,6 +99,15 @@ pub(crate) enum Check {
     Metric(String, String),
     /// The bytes that the client of a connection got.
     Echoed(&'static str),
+    /// Of our own host only: others differ with a reason.
+    Here(Box<Self>),
+}
+
+impl Check {
+    /// Of our own host only.
+    pub(crate) fn here(self) -> Self {
+        Self::Here(Box::new(self))
+    }
 }
 
 impl Case {
@@ -203,6 +212,17 @@ impl Case {
     /// One more check.
     pub(crate) fn check(mut self, check: Check) -> Self {
         self.checks.push(check);
+        self
+    }
+
+    /// Without the checks so far.
+    pub(crate) fn clear_checks(self) -> Self {
+        Self { checks: Vec::new(), ..self }
+    }
+
+    /// Without the steps that bring the callback about in a request's head.
+    pub(crate) fn clear_begin(mut self) -> Self {
+        self.stream.retain(|step| step.phase != Phase::RequestHeaders);
         self
     }
 

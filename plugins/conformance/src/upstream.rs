@@ -4,7 +4,7 @@
 //! |---|---|
 //! | any | 200 with the request's body; `x-seen-*` says what came: method, path, authority, content-length, trailers, and each field that begins with `x-case` |
 //! | `x-reply-status`, `x-reply-body`, `x-reply-trailer` | that status, body, or trailer `x-resp-trailer` |
-//! | `/silent` | none |
+//! | `/silent`, `/conformance.Echo/Silent` | none |
 //! | `/conformance.Echo/Say` | gRPC: the message, with metadata at both ends |
 //! | `/conformance.Echo/Fail` | gRPC: status 9 |
 //!
@@ -94,7 +94,7 @@ async fn echo(mut stream: TcpStream) {
 
 async fn answer(request: Request<Incoming>) -> Answer {
     let (head, body) = request.into_parts();
-    if head.uri.path() == "/silent" {
+    if matches!(head.uri.path(), "/silent" | "/conformance.Echo/Silent") {
         std::future::pending::<()>().await;
     }
     let collected = body.collect().await;
