@@ -13,6 +13,7 @@ use std::{
 
 use futures_util::future::join_all;
 use host_config::{Loaded, Plan};
+use host_pipeline::Commons;
 use host_telemetry::{AccessLog, AccessLogGuard, Clock, LogHandle, Metrics, Tick};
 use host_types::ListenerName;
 use host_upstream::Discovery;
@@ -46,6 +47,7 @@ pub(crate) struct Control {
     started_at: Instant,
     catalog: Arc<Catalog>,
     discovery: Discovery,
+    commons: Commons,
     workers: Vec<WorkerHandle>,
     acceptors: Acceptors,
     sockets: Sockets,
@@ -69,10 +71,12 @@ impl Control {
     ) -> Result<Self, Report> {
         let catalog = assembly::catalog(&metrics, &assembly::wasm_settings(plan))
             .map_err(|fault| miette!("plugins cannot run on this machine: {fault}"))?;
+        let commons = Commons { metrics: metrics.defined(), ..Commons::default() };
         let mut workers = Vec::new();
         for number in 0..u16::try_from(plan.workers).unwrap_or(u16::MAX) {
             let own = access.as_ref().map(|(log, _)| log.clone());
-            let handle = worker::start(number, metrics.worker(number), own, clock.clone())
+            let metrics = metrics.worker(number);
+            let handle = worker::start(number, metrics, own, clock.clone(), commons.clone())
                 .map_err(|error| miette!("worker {number} cannot be started: {error}"))?;
             workers.push(handle);
         }
@@ -95,6 +99,7 @@ impl Control {
             clock,
             catalog: Arc::new(catalog),
             discovery: Discovery::system(),
+            commons,
             acceptors: Acceptors::new(workers.iter().map(|worker| worker.inbox.clone()).collect()),
             workers,
             sockets: Sockets::default(),
@@ -110,7 +115,6 @@ impl Control {
         AdminState {
             metrics: self.metrics.clone(),
             view: self.view.subscribe(),
-            services: plan.services.clone(),
             plugins: Arc::new(move || pages::plugins(&catalog.status())),
             clusters: Arc::new(move || pages::clusters(&discovery.status())),
             ready,
@@ -164,7 +168,9 @@ impl Control {
         let snapshot = self.load_plugins(&plan, now).await?;
         self.renew_logs(&plan).await?;
         self.sockets.commit(&prepared);
+        let namespaces = snapshot.shared_namespaces();
         self.hand_out(&plan, snapshot, prepared).await;
+        self.commons.state.retain_namespaces(|name| namespaces.contains(name));
         let listeners = self.listener_views(&plan);
         let generation = self.view.borrow().generation + 1;
         let shown = i64::try_from(generation).unwrap_or(i64::MAX);

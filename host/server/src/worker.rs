@@ -14,7 +14,7 @@ use std::{
 };
 
 use host_extension::FilterFactory;
-use host_pipeline::{Listener, ListenerState, Worker, WorkerCalls};
+use host_pipeline::{Commons, Listener, ListenerState, Worker, WorkerCalls};
 use host_telemetry::{AccessLog, Clock, WorkerMetrics};
 use host_types::ListenerName;
 use host_upstream::Clusters;
@@ -107,6 +107,7 @@ pub(crate) fn start(
     metrics: WorkerMetrics,
     access_log: Option<AccessLog>,
     clock: Clock,
+    commons: Commons,
 ) -> io::Result<WorkerHandle> {
     let (commands, commanded) = mpsc::channel(COMMANDS_MAX);
     let (handed, inbox) = mpsc::channel(HANDED_MAX);
@@ -118,7 +119,7 @@ pub(crate) fn start(
         let run = || -> io::Result<()> {
             let runtime =
                 Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
-            let serving = Serving::new(number, metrics, access_log, clock);
+            let serving = Serving::new(number, metrics, access_log, clock, commons);
             runtime.block_on(serving.run(commanded, inbox, &own));
             Ok(())
         };
@@ -148,6 +149,7 @@ impl Serving {
         metrics: WorkerMetrics,
         access_log: Option<AccessLog>,
         clock: Clock,
+        commons: Commons,
     ) -> Self {
         let log = access_log.map(|log| log.worker(&clock));
         let clusters = Clusters::new(metrics.clone());
@@ -157,7 +159,7 @@ impl Serving {
         let catalog = WorkerCatalog::new(
             number,
             metrics.clone(),
-            Rc::new(WorkerCalls::new(Rc::clone(&worker))),
+            Rc::new(WorkerCalls::new(Rc::clone(&worker)).with_commons(commons)),
             Rc::new(move || monotonic.since(started)),
             fastrand::u64(..),
         );
