@@ -5,6 +5,7 @@
 //! comparison is left out, loudly. Start reading at [`compare`], then `scenario.rs`.
 
 mod config;
+mod conformance;
 mod known;
 mod scenario;
 mod visible;
@@ -62,7 +63,8 @@ pub(crate) fn compare(report: &mut Report, name: &str) -> Result<()> {
         for scenario in scenario::all().into_iter().filter(|each| each.name.contains(name)) {
             table.push(bench.run(&scenario).with_context(|| scenario.name.clone())?);
         }
-        judge(&table)
+        judge(&table)?;
+        if name.is_empty() { conformance::count(&bench.folder) } else { Ok(()) }
     })
 }
 
@@ -93,6 +95,15 @@ fn install(report: &mut Report) -> Result<(), String> {
 
 fn program() -> PathBuf {
     root().join("target/tools/envoy/bin/envoy")
+}
+
+/// Envoy with one worker, which logs what plugins write.
+fn run(config: &Path) -> Command {
+    let mut run = command(program());
+    run.arg("-c").arg(config);
+    run.args(["--use-dynamic-base-id", "--concurrency", "1"]);
+    run.args(["-l", "warning", "--component-log-level", "wasm:info"]);
+    run
 }
 
 /// One scenario's results.
@@ -148,11 +159,7 @@ impl Bench {
 
     fn run(&self, scenario: &Scenario) -> Result<Row> {
         let envoy = self.run_one(scenario, "envoy", config::envoy, |config, admin, log| {
-            let mut run: Command = command(program());
-            run.arg("-c").arg(config);
-            run.args(["--use-dynamic-base-id", "--concurrency", "1"]);
-            run.args(["-l", "warning", "--component-log-level", "wasm:info"]);
-            Proxy::spawn(run, admin, "/ready", Some(log))
+            Proxy::spawn(run(config), admin, "/ready", Some(log))
         })?;
         let mortise =
             self.run_one(scenario, "mortise", config::mortise, |config, admin, log| {

@@ -45,11 +45,19 @@ impl Proxy {
 
     /// As [`Proxy::start`], for any program with an admin page that answers 200 when it is ready.
     pub(crate) fn spawn(
-        mut run: Command,
+        run: Command,
         admin: SocketAddr,
         ready: &str,
         log: Option<&Path>,
     ) -> Result<Self> {
+        let mut proxy = Self::launch(run, log)?;
+        let asked = || http::ask(admin, "GET", ready, b"");
+        proxy.wait_until(|| asked().is_ok_and(|answer| answer.target() == "200"))?;
+        Ok(proxy)
+    }
+
+    /// Starts any program, and does not wait until it can do anything.
+    pub(crate) fn launch(mut run: Command, log: Option<&Path>) -> Result<Self> {
         if let Some(log) = log {
             let file = File::create(log).with_context(|| format!("{}", log.display()))?;
             run.stdout(file.try_clone()?).stderr(file);
@@ -59,18 +67,17 @@ impl Proxy {
             .process_group(0)
             .spawn()
             .with_context(|| format!("{} did not start", shown(&run)))?;
-        let mut proxy = Self { child };
-        proxy.wait_until_ready(admin, ready)?;
-        Ok(proxy)
+        Ok(Self { child })
     }
 
-    fn wait_until_ready(&mut self, admin: SocketAddr, ready: &str) -> Result<()> {
+    /// Waits for what `ready` finds out, as long as the child runs.
+    pub(crate) fn wait_until(&mut self, ready: impl Fn() -> bool) -> Result<()> {
         let started = now();
         while started.elapsed() < START_MAX {
             if let Some(status) = self.ended()? {
                 bail!("it ended before it was ready: {status}");
             }
-            if http::ask(admin, "GET", ready, b"").is_ok_and(|answer| answer.target() == "200") {
+            if ready() {
                 return Ok(());
             }
             thread::park_timeout(LOOK_AGAIN);
