@@ -8,7 +8,7 @@ use std::{
     rc::Rc,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
     },
     time::{Duration, SystemTime},
 };
@@ -38,6 +38,8 @@ pub(crate) struct Script {
     pub(crate) failing_starts: AtomicUsize,
     /// The next filters cannot be made because of these, the last one first.
     pub(crate) create_faults: Mutex<Vec<PluginFault>>,
+    /// Instances outlive the faults of their filters.
+    pub(crate) outlives_faults: AtomicBool,
     /// Instances that are alive.
     pub(crate) alive: Arc<()>,
 }
@@ -119,6 +121,10 @@ impl LoadedPlugin for FakePlugin {
 impl FilterFactory for FakeFactory {
     fn phases(&self) -> Phases {
         Phases::REQUEST_HEADERS
+    }
+
+    fn outlives_faults(&self) -> bool {
+        self.script.outlives_faults.load(Relaxed)
     }
 
     fn stream_filter(&self, _stream: &Rc<Stream>) -> Result<Box<dyn StreamFilter>, PluginFault> {

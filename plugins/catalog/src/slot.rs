@@ -201,6 +201,22 @@ impl Slot {
         })
     }
 
+    /// Notes a fault of one filter that leaves the instance well.
+    fn outlived(&self, fault: &PluginFault) {
+        if fault.kind == FaultKind::Denied {
+            return;
+        }
+        self.worker.metrics.fault(fault.kind.label());
+        self.generation.health.fault(fault);
+        let plugin = &self.filter_use.plugin;
+        // The first one is worth a line; of the others the counter tells.
+        if self.last_fault.replace(Some(fault.clone())).is_none() {
+            tracing::warn!(%plugin, "plugin failed on a stream that it had an instance for: {fault}");
+        } else {
+            tracing::debug!(%plugin, "plugin failed on another stream: {fault}");
+        }
+    }
+
     /// Makes a filter on an instance, and lets the instance go where it fails at that. What is
     /// refused by policy or limit is refused by an instance that is well.
     fn create_on<F: ?Sized>(
@@ -209,6 +225,9 @@ impl Slot {
         create: Create<'_, F>,
     ) -> Created<F> {
         create(factory).inspect_err(|fault| {
+            if factory.outlives_faults() {
+                return; // its stream tells of it
+            }
             self.worker.metrics.fault(fault.kind.label());
             if fault.kind != FaultKind::Denied {
                 self.broke(fault);
@@ -224,7 +243,7 @@ impl Slot {
                 // This stream is the first to hear of it, but hardly to blame: it has shown
                 // the plugin nothing yet. The instance failed behind another stream's end, or
                 // fails on all of them.
-                Err(fault) if fault.kind != FaultKind::Denied => {}
+                Err(fault) if fault.kind != FaultKind::Denied && !live.outlives_faults() => {}
                 created => return created,
             }
         }
@@ -254,6 +273,10 @@ impl FilterFactory for Slot {
     /// Takes every fault that a stream ends with: one that `create` answered with as well,
     /// which was noted then.
     fn on_fault(&self, fault: &PluginFault) {
+        if self.live.borrow().as_ref().is_some_and(|live| live.outlives_faults()) {
+            self.outlived(fault);
+            return;
+        }
         let is_news = if fault.kind == FaultKind::InstanceLost {
             self.last_fault.borrow().as_ref() != Some(fault)
         } else {

@@ -83,7 +83,11 @@ impl Root {
 
     /// Says that it is done; false where nobody waits for that.
     pub(crate) fn finish(&self) -> bool {
-        self.life.replace(Life::Done) == Life::Finishing
+        let is_finishing = self.life.get() == Life::Finishing;
+        if is_finishing {
+            self.life.set(Life::Done);
+        }
+        is_finishing
     }
 
     /// Ends all that goes on in its name.

@@ -212,3 +212,24 @@ fn a_start_that_fails_on_a_worker_is_tried_again_whatever_the_policy_for_streams
         assert_eq!(metrics.restarts_total.value(), 0, "there was none to replace");
     }
 }
+
+#[test]
+fn an_instance_that_outlives_faults_serves_on() {
+    let room = room();
+    room.house.script.outlives_faults.store(true, Relaxed);
+    for _ in 0..2 * FAULTS_MAX {
+        room.trap();
+    }
+    room.house.script.create_faults.lock().push(trapped());
+    let fault = serve(room.slot.as_ref()).expect_err("this filter could not be made");
+    room.slot.on_fault(&fault);
+    room.check_serves("v1#1");
+    let counted = u64::try_from(2 * FAULTS_MAX + 1).expect("a few");
+    assert_eq!(room.metrics().faults.of("trapped").value(), counted, "each of them once");
+    assert_eq!(room.metrics().restarts_total.value(), 0);
+    assert_eq!(room.breakers_open(), (0, 0));
+    let refused = PluginFault::new(FaultKind::Denied, "too many");
+    room.slot.on_fault(&refused);
+    let status = &room.house.catalog.status()[0];
+    assert_eq!(status.last_fault, Some(trapped()), "a refusal is no fault");
+}

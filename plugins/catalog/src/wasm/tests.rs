@@ -1,6 +1,7 @@
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use host_extension::{FaultKind, OnError, Step, Verdict};
+use host_extension::{FaultKind, FilterUse, OnError, Step, Verdict};
+use host_types::Isolation;
 use plugins_wasm::{WasmBackend, WasmSettings};
 
 use crate::{
@@ -66,4 +67,73 @@ fn a_guest_that_refuses_its_configuration_fails_with_the_file_named() {
         assert_eq!(failure.fault.kind, FaultKind::LoadFailed, "{failure}");
         assert_eq!(house.serve(one), Err(failure.fault.clone()));
     }
+}
+
+#[test]
+fn a_guest_for_each_stream_leaves_the_others_alone() {
+    let house = house();
+    let headers = r#"(func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
+        unreachable)"#;
+    house.write("trap", guest(headers));
+    let one = filter_use("trap", "", OnError::Closed);
+    let mut plan = house.plan("trap");
+    plan.vm.isolation = Isolation::PerStream;
+    let snapshot = house.catalog.load(&[plan], std::slice::from_ref(&one), house.now());
+    house.worker.apply(snapshot);
+
+    let slot = house.worker.instance(&one);
+    let stream = stream();
+    for _ in 0..10 {
+        let mut filter = slot.stream_filter(&stream).expect("an instance serves");
+        let Step::Ready(Verdict::Failed(fault)) = filter.on_request_headers(&stream, true) else {
+            panic!("the guest traps");
+        };
+        slot.on_fault(&fault);
+    }
+    let metrics = house.metrics.worker(3).plugin(&one.plugin, "wasm");
+    assert_eq!(metrics.restarts_total.value(), 0);
+    assert_eq!(metrics.faults.of("trapped").value(), 10);
+}
+
+#[test]
+fn uses_that_share_a_machine_lose_it_together_and_get_the_next_one_together() {
+    let house = house();
+    let hooks = r#"
+        (global $roots (mut i32) (i32.const 0))
+        (func (export "proxy_on_configure") (param i32 i32) (result i32)
+          (global.set $roots (i32.add (global.get $roots) (i32.const 1))) (i32.const 1))
+        (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
+          (if (local.get 2) (then unreachable)) (i32.ne (global.get $roots) (i32.const 2)))"#;
+    let uses = ["one", "two"].map(|name| filter_use(name, "", OnError::Closed));
+    let plans = ["one", "two"].map(|name| {
+        house.write(name, guest(hooks));
+        let mut plan = house.plan(name);
+        plan.vm.id = Some("both".into());
+        plan
+    });
+    house.worker.apply(house.catalog.load(&plans, &uses, house.now()));
+    let slots = uses.each_ref().map(|one| house.worker.instance(one));
+    let stream = stream();
+    for _ in 0..2 {
+        for slot in &slots {
+            let mut filter = slot.stream_filter(&stream).expect("an instance serves");
+            let step = filter.on_request_headers(&stream, false);
+            assert!(matches!(step, Step::Ready(Verdict::Continue)), "both roots: {step:?}");
+        }
+        let mut filter = slots[0].stream_filter(&stream).expect("an instance serves");
+        let Step::Ready(Verdict::Failed(fault)) = filter.on_request_headers(&stream, true) else {
+            panic!("the guest traps");
+        };
+        slots[0].on_fault(&fault);
+        drop(filter);
+        // Each use gets its root in the next machine before any of them is asked.
+        house.pass(Duration::from_secs(1));
+        let fresh = slots.each_ref().map(|slot| slot.stream_filter(&stream).expect("it serves"));
+        drop(fresh);
+    }
+    let of = |one: &FilterUse| house.metrics.worker(3).plugin(&one.plugin, "wasm");
+    assert_eq!(of(&uses[0]).faults.of("trapped").value(), 2);
+    assert_eq!(of(&uses[1]).faults.of("trapped").value(), 0);
+    assert_eq!(of(&uses[1]).faults.of("instance_lost").value(), 2);
+    assert_eq!(of(&uses[1]).restarts_total.value(), 2);
 }

@@ -75,7 +75,7 @@ fn reply(call: &Call<'_>, described: &Described) -> Result<LocalReply, Status> {
     let details = call.read(described.details.0, described.details.1)?;
     let body = call.read(described.body.0, described.body.1)?;
     let pairs = call.read(described.headers.0, described.headers.1)?;
-    let mut headers = headers(pairs)?;
+    let mut headers = headers(pairs);
     if i32::try_from(described.grpc_status).is_ok() {
         headers.insert(GRPC_STATUS, HeaderValue::from(described.grpc_status));
     }
@@ -95,17 +95,17 @@ fn final_status(number: u32) -> Result<StatusCode, Status> {
     number.and_then(|number| StatusCode::from_u16(number).ok()).ok_or(Status::BadArgument)
 }
 
-/// Pseudo-header fields are skipped: the status is given beside them.
-fn headers(pairs: &[u8]) -> Result<HeaderMap, Status> {
-    let pairs = decode_pairs(pairs).map_err(|_no_map| Status::BadArgument)?;
+/// Pseudo-header fields are skipped: the status is given beside them. So are fields that no
+/// message can carry, and bytes that are no map have none: a plugin that refuses a request
+/// must not fail over the looks of its refusal.
+fn headers(pairs: &[u8]) -> HeaderMap {
+    let pairs = decode_pairs(pairs).unwrap_or_default();
     let mut headers = HeaderMap::with_capacity(pairs.len());
     for (name, value) in pairs {
-        if name.starts_with(b":") {
-            continue;
+        let field = (HeaderName::from_bytes(name), HeaderValue::from_bytes(value));
+        if let (Ok(name), Ok(value)) = field {
+            headers.append(name, value);
         }
-        let name = HeaderName::from_bytes(name).map_err(|_no_token| Status::BadArgument)?;
-        let value = HeaderValue::from_bytes(value).map_err(|_no_value| Status::BadArgument)?;
-        headers.append(name, value);
     }
-    Ok(headers)
+    headers
 }

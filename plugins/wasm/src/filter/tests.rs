@@ -185,6 +185,27 @@ fn a_reply_with_a_status_that_ends_nothing_is_refused() {
 }
 
 #[test]
+fn a_reply_goes_without_fields_that_no_message_can_carry() {
+    let fields = |data: &str, len: u32| {
+        let body = format!(
+            "(drop (call $reply (i32.const 403) (i32.const 0) (i32.const 0) (i32.const 0)
+               (i32.const 0) (i32.const 1000) (i32.const {len}) (i32.const -1))) i32.const 0"
+        );
+        let data = format!("(data (i32.const 1000) \"{data}\")");
+        let hook = hook("proxy_on_request_headers", &body);
+        let rig = Rig::new(&guest(REPLY, &format!("{data} {hook}")));
+        let (mut filter, stream) = rig.filter();
+        let step = filter.on_request_headers(&stream, true);
+        let Step::Ready(Verdict::Respond(reply)) = step else { panic!("no reply: {step:?}") };
+        reply.headers.keys().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let two = r"\02\00\00\00\01\00\00\00\01\00\00\00\01\00\00\00\01\00\00\00";
+    assert_eq!(fields(&format!(r"{two}a\00\0a\00c\00d\00"), 28), ["c"]);
+    assert_eq!(fields(&format!(r"{two}:\00x\00c\00d\00"), 28), ["c"]);
+    assert_eq!(fields(&format!(r"{two}a\00b\00c\00d\00"), 27), [""; 0]);
+}
+
+#[test]
 fn another_stream_is_answered_and_closed_through_the_host() {
     let body = format!(
         "(drop (call $effective (i32.const 2))) {} (drop (call $close (i32.const 0)))",

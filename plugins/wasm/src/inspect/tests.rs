@@ -81,6 +81,20 @@ fn phases_are_the_hooks_that_are_there_and_wanted() {
 }
 
 #[test]
+fn the_hooks_of_connections_are_phases_and_either_close_is_one() {
+    let of = |hook: &str, params: &str| {
+        let hooks = format!(r#"(func (export "proxy_on_{hook}") (param {params}))"#);
+        inspect(&guest("", &hooks), None).expect("it can be loaded").phases
+    };
+    assert_eq!(of("new_connection", "i32"), Phases::NEW_CONNECTION);
+    assert_eq!(of("downstream_data", "i32 i32 i32"), Phases::DOWNSTREAM_DATA);
+    assert_eq!(of("upstream_data", "i32 i32 i32"), Phases::UPSTREAM_DATA);
+    assert_eq!(of("downstream_connection_close", "i32 i32"), Phases::CLOSE);
+    assert_eq!(of("upstream_connection_close", "i32 i32"), Phases::CLOSE);
+    assert_eq!(of("close", "i32 i32"), Phases::NONE);
+}
+
+#[test]
 fn the_end_of_the_stream_is_a_phase_like_others() {
     let hooks = r#"
       (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32) i32.const 0)

@@ -1,3 +1,5 @@
+mod beside;
+
 use std::time::Duration;
 
 use host_extension::{FaultKind, Step, Verdict};
