@@ -13,6 +13,8 @@ pub(crate) enum Received {
     Nothing,
     /// The answer to an HTTP call.
     Http(HttpAnswer),
+    /// The end of an HTTP call that has no answer.
+    NoAnswer,
     /// The first metadata of a gRPC answer.
     InitialMetadata(Headers),
     /// A message of a gRPC answer.
@@ -40,6 +42,10 @@ impl Received {
             (Self::Http(answer), MapType::HttpCallResponseTrailers) => {
                 Some(answer.trailers.as_ref().map_or(Section::Without, Section::Fields))
             }
+            (
+                Self::NoAnswer,
+                MapType::HttpCallResponseHeaders | MapType::HttpCallResponseTrailers,
+            ) => Some(Section::Without),
             (Self::InitialMetadata(headers), MapType::GrpcInitialMetadata)
             | (Self::TrailingMetadata(headers), MapType::GrpcTrailingMetadata) => {
                 Some(Section::Fields(headers))

@@ -5,20 +5,21 @@
 //! the plugin (it was denied something, a limit was reached) must read as something that it
 //! expects, wherever it expects anything at all.
 //!
-//! | refusal        | one value       | a whole map or body | a change        |
-//! |----------------|-----------------|---------------------|-----------------|
-//! | `NotFound`     | NotFound        | ok, empty           | NotFound        |
-//! | `WrongPhase`   | BadArgument     | ok, empty           | BadArgument     |
-//! | `BadArgument`  | BadArgument     | BadArgument         | BadArgument     |
-//! | `Denied`       | NotFound        | ok, empty           | ok              |
-//! | `Conflict`     | CasMismatch     | CasMismatch         | CasMismatch     |
-//! | `Empty`        | Empty           | Empty               | Empty           |
-//! | `LimitReached` | InternalFailure | InternalFailure     | InternalFailure |
-//! | `Unsupported`  | Unimplemented   | Unimplemented       | Unimplemented   |
+//! | refusal        | one value       | a whole map     | a buffer        | a change        |
+//! |----------------|-----------------|-----------------|-----------------|-----------------|
+//! | `NotFound`     | NotFound        | ok, empty       | NotFound        | NotFound        |
+//! | `WrongPhase`   | BadArgument     | ok, empty       | NotFound        | BadArgument     |
+//! | `BadArgument`  | BadArgument     | BadArgument     | BadArgument     | BadArgument     |
+//! | `Denied`       | NotFound        | ok, empty       | NotFound        | ok              |
+//! | `Conflict`     | CasMismatch     | CasMismatch     | CasMismatch     | CasMismatch     |
+//! | `Empty`        | Empty           | Empty           | Empty           | Empty           |
+//! | `LimitReached` | InternalFailure | InternalFailure | InternalFailure | InternalFailure |
+//! | `Unsupported`  | Unimplemented   | Unimplemented   | Unimplemented   | Unimplemented   |
 //!
 //! A denied change is answered with "ok" and not made: no other status of a change is
 //! expected. The guard has counted it. `WrongPhase` is a mistake of the plugin, and every
-//! host answers it so.
+//! host answers it so; of a buffer the specification wants `NotFound`, also where it was to be
+//! changed.
 //!
 //! Some families have their own words:
 //!
@@ -45,11 +46,28 @@ pub(super) fn of_value(error: CallError) -> Status {
     if error == CallError::Denied { Status::NotFound } else { of_any(error) }
 }
 
-/// The answer for a whole map or body: an error, or that it is empty.
+/// The answer for a whole map: an error, or that it is empty.
 pub(super) fn of_whole(result: CallResult<()>) -> Result<(), Failure> {
     match result {
         Ok(()) | Err(CallError::NotFound | CallError::WrongPhase | CallError::Denied) => Ok(()),
         Err(error) => Err(of_any(error).into()),
+    }
+}
+
+/// The answer for a buffer.
+pub(super) fn of_buffer(result: CallResult<()>) -> Answer {
+    match result {
+        Ok(()) => Ok(()),
+        Err(CallError::WrongPhase) => Err(Status::NotFound.into()),
+        Err(error) => Err(of_value(error).into()),
+    }
+}
+
+/// The answer for a change of a buffer.
+pub(super) fn of_buffer_change(result: CallResult<()>) -> Answer {
+    match result {
+        Err(CallError::WrongPhase) => Err(Status::NotFound.into()),
+        other => of_change(other),
     }
 }
 

@@ -54,8 +54,8 @@ fn source(call: &Call<'_>, buffer: u32) -> Result<Source, Status> {
     let buffer = BufferType::try_from(buffer).map_err(|_unknown| Status::BadArgument)?;
     let data = call.data();
     let found = match buffer {
-        BufferType::RequestBody => Some(Source::Body(BodyKind::Request)),
-        BufferType::ResponseBody => Some(Source::Body(BodyKind::Response)),
+        BufferType::RequestBody => call.stream().ok().map(|_| Source::Body(BodyKind::Request)),
+        BufferType::ResponseBody => call.stream().ok().map(|_| Source::Body(BodyKind::Response)),
         BufferType::DownstreamData => {
             call.connection().ok().map(|_| Source::Data(Flow::Downstream))
         }
@@ -90,7 +90,6 @@ fn wide(number: u32) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }
 
-/// A body that is not here reads as an empty one, as in every host.
 fn show(call: &Call<'_>, source: Source, show: &mut dyn FnMut(&[u8])) -> Answer {
     let data = call.data();
     match source {
@@ -100,12 +99,10 @@ fn show(call: &Call<'_>, source: Source, show: &mut dyn FnMut(&[u8])) -> Answer 
             show(data.received.bytes(buffer).map_or(&[], |bytes| bytes.as_ref()));
         }
         Source::Body(kind) => {
-            let Ok(stream) = call.stream() else { return Ok(()) };
-            answer::of_whole(call.host().body(&stream, kind, show))?;
+            answer::of_buffer(call.host().body(&*call.stream()?, kind, show))?;
         }
         Source::Data(flow) => {
-            let Ok(connection) = call.connection() else { return Ok(()) };
-            answer::of_whole(call.host().data(&connection, flow, show))?;
+            answer::of_buffer(call.host().data(&*call.connection()?, flow, show))?;
         }
     }
     Ok(())
@@ -131,5 +128,5 @@ fn set(call: &Call<'_>, buffer: u32, (start, max): (u32, u32), (ptr, len): Slice
             return Err(Status::BadArgument.into());
         }
     };
-    answer::of_change(written)
+    answer::of_buffer_change(written)
 }

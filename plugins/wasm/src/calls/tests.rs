@@ -225,9 +225,9 @@ fn refusals_are_told_in_words_that_sdks_survive() {
     let body: (&str, &[u32]) = ("proxy_get_buffer_bytes", &[0, 0, 9, OUT, OUT_LEN]);
     let write: (&str, &[u32]) = ("proxy_add_header_map_value", &[0, 100, 5, 110, 5]);
     let cases = [
-        (CallError::Denied, ["B", "A", "A", "A"]),
-        (CallError::WrongPhase, ["C", "A", "A", "C"]),
-        (CallError::NotFound, ["B", "A", "A", "B"]),
+        (CallError::Denied, ["B", "A", "B", "A"]),
+        (CallError::WrongPhase, ["C", "A", "B", "C"]),
+        (CallError::NotFound, ["B", "A", "B", "B"]),
         (CallError::BadArgument, ["C", "C", "C", "C"]),
         (CallError::LimitReached, ["K", "K", "K", "K"]),
         (CallError::Unsupported, ["M", "M", "M", "M"]),

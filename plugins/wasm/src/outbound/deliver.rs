@@ -86,7 +86,7 @@ impl Target {
             let trailers = answer.trailers.as_ref().map_or(0, Headers::len);
             (narrow(answer.headers.len()), narrow(answer.body.len()), narrow(trailers))
         });
-        let received = answer.map_or(Received::Nothing, Received::Http);
+        let received = answer.map_or(Received::NoAnswer, Received::Http);
         vm.deliver(root.id, "proxy_on_http_call_response", |store| {
             with(received, store, |store| {
                 hook.call(store, (root.id, id, counts.0, counts.1, counts.2))

@@ -1,5 +1,5 @@
 use bytes::Bytes;
-use host_extension::Flow;
+use host_extension::{CallError, Flow};
 use host_types::VmSettings;
 
 use super::{
@@ -107,9 +107,29 @@ fn bytes_of_a_connection_are_read_and_rewritten_anywhere() {
     assert_eq!(set(&[2, 0, -1, 0, 0]), both("A", ""));
     assert_eq!(set(&[2, 1, -1, 110, 5]), both("A", "0value"));
     // A connection has no bodies.
-    assert_eq!(set(&[0, 0, 0, 110, 5]), both("C", "0123456789"));
+    assert_eq!(set(&[0, 0, 0, 110, 5]), both("B", "0123456789"));
     let body = Act::Call("proxy_get_buffer_bytes", &[0, 0, 9, 200, 204]);
-    assert_eq!(on_data(&[body, Act::Number(OUT_LEN)]).0, "A0");
+    assert_eq!(on_data(&[body]).0, "B");
+}
+
+#[test]
+fn bytes_that_are_not_in_hand_are_not_found() {
+    let acts = [
+        Act::Call("proxy_get_buffer_bytes", &[0, 0, 9, 200, 204]),
+        Act::Call("proxy_get_buffer_status", &[1, 200, 204]),
+        Act::Call("proxy_set_buffer_bytes", &[0, 0, 0, 110, 5]),
+    ];
+    for (refusal, expect) in [
+        (CallError::WrongPhase, "BBB"),
+        (CallError::Denied, "BBA"),
+        (CallError::LimitReached, "KKK"),
+    ] {
+        let rig = scripted(&[request(&acts)]);
+        rig.host.refuse.replace(Some(refusal));
+        let (mut filter, stream) = rig.filter();
+        drop(filter.on_request_headers(&stream, true));
+        assert_eq!(rig.host.said(), expect, "{refusal:?}");
+    }
 }
 
 #[test]

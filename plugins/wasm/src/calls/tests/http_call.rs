@@ -170,7 +170,7 @@ fn an_answer_can_be_read_after_a_stream_became_effective() {
 #[test]
 fn failures_are_told_as_other_hosts_tell_them() {
     let check = |error: OutboundError, expect: &str| {
-        let acts = [Act::Params, SIZE, STATUS, Act::Number(OUT + 8), Act::Bytes(OUT)];
+        let acts = [Act::Params, FIELD, BODY_SIZE, STATUS, Act::Number(OUT + 8), Act::Bytes(OUT)];
         let rig = scripted(&[configure(&[GOOD]), answered(&acts)]);
         let _factory = rig.factory();
         rig.host.said();
@@ -178,11 +178,11 @@ fn failures_are_told_as_other_hosts_tell_them() {
         assert_eq!(rig.host.said(), expect, "{error:?}");
     };
     // An answer of the host's own: three fields, and 24 or 22 bytes.
-    check(OutboundError::TimedOut, "143H0AA0");
-    check(OutboundError::Unreachable, "143F0AA0");
+    check(OutboundError::TimedOut, "143H0BAA0");
+    check(OutboundError::Unreachable, "143F0BAA0");
     // None at all, and the reason aside.
-    check(OutboundError::Reset, "14000CA;the upstream broke off");
-    check(OutboundError::TooLarge, "14000CA;the answer is too large");
+    check(OutboundError::Reset, "14000BBA;the upstream broke off");
+    check(OutboundError::TooLarge, "14000BBA;the answer is too large");
 }
 
 #[test]
