@@ -28,23 +28,28 @@ pub(crate) struct RootHooks {
     /// Root, bytes of the plugin's configuration.
     pub(crate) configure: Option<TypedFunc<(u32, u32), u32>>,
     pub(crate) tick: Option<TypedFunc<u32, ()>>,
-    /// Root, call, fields, bytes of the body, trailers.
-    pub(crate) http_call_response: Option<TypedFunc<(u32, u32, u32, u32, u32), ()>>,
+    pub(crate) http_call_response: Option<AnswerHook>,
     pub(crate) grpc: GrpcHooks,
     /// Root, queue.
     pub(crate) queue_ready: Option<TypedFunc<(u32, u32), ()>>,
 }
 
-/// The callbacks of a gRPC call: root, call, and how much there is of it.
+/// The callback of an HTTP call's answer: root, call, fields, bytes of the body, trailers.
+pub(crate) type AnswerHook = TypedFunc<(u32, u32, u32, u32, u32), ()>;
+
+/// A callback of a gRPC call: root, call, and how much there is of it.
+pub(crate) type GrpcHook = TypedFunc<(u32, u32, u32), ()>;
+
+/// The callbacks of a gRPC call.
 pub(crate) struct GrpcHooks {
     /// Fields.
-    pub(crate) initial_metadata: Option<TypedFunc<(u32, u32, u32), ()>>,
+    pub(crate) initial_metadata: Option<GrpcHook>,
     /// Bytes.
-    pub(crate) receive: Option<TypedFunc<(u32, u32, u32), ()>>,
+    pub(crate) receive: Option<GrpcHook>,
     /// Fields.
-    pub(crate) trailing_metadata: Option<TypedFunc<(u32, u32, u32), ()>>,
+    pub(crate) trailing_metadata: Option<GrpcHook>,
     /// The status.
-    pub(crate) close: Option<TypedFunc<(u32, u32, u32), ()>>,
+    pub(crate) close: Option<GrpcHook>,
 }
 
 /// The callbacks of one direction of a stream.

@@ -109,7 +109,7 @@ impl NetworkFilter for WasmNetworkFilter {
             Ok(Asked::Passed) => Step::CONTINUE,
             Ok(Asked::Paused) => match self.wait(way) {
                 Step::Later(resumed) if !end => Step::HoldUntil(resumed),
-                step => step,
+                step @ (Step::Ready(_) | Step::Later(_) | Step::HoldUntil(_)) => step,
             },
         }
     }
