@@ -1,7 +1,7 @@
 //! Seats: a use's place in a guest.
 //!
 //! Who makes filters of a use, and each of these filters, holds its seat. When the last of
-//! them is gone, its root ends: `done`, `log`, `delete`. A root that answers `done` with "not
+//! them is gone, its root ends: `done`, then `delete`. A root that answers `done` with "not
 //! yet" is waited for, at most [`DONE_WAIT_MAX`], and keeps its guest for so long; at the end
 //! of the worker it is not waited for any more, and nothing tells it.
 

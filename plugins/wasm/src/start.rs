@@ -99,7 +99,7 @@ impl Vm {
         };
         let opened = self.open(&root, None);
         if opened.is_err() {
-            self.discard(&root);
+            self.finish(&root);
         }
         opened.map(|()| root)
     }

@@ -181,19 +181,15 @@ impl Vm {
                 let duty = Duty { callback: "proxy_on_done", context, way: None };
                 self.call(root, duty, |store| hook.call(store, context))?;
             }
-            self.log_and_delete(root, context)
+            if let Some(hook) = &self.hooks.log {
+                let duty = Duty { callback: "proxy_on_log", context, way: None };
+                self.call(root, duty, |store| hook.call(store, context))?;
+            }
+            self.delete(root, context)
         };
         let ended = run();
         self.with_data(|data| data.contexts.remove(context));
         ended
-    }
-
-    fn log_and_delete(&self, root: &Root, context: u32) -> Result<(), PluginFault> {
-        let duty = |callback| Duty { callback, context, way: None };
-        if let Some(hook) = &self.hooks.log {
-            self.call(root, duty("proxy_on_log"), |store| hook.call(store, context))?;
-        }
-        self.delete(root, context)
     }
 
     fn delete(&self, root: &Root, context: u32) -> Result<(), PluginFault> {
@@ -204,20 +200,13 @@ impl Vm {
         Ok(())
     }
 
-    /// Takes a root out that never served, or is not to serve any more.
-    pub(crate) fn discard(&self, root: &Root) {
+    /// Ends a root that is done, or that never served. It is not told to log, which guests of
+    /// some SDKs do not survive: for them only streams and connections do.
+    pub(crate) fn finish(&self, root: &Root) {
         if self.is_lost() {
             return;
         }
         if let Err(fault) = self.delete(root, root.id) {
-            root.tell(&fault);
-        }
-        self.remove(root);
-    }
-
-    /// Ends a root that is done.
-    pub(crate) fn finish(&self, root: &Root) {
-        if let Err(fault) = self.log_and_delete(root, root.id) {
             root.tell(&fault);
         }
         self.remove(root);

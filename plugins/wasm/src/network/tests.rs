@@ -71,7 +71,7 @@ fn a_connection_is_shown_in_the_order_of_the_interface() {
     filter.on_complete(&connection).expect("it ends well");
     assert_eq!(rig.host.said(), "u2w1w0d2l2x2");
     drop(filter);
-    assert_eq!(rig.host.said(), "d1l1x1", "the root went, and nothing came twice");
+    assert_eq!(rig.host.said(), "d1x1", "the root went, and nothing came twice");
 }
 
 #[test]

@@ -13,10 +13,10 @@ use http::{
     HeaderMap, HeaderValue, StatusCode,
     header::{CONTENT_LENGTH, CONTENT_TYPE},
 };
-use wasmtime::{Store, TypedFunc};
+use wasmtime::Store;
 
 use super::{CallKind, Outbound, UnaryAnswer};
-use crate::{received::Received, roots::Root, state::VmData, vm::Vm};
+use crate::{hooks::GrpcHook, received::Received, roots::Root, state::VmData, vm::Vm};
 
 /// What guests of other hosts read in the body where an upstream took too long.
 const TIMED_OUT: &str = "upstream request timeout";
@@ -33,9 +33,6 @@ pub(crate) struct Target {
     vm: Weak<Vm>,
     root: Weak<Root>,
 }
-
-/// A callback that is told of a gRPC call: root, call, and a number.
-type GrpcHook = TypedFunc<(u32, u32, u32), ()>;
 
 impl Target {
     /// The root that asks at the moment.

@@ -1,6 +1,6 @@
 //! Callbacks that no stream waits for, with a tick for all of them.
 
-use host_extension::{FaultKind, FilterFactory, Step, Verdict};
+use host_extension::{ExtensionPoint, FaultKind, FilterFactory, InstanceSpec, Step, Verdict};
 use host_types::VmSettings;
 
 use crate::testing::{LOG, Rig, SAY, fault, guest, poll, stream};
@@ -144,4 +144,23 @@ fn a_local_reply_is_refused_where_no_hook_of_the_stream_asks() {
     filter.on_complete(&one).expect("it ends well");
     assert_eq!(rig.host.said(), "CCC", "the root, the stream, its end");
     assert!(rig.host.replies.borrow().is_empty());
+}
+
+#[test]
+fn a_service_needs_no_hook_of_streams() {
+    let rig = Rig::new(&guest(
+        &format!("{LOG} {IMPORTS}"),
+        &format!(
+            r#"{SAY}
+            (func (export "proxy_on_configure") (param i32 i32) (result i32)
+              (drop (call $every (i32.const 5))) (i32.const 1))
+            (func (export "proxy_on_tick") (param i32) (call $say (i32.const 116)))"#
+        ),
+    ));
+    let spec = InstanceSpec { point: ExtensionPoint::Service, ..InstanceSpec::default() };
+    let service = rig.plugin.start(&rig.scope(), &spec).expect("it starts");
+    rig.host.timers.ring();
+    assert_eq!(rig.host.said(), "t");
+    drop(service);
+    assert!(rig.host.timers.periods().is_empty());
 }
