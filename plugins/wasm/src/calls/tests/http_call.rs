@@ -2,12 +2,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use host_extension::{CallError, HttpAnswer, OutboundError};
-use host_types::Headers;
+use host_types::{Headers, VmSettings};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use super::{
     OUT,
-    script::{Act, Hook, configure, event, request, scripted},
+    script::{Act, Hook, configure, request, scripted, scripted_in},
 };
 use crate::testing::{Rig, stream};
 
@@ -117,12 +117,7 @@ fn an_answer_is_read_in_its_callback_and_not_after_it() {
         SET_BODY,
     ];
     let after = [BODY, BODY_SIZE, FIELD, TRAILER, PAIRS, SIZE];
-    let rig = scripted(&[
-        configure(&[GOOD]),
-        answered(&reads),
-        event("proxy_on_queue_ready", 2, &[]),
-        request(&after),
-    ]);
+    let rig = scripted(&[configure(&[GOOD]), answered(&reads), request(&after)]);
     let factory = rig.factory();
     rig.host.said();
     rig.host.beside.answer(0, Ok(answer()));
@@ -274,4 +269,20 @@ fn calls_under_way_have_a_limit_in_number_and_in_bytes() {
     assert_eq!(made(&greedy(1100, "0")), 1024);
     // Two pages each, and a little: 127 of them are 16 MiB.
     assert_eq!(made(&greedy(300, "131072")), 127);
+}
+
+#[test]
+fn roots_of_one_machine_have_calls_of_their_own_with_numbers_that_differ() {
+    let settings = VmSettings { id: Some("machine".into()), ..VmSettings::default() };
+    let acts = [Act::Params, STATUS, Act::Number(OUT + 8)];
+    let hooks = [configure(&[GOOD, Act::Number(300)]), answered(&acts)];
+    let rig = scripted_in(&hooks, &settings);
+    let first = rig.factory();
+    let _second = rig.factory();
+    assert_eq!(rig.host.said(), "A4A8");
+    rig.host.beside.answer(1, Err(OutboundError::Reset));
+    assert_eq!(rig.host.said(), "28000A;");
+    rig.host.beside.answer(0, Ok(answer()));
+    assert_eq!(rig.host.said(), "14241A0", "the status of one root is not that of another");
+    drop(first);
 }

@@ -3,13 +3,10 @@
 use std::{collections::BTreeSet, fmt::Write};
 
 use abi_wasm::ParamType;
-use host_types::{PluginLimits, VmSettings};
+use host_types::VmSettings;
 
 use super::{DATA, UNTOUCHED, function, import};
-use crate::{
-    WasmSpec,
-    testing::{BACKEND, LOG, Rig, SAY, guest},
-};
+use crate::testing::{LOG, Rig, SAY, guest};
 
 /// One callback.
 pub(super) struct Hook<'a> {
@@ -57,10 +54,7 @@ pub(super) fn scripted(hooks: &[Hook<'_>]) -> Rig {
 
 /// As [`scripted`], with settings of its machine.
 pub(super) fn scripted_in(hooks: &[Hook<'_>], vm: &VmSettings) -> Rig {
-    let bytes = module(hooks);
-    let limits = PluginLimits::default();
-    let spec = WasmSpec { name: &"guest".into(), bytes: &bytes, limits: &limits, phases: None, vm };
-    Rig { plugin: BACKEND.load(spec).expect("it loads"), ..Rig::new(&bytes) }
+    Rig::with_vm(&module(hooks), vm)
 }
 
 fn module(hooks: &[Hook<'_>]) -> Vec<u8> {

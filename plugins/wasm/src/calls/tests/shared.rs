@@ -1,8 +1,9 @@
 use host_extension::CallError;
+use host_types::VmSettings;
 
 use super::{
     BAD, OUT,
-    script::{Act, Hook, configure, event, request, scripted},
+    script::{Act, Hook, configure, event, request, scripted, scripted_in},
 };
 use crate::testing::{Rig, stream};
 
@@ -206,4 +207,36 @@ fn foreign_functions_are_called_by_name_and_results_may_go_nowhere() {
     check(&[call(&[190, 7, 0, 0, OUTS, OUTS + 4]), Act::Number(OUT + 4)], "A0");
     check(&[call(&[100, 5, 110, 5, OUTS, OUTS + 4])], "B");
     check(&[call(&[190, 7, 110, 5, BAD_WIDE, 0])], "G");
+}
+
+/// A machine with a name of its own.
+fn named() -> VmSettings {
+    VmSettings { id: Some("machine".into()), ..VmSettings::default() }
+}
+
+#[test]
+fn what_is_shared_belongs_to_the_machine_where_it_has_a_name() {
+    let own = Act::Call("proxy_resolve_shared_queue", &[0, 0, 100, 5, 304]);
+    let rig = scripted_in(&[request(&[set(&[100, 5, 110, 5, 0]), REGISTER, own])], &named());
+    run(&rig);
+    assert_eq!(rig.host.said(), "AAA");
+    let host = &rig.host.beside;
+    assert!(host.shared.borrow().contains_key(&("machine".to_owned(), b"x-one".to_vec())));
+    assert!(host.resolve_queue("machine", b"x-one").is_ok());
+    assert!(host.resolve_queue("guest", b"x-one").is_err());
+}
+
+#[test]
+fn each_root_of_a_machine_is_told_of_its_own_queues() {
+    let ready = event("proxy_on_queue_ready", 2, &[Act::Params]);
+    let rig = scripted_in(&[configure(&[REGISTER]), ready], &named());
+    let first = rig.factory();
+    let second = rig.factory();
+    rig.host.said();
+    rig.host.beside.queue_ready(1);
+    assert_eq!(rig.host.said(), "21", "the one that registered last");
+    drop(second);
+    assert_eq!(rig.host.beside.alive.get(), 1);
+    drop(first);
+    assert_eq!(rig.host.beside.alive.get(), 0);
 }
