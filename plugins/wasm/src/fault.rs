@@ -113,7 +113,8 @@ fn context(data: &VmData) -> Option<String> {
 /// The functions that ran, the innermost first.
 fn frames(error: &Error, data: &VmData) -> Option<String> {
     let backtrace = error.downcast_ref::<WasmBacktrace>()?;
-    let frames = backtrace.frames().get(..FRAMES_SHOWN_MAX).unwrap_or(backtrace.frames());
+    let frames = backtrace.frames();
+    let frames = frames.get(..FRAMES_SHOWN_MAX).unwrap_or(frames);
     let places = match &data.lines {
         Some(lines) => {
             let addresses = frames.iter().map(|frame| frame.module_offset().unwrap_or_default());

@@ -17,7 +17,7 @@ use host_types::{Isolation, VmSettings};
 
 use self::{drive::Rig, host::Host};
 pub use self::{drive::Told, guest::Dice};
-use crate::{WasmBackend, WasmSettings};
+use crate::{WasmBackend, WasmSettings, memory};
 
 static BACKEND: LazyLock<WasmBackend> = LazyLock::new(|| {
     let settings = WasmSettings { instances_max: 100, ..WasmSettings::default() };
@@ -28,7 +28,7 @@ static BACKEND: LazyLock<WasmBackend> = LazyLock::new(|| {
 static SCRIPTED: LazyLock<[Rig; 2]> = LazyLock::new(|| {
     [Isolation::Shared, Isolation::PerStream].map(|isolation| {
         let vm = VmSettings { id: Some("fuzz".into()), isolation, ..VmSettings::default() };
-        Rig::load(&guest::module(), vm).expect("it loads")
+        Rig::load(&guest::module(), &vm).expect("it loads")
     })
 });
 
@@ -42,14 +42,9 @@ pub fn script(dice: &mut Dice) -> Told {
 
 /// Runs any module; one that cannot be loaded is done with.
 pub fn module(bytes: &[u8], dice: &mut Dice) -> Told {
-    match Rig::load(bytes, VmSettings::default()) {
+    match Rig::load(bytes, &VmSettings::default()) {
         Ok(rig) => rig.drive(dice, b"configuration"),
-        Err(e) => {
-            if std::env::var("FZ").is_ok() {
-                println!("LOAD {e}")
-            };
-            Told::default()
-        }
+        Err(_) => Told::default(),
     }
 }
 
@@ -65,7 +60,7 @@ pub fn lines(bytes: &[u8]) {
 /// Checks what an address and a length come to.
 pub fn guest_range(ptr: u32, len: u32, memory_len: usize) {
     let inside = u64::from(ptr) + u64::from(len) <= memory_len as u64;
-    let range = crate::memory::guest_range(ptr, len, memory_len);
+    let range = memory::guest_range(ptr, len, memory_len);
     assert_eq!(range.is_some(), inside || len == 0, "{ptr} {len} {memory_len}");
     if let Some(range) = range {
         assert_eq!(range.len() as u64, u64::from(len));

@@ -102,3 +102,6 @@ impl ResourceLimiter for Limiter {
         1
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -62,14 +62,13 @@ impl Lines {
         let mut sections = HashMap::new();
         let mut code_start = None;
         for payload in Parser::new(0).parse_all(bytes) {
-            match payload.ok()? {
-                Payload::CodeSectionStart { range, .. } => code_start = Some(range.start),
-                Payload::CustomSection(section) => {
-                    if let Some(id) = SECTIONS.iter().find(|id| id.name() == section.name()) {
-                        sections.insert(id.name(), section.data().into());
-                    }
-                }
-                _ => {}
+            let payload = payload.ok()?;
+            if let Payload::CodeSectionStart { range, .. } = payload {
+                code_start = Some(range.start);
+            } else if let Payload::CustomSection(section) = payload
+                && let Some(id) = SECTIONS.iter().find(|id| id.name() == section.name())
+            {
+                sections.insert(id.name(), section.data().into());
             }
         }
         let lines = Self { sections, code_start: code_start?, known: Mutex::default() };

@@ -36,7 +36,7 @@ pub struct Told {
 const STEPS_MAX: u32 = 24;
 
 impl Rig {
-    pub(super) fn load(bytes: &[u8], vm: VmSettings) -> Result<Self, PluginFault> {
+    pub(super) fn load(bytes: &[u8], vm: &VmSettings) -> Result<Self, PluginFault> {
         let limits = PluginLimits {
             memory_bytes_max: 1 << 20,
             table_elements_max: 1000,
@@ -46,12 +46,12 @@ impl Rig {
             ..PluginLimits::default()
         };
         let name = &"fuzz".into();
-        BACKEND.load(WasmSpec { name, bytes, limits: &limits, phases: None, vm: &vm }).map(Self)
+        BACKEND.load(WasmSpec { name, bytes, limits: &limits, phases: None, vm }).map(Self)
     }
 
     /// Serves a few streams and connections with it. Answers with the host calls that came.
     pub(super) fn drive(&self, dice: &mut Dice, config: &[u8]) -> Told {
-        let host = Host::new(dice.next());
+        let host = Host::new(dice.any());
         let calls: Rc<dyn HostCalls> = Rc::<Host>::clone(&host);
         let scope = WorkerScope {
             worker: (dice.below(4) > 0).then_some(0),
@@ -73,24 +73,14 @@ impl Rig {
                 continue;
             }
             let spec = InstanceSpec { point, root_id: "root".into(), config: config.into() };
-            drive.factories.extend(
-                self.0
-                    .start(&scope, &spec)
-                    .inspect_err(|e| {
-                        if std::env::var("FZ").is_ok() {
-                            println!("ERR {e}")
-                        }
-                    })
-                    .ok(),
-            );
+            drive.factories.extend(self.0.start(&scope, &spec));
         }
         let started = !drive.factories.is_empty();
-        if started {
-            for _ in 0..dice.below(STEPS_MAX) {
-                drive.step(dice);
-            }
-            drive.end(dice);
+        let steps = if started { dice.below(STEPS_MAX) } else { 0 };
+        for _ in 0..steps {
+            drive.step(dice);
         }
+        drive.end(dice);
         Told { started, calls: host.calls() }
     }
 }
@@ -99,9 +89,12 @@ impl Rig {
 struct Drive {
     host: Rc<Host>,
     factories: Vec<Rc<dyn FilterFactory>>,
-    streams: Vec<(Box<dyn StreamFilter>, Rc<Stream>)>,
-    connections: Vec<(Box<dyn NetworkFilter>, Rc<Connection>)>,
+    streams: Vec<OpenStream>,
+    connections: Vec<OpenConnection>,
 }
+
+type OpenStream = (Box<dyn StreamFilter>, Rc<Stream>);
+type OpenConnection = (Box<dyn NetworkFilter>, Rc<Connection>);
 
 impl Drive {
     fn step(&mut self, dice: &mut Dice) {

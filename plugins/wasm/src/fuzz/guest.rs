@@ -53,10 +53,24 @@ const DATA: &str = r#"
   (data (i32.const 112) "\02\00\00\00\07\00\00\00\03\00\00\00\05\00\00\00\01\00\00\00:method\00GET\00:path\00/\00")
   (data (i32.const 176) "\10\00\00\00\05\00\00\00\40\00\00\00\0c\00\00\00")
   (data (i32.const 208) "plugin_root_id") (data (i32.const 224) "\ff\ff\ff\ff\ff\ff\ff\ff")"#;
-/// Good addresses, most of them of the data above.
-const PLACES: [u32; 14] = [16, 32, 48, 64, 96, 112, 176, 208, 224, 240, 512, 516, 520, 1024];
-/// Lengths that fit them.
-const LENGTHS: [u32; 10] = [0, 1, 4, 5, 7, 8, 12, 14, 42, 64];
+/// Good addresses with their lengths, most of them of the data above; where results can go,
+/// the length is another such address.
+const PLACES: [(u32, u32); 14] = [
+    (16, 5),
+    (32, 5),
+    (48, 4),
+    (64, 12),
+    (96, 7),
+    (112, 42),
+    (176, 2),
+    (208, 14),
+    (224, 8),
+    (240, 0),
+    (512, 516),
+    (512, 516),
+    (520, 524),
+    (1024, 64),
+];
 const MEMORY: u32 = 2 * 65_536;
 
 /// An allocator that does as the script says: hands out, refuses, gives addresses outside of
@@ -118,11 +132,8 @@ fn functions() -> impl Iterator<Item = (&'static str, &'static HostFunction)> {
 pub(super) fn module() -> Vec<u8> {
     let (mut imports, mut wrappers, mut table) = (String::new(), String::new(), String::new());
     for (index, (module, function)) in functions().enumerate() {
-        let name = if module == "env" {
-            function.name.to_owned()
-        } else {
-            format!("{module}_{}", function.name)
-        };
+        let name = function.name;
+        let call = if module == "env" { format!("$f_{name}") } else { format!("${module}_{name}") };
         let (mut params, mut args) = (String::new(), String::new());
         for (number, param) in function.params().enumerate() {
             let kind = if param == ParamType::I64 { "i64" } else { "i32" };
@@ -131,30 +142,15 @@ pub(super) fn module() -> Vec<u8> {
         }
         let (result, left) =
             if function.answers() { ("(result i32)", "drop") } else { ("", "nop") };
-        let (call, bytes) = (format!("$f_{name}"), 8 * function.params().count());
-        writeln!(
-            imports,
-            r#"(import "{module}" "{}" (func {call} (param{params}) {result}))"#,
-            function.name
-        )
-        .expect("a string");
-        writeln!(
-            wrappers,
+        let bytes = 8 * function.params().count();
+        imports +=
+            &format!(r#"(import "{module}" "{name}" (func {call} (param{params}) {result}))"#);
+        wrappers += &format!(
             "(func $w{index} (type $call) (call {call}{args}) {left} (i32.const {bytes}))"
-        )
-        .expect("a string");
-        write!(table, " $w{index}").expect("a string");
+        );
+        table += &format!(" $w{index}");
     }
-    let callbacks: String = CALLBACKS
-        .iter()
-        .map(|(name, params, answers)| {
-            let (result, then) = if *answers { ("(result i32)", "") } else { ("", "drop") };
-            format!(
-                r#"(func (export "{name}") (param{}) {result} (call $run) {then})"#,
-                " i32".repeat(*params)
-            )
-        })
-        .collect();
+    let callbacks: String = CALLBACKS.iter().map(callback).collect();
     let count = functions().count();
     let text = format!(
         r#"(module (type $call (func (param i32) (result i32))) {imports}
@@ -167,10 +163,16 @@ pub(super) fn module() -> Vec<u8> {
     wat::parse_str(text).expect("a valid module")
 }
 
-/// A module with the shape of a plugin: all imports that there are, and all exports that it
-/// may have; for a generator of random modules.
+fn callback((name, params, answers): &(&str, usize, bool)) -> String {
+    let (result, then) = if *answers { ("(result i32)", "") } else { ("", "drop") };
+    let params = " i32".repeat(*params);
+    format!(r#"(func (export "{name}") (param{params}) {result} (call $run) {then})"#)
+}
+
+/// What a generator of random modules is to keep to: the imports that there are, and the
+/// exports of some plugin.
 #[cfg(test)]
-pub(super) fn shape() -> (Vec<u8>, Vec<u8>) {
+pub(super) fn shape(dice: &mut Dice) -> (Vec<u8>, Vec<u8>) {
     let (mut imports, mut exports) = (String::new(), String::new());
     for (module, function) in functions() {
         let params: String = function
@@ -178,14 +180,14 @@ pub(super) fn shape() -> (Vec<u8>, Vec<u8>) {
             .map(|param| if param == ParamType::I64 { " i64" } else { " i32" })
             .collect();
         let result = if function.answers() { "(result i32)" } else { "" };
-        write!(
-            imports,
-            r#"(import "{module}" "{}" (func (param{params}) {result}))"#,
-            function.name
-        )
-        .expect("a string");
+        let name = function.name;
+        write!(imports, r#"(import "{module}" "{name}" (func (param{params}) {result}))"#)
+            .expect("a string");
     }
     for (name, params, answers) in CALLBACKS {
+        if dice.below(3) > 0 {
+            continue;
+        }
         let params = " i32".repeat(*params);
         let (result, body) = if *answers { ("(result i32)", "i32.const 0") } else { ("", "") };
         write!(exports, r#"(func (export "{name}") (param{params}) {result} {body})"#)
@@ -202,25 +204,29 @@ pub(super) fn shape() -> (Vec<u8>, Vec<u8>) {
 
 /// A script of some callbacks with some calls each.
 pub(super) fn script(dice: &mut Dice) -> Vec<u8> {
-    let all: Vec<_> = functions().collect();
+    // Most calls are of the interface: the rest answers by itself.
+    let (of_interface, all): (Vec<_>, Vec<_>) =
+        (functions().filter(|(module, _)| *module == "env").collect(), functions().collect());
     let mut script = Vec::new();
     let put = |script: &mut Vec<u8>, op: u16, with: u32| {
         script.extend_from_slice(&op.to_le_bytes());
         script.extend_from_slice(&with.to_le_bytes()[..2]);
     };
     for _ in 0..dice.below(24) {
-        for _ in 0..dice.below(6) {
-            if dice.below(12) == 0 {
+        for _ in 0..dice.below(8) {
+            if dice.below(16) == 0 {
                 put(&mut script, ALLOCATOR, dice.below(ALLOCATOR_WAYS));
             }
-            let index = dice.below(u32::try_from(all.len()).expect("few"));
+            let of = if dice.below(8) > 0 { &of_interface } else { &all };
+            let index = dice.below(u32::try_from(of.len()).expect("few"));
             let (_, function) = all[index as usize];
             if function.name == "proc_exit" && dice.below(8) > 0 {
                 continue;
             }
             put(&mut script, u16::try_from(index).expect("few"), 0);
+            let mut place = None;
             for _ in function.params() {
-                script.extend_from_slice(&argument(dice).to_le_bytes());
+                script.extend_from_slice(&argument(dice, &mut place).to_le_bytes());
             }
         }
         let action = if dice.below(8) == 0 { dice.below(0x10000) } else { dice.below(5) };
@@ -229,18 +235,27 @@ pub(super) fn script(dice: &mut Dice) -> Vec<u8> {
     script
 }
 
-/// An argument that is nearly right: small, a good address or length, the memory's end, the
-/// edges of numbers, or anything.
-fn argument(dice: &mut Dice) -> u64 {
+/// An argument that is nearly right: small, a good address and its length behind it, the
+/// memory's end, the edges of numbers, or anything.
+fn argument(dice: &mut Dice, place: &mut Option<usize>) -> u64 {
+    if let Some(place) = place.take()
+        && dice.below(4) > 0
+    {
+        return PLACES[place].1.into();
+    }
     let near = u64::from(dice.below(8));
-    match dice.below(16) {
-        0..=4 => u64::from(dice.below(10)),
-        5..=8 => PLACES[dice.below(14) as usize].into(),
-        9..=11 => LENGTHS[dice.below(10) as usize].into(),
-        12 => u64::from(MEMORY - 4) + near,
-        13 => u64::from(u32::MAX) - near,
-        14 => 0x7FFF_FFFC + near,
-        _ => dice.next(),
+    match dice.below(32) {
+        0..=9 => u64::from(dice.below(10)),
+        10..=25 => {
+            let chosen = dice.below(u32::try_from(PLACES.len()).expect("few")) as usize;
+            *place = Some(chosen);
+            PLACES[chosen].0.into()
+        }
+        26 => u64::from(MEMORY - 4) + near,
+        27 => u64::from(u32::MAX) - near,
+        28 => 0x7FFF_FFFC + near,
+        29 => 60_000,
+        _ => dice.any(),
     }
 }
 
@@ -264,13 +279,13 @@ impl Dice {
                 self.at += 1;
                 u64::from(*byte)
             }
-            _ => self.next(),
+            _ => self.any(),
         };
         u32::try_from(number % u64::from(end.max(1))).expect("below a small one")
     }
 
     /// Any number.
-    pub fn next(&mut self) -> u64 {
+    pub fn any(&mut self) -> u64 {
         if let Some(bytes) = self.bytes.get(self.at..).and_then(|rest| rest.first_chunk::<8>()) {
             self.at += 8;
             return u64::from_le_bytes(*bytes);
@@ -283,6 +298,6 @@ impl Dice {
 
     /// As many bytes.
     pub fn bytes(&mut self, count: usize) -> Vec<u8> {
-        (0..count.div_ceil(8)).flat_map(|_| self.next().to_le_bytes()).take(count).collect()
+        (0..count.div_ceil(8)).flat_map(|_| self.any().to_le_bytes()).take(count).collect()
     }
 }

@@ -148,7 +148,7 @@ fn section(stream: &Stream, map: HeaderMapKind) -> &RefCell<Option<Headers>> {
         HeaderMapKind::RequestHeaders => &stream.request.headers,
         HeaderMapKind::RequestTrailers => &stream.request.trailers,
         HeaderMapKind::ResponseHeaders => &stream.response.headers,
-        _ => &stream.response.trailers,
+        HeaderMapKind::ResponseTrailers | _ => &stream.response.trailers,
     }
 }
 

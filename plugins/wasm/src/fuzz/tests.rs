@@ -19,23 +19,28 @@ const SEED: u64 = 0x6d6f_7274_6973_6500;
 /// with how many guests started, and their host calls.
 fn with_seeds(count: u64, one: impl Fn(&mut Dice) -> Told + Sync) -> (u64, u64) {
     let (started, calls) = (AtomicU64::new(0), AtomicU64::new(0));
+    let every_second = |first: u64| {
+        for number in (first..count).step_by(THREADS as usize) {
+            let told = with_seed(SEED + number, &one);
+            started.fetch_add(told.started.into(), Ordering::Relaxed);
+            calls.fetch_add(told.calls, Ordering::Relaxed);
+        }
+    };
     thread::scope(|scope| {
         for first in 0..THREADS {
-            let (one, started, calls) = (&one, &started, &calls);
-            scope.spawn(move || {
-                for seed in (first..count).step_by(THREADS as usize).map(|number| SEED + number) {
-                    let run = AssertUnwindSafe(|| one(&mut Dice::of_seed(seed)));
-                    let told = catch_unwind(run).unwrap_or_else(|panic| {
-                        eprintln!("the host panicked: seed {seed:#x}");
-                        resume_unwind(panic)
-                    });
-                    started.fetch_add(told.started.into(), Ordering::Relaxed);
-                    calls.fetch_add(told.calls, Ordering::Relaxed);
-                }
-            });
+            let every_second = &every_second;
+            scope.spawn(move || every_second(first));
         }
     });
     (started.into_inner(), calls.into_inner())
+}
+
+fn with_seed(seed: u64, one: &impl Fn(&mut Dice) -> Told) -> Told {
+    let run = AssertUnwindSafe(|| one(&mut Dice::of_seed(seed)));
+    catch_unwind(run).unwrap_or_else(|panic| {
+        eprintln!("the host panicked: seed {seed:#x}");
+        resume_unwind(panic)
+    })
 }
 
 /// A module of random instructions in the shape of a plugin.
@@ -44,7 +49,7 @@ fn random_module(imports: &[u8], exports: &[u8], dice: &mut Dice) -> Option<Vec<
         available_imports: Some(imports.to_vec()),
         exports: Some(exports.to_vec()),
         max_imports: 40,
-        max_funcs: 4,
+        max_funcs: 2,
         max_instructions: 40,
         // One more comes with the exports.
         max_memories: 0,
@@ -69,8 +74,8 @@ fn random_module(imports: &[u8], exports: &[u8], dice: &mut Dice) -> Option<Vec<
 
 #[test]
 fn random_modules_do_no_harm() {
-    let (imports, exports) = guest::shape();
     let (started, calls) = with_seeds(MODULES, |dice| {
+        let (imports, exports) = guest::shape(dice);
         let bytes = random_module(&imports, &exports, dice);
         bytes.map_or_else(Told::default, |bytes| super::module(&bytes, dice))
     });
@@ -82,7 +87,7 @@ fn random_modules_do_no_harm() {
 fn scripted_host_calls_with_hostile_arguments_do_no_harm() {
     let (started, calls) = with_seeds(SCRIPTS, super::script);
     eprintln!("of {SCRIPTS} scripted guests {started} started and called the host {calls} times");
-    assert!(started > SCRIPTS / 2 && calls > 10 * SCRIPTS, "too few: {started}, {calls}");
+    assert!(started > SCRIPTS / 2 && calls > 4 * SCRIPTS, "too few: {started}, {calls}");
 }
 
 #[test]
@@ -91,11 +96,11 @@ fn altered_modules_do_no_harm() {
     let (started, _calls) = with_seeds(500, |dice| {
         let mut bytes = whole.clone();
         for _ in 0..=dice.below(4) {
-            let at = dice.next() as usize % bytes.len();
+            let at = dice.any() as usize % bytes.len();
             bytes[at] ^= 1 << dice.below(8);
         }
         if dice.below(4) == 0 {
-            bytes.truncate(dice.next() as usize % bytes.len());
+            bytes.truncate(dice.any() as usize % bytes.len());
         }
         super::module(&bytes, dice)
     });

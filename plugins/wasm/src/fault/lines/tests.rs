@@ -58,7 +58,7 @@ fn custom(module: &mut Vec<u8>, name: &str, bytes: &[u8]) {
     let mut size = 1 + name.len() + bytes.len();
     module.push(0);
     loop {
-        let low = (size & 0x7F) as u8;
+        let low = u8::try_from(size & 0x7F).expect("seven bits");
         size >>= 7;
         module.push(if size > 0 { low | 0x80 } else { low });
         if size == 0 {
