@@ -105,10 +105,9 @@ fn link_stream(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
     Ok(())
 }
 
-/// As with HTTP calls, the number is zero where nothing is opened.
 fn open(call: &mut Call<'_>, described: &Described, id_out: u32) -> Answer {
     described.check(call)?;
-    call.write_u32(id_out, 0)?;
+    call.read(id_out, 4)?;
     let root = call.root();
     root.subscriptions.borrow().outbound.check_grpc().map_err(answer::of_grpc_open)?;
     let method = described.method(call)?;

@@ -27,6 +27,9 @@ pub(super) fn link(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
 }
 
 fn get(call: &mut Call<'_>, key: Slice, (ptr_out, len_out): Slice, version_out: u32) -> Answer {
+    for out in [ptr_out, len_out, version_out] {
+        call.read(out, 4)?;
+    }
     call.with_scratch(|call, scratch| {
         let mut version = 0;
         let key = call.read(key.0, key.1)?;
@@ -35,7 +38,6 @@ fn get(call: &mut Call<'_>, key: Slice, (ptr_out, len_out): Slice, version_out: 
             version = its_version;
         });
         found.map_err(answer::of_value)?;
-        call.read(version_out, 4)?;
         call.give(scratch, ptr_out, len_out)?;
         Ok(call.write_u32(version_out, version)?)
     })

@@ -100,7 +100,8 @@ impl Target {
         let one_answer = kind == CallKind::GrpcCall;
         let hooks = &vm.hooks().root.grpc;
         match event {
-            // Who makes a call with one answer is told of the answer only.
+            // Who makes a call with one answer is told once: of the answer, or of the failure.
+            // Older SDKs take anything else for a call that nobody made, and give up.
             GrpcEvent::InitialMetadata(_) | GrpcEvent::TrailingMetadata(_) if one_answer => {}
             GrpcEvent::Message(message) if one_answer => {
                 outbound(&root, |it| it.keep_answer(id, message));
@@ -126,7 +127,7 @@ impl Target {
 }
 
 /// The call or stream is over before the guest hears of it. A call that ended well hands its
-/// answer over first.
+/// answer over in the place of its close.
 fn close(vm: &Vm, root: &Root, (id, one_answer): (u32, bool), (status, message): (u32, Box<str>)) {
     let Some((stream, answer)) = outbound(root, |it| it.take_grpc(id)) else { return };
     drop(stream);
@@ -138,7 +139,7 @@ fn close(vm: &Vm, root: &Root, (id, one_answer): (u32, bool), (status, message):
     };
     outbound(root, |it| it.last_status = (status, message));
     if let Some(answer) = answer {
-        receive(vm, root, id, answer);
+        return receive(vm, root, id, answer);
     }
     let hook = vm.hooks().root.grpc.close.as_ref();
     tell(vm, root, ("proxy_on_grpc_close", hook), Received::Nothing, (id, status));
