@@ -105,3 +105,17 @@ fn the_end_of_the_stream_is_a_phase_like_others() {
     assert_eq!(of(Some(Phases::REQUEST_HEADERS)), Phases::REQUEST_HEADERS);
     assert_eq!(of(Some(Phases::LOG)), Phases::LOG);
 }
+
+#[test]
+fn only_functions_can_be_imported() {
+    let marker = r#"(func (export "proxy_abi_version_0_2_1"))"#;
+    for (import, name) in [
+        (r#"(import "env" "memory" (memory 1))"#, "`env.memory`"),
+        (r#"(import "env" "table" (table 1 funcref))"#, "`env.table`"),
+        (r#"(import "env" "__stack_pointer" (global (mut i32)))"#, "`env.__stack_pointer`"),
+        // A function's name with something else behind it.
+        (r#"(import "wasi_unstable" "fd_write" (global i32))"#, "`wasi_unstable.fd_write`"),
+    ] {
+        refused(&format!("(module {import} {marker})"), name);
+    }
+}

@@ -226,3 +226,64 @@ fn there_is_no_argument_no_environment_and_no_file() {
     check("fd_sync", &[5], "i32", "Info: I");
     check("poll_oneoff", &[300, 300, 1, 304], "i32 i32 i32 i32", "Info: A");
 }
+
+/// What each function answers that refuses or does nothing, for descriptor 3 and for standard
+/// output, as a letter: `A` is success.
+const REFUSALS: &[(&str, &str, char, char)] = &[
+    ("fd_advise", "i32 i64 i64 i32", 'I', 'A'),
+    ("fd_allocate", "i32 i64 i64", 'I', 'A'),
+    ("fd_close", "i32", 'A', 'A'),
+    ("fd_datasync", "i32", 'I', 'A'),
+    ("fd_fdstat_get", "i32 i32", 'I', 'A'),
+    ("fd_fdstat_set_flags", "i32 i32", 'u', 'u'),
+    ("fd_fdstat_set_rights", "i32 i64 i64", 'I', 'A'),
+    ("fd_filestat_get", "i32 i32", 'I', 'I'),
+    ("fd_filestat_set_size", "i32 i64", 'I', 'A'),
+    ("fd_filestat_set_times", "i32 i64 i64 i32", 'I', 'A'),
+    ("fd_pread", "i32 i32 i32 i64 i32", 'u', 'u'),
+    ("fd_prestat_get", "i32 i32", 'I', 'I'),
+    ("fd_prestat_dir_name", "i32 i32 i32", 'u', 'u'),
+    ("fd_read", "i32 i32 i32 i32", 'u', 'u'),
+    ("fd_readdir", "i32 i32 i32 i64 i32", 'I', 'I'),
+    ("fd_renumber", "i32 i32", 'I', 'I'),
+    ("fd_seek", "i32 i64 i32 i32", 'A', 'A'),
+    ("fd_sync", "i32", 'I', 'A'),
+    ("fd_tell", "i32 i32", 'I', 'A'),
+    ("path_create_directory", "i32 i32 i32", '{', '{'),
+    ("path_filestat_get", "i32 i32 i32 i32 i32", 'm', 'm'),
+    ("path_filestat_set_times", "i32 i32 i32 i32 i64 i64 i32", '{', '{'),
+    ("path_link", "i32 i32 i32 i32 i32 i32 i32", '{', '{'),
+    ("path_open", "i32 i32 i32 i32 i32 i64 i64 i32 i32", 'm', 'm'),
+    ("path_readlink", "i32 i32 i32 i32 i32 i32", 'm', 'm'),
+    ("path_remove_directory", "i32 i32 i32", '{', '{'),
+    ("path_rename", "i32 i32 i32 i32 i32 i32", '{', '{'),
+    ("path_symlink", "i32 i32 i32 i32 i32", '{', '{'),
+    ("path_unlink_file", "i32 i32 i32", '{', '{'),
+    ("proc_raise", "i32", 'u', 'u'),
+    ("sock_accept", "i32 i32 i32", '{', '{'),
+    ("sock_recv", "i32 i32 i32 i32 i32 i32", '{', '{'),
+    ("sock_send", "i32 i32 i32 i32 i32", '{', '{'),
+    ("sock_shutdown", "i32 i32", '{', '{'),
+];
+
+#[test]
+fn every_other_function_refuses_or_does_nothing() {
+    for (name, shape, other, output) in REFUSALS {
+        for (fd, letter) in [(3, other), (1, output)] {
+            let mut args = vec![300; shape.split(' ').count()];
+            args[0] = fd;
+            check(name, &args, shape, &format!("Info: {letter}"));
+        }
+    }
+    let told = [
+        "args_get args_sizes_get environ_get environ_sizes_get clock_res_get clock_time_get",
+        "fd_write fd_pwrite poll_oneoff proc_exit random_get sched_yield",
+    ]
+    .join(" ");
+    for function in abi_wasm::preview1::FUNCTIONS {
+        let name = function.name;
+        let elsewhere = told.split(' ').any(|other| other == name);
+        let known = elsewhere || REFUSALS.iter().any(|(refused, ..)| *refused == name);
+        assert!(known, "{name} is in no table of these tests");
+    }
+}
