@@ -46,9 +46,9 @@ fn watched<'a>(
 /// The lines of a log that a plugin wrote, from `start` on, without what differs each time.
 pub(crate) fn lines(log: &str, start: &str) -> Vec<String> {
     let lines = log.lines().filter_map(|line| Some(line.get(line.find(start)?..)?.trim_end()));
-    // A log of JSON has quotes around the line, and marks before those in it.
-    let lines = lines.map(|line| line.replace("\\\"", "\""));
-    lines.map(|line| normal(&line, start)).collect()
+    // Our log names the plugin behind the line.
+    let lines = lines.map(|line| line.rsplit_once(" plugin=").map_or(line, |(line, _)| line));
+    lines.map(|line| normal(line, start)).collect()
 }
 
 fn normal(line: &str, start: &str) -> String {
