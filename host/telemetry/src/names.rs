@@ -74,6 +74,10 @@ pub const FAULT_LABELS: &[&str] = &[
     "instance_lost",
 ];
 
+/// How calls of plugins to a cluster end.
+pub const CALL_OUTCOMES: [&str; 6] =
+    ["answered", "unreachable", "timed_out", "reset", "too_large", "cancelled"];
+
 /// Upper bounds for whole requests: those of OpenTelemetry's HTTP conventions, with three
 /// more below for upstreams that are near.
 pub(crate) const REQUEST_BOUNDS_US: &[u32] = &[
@@ -247,6 +251,15 @@ pub(crate) const CLUSTER: &[Family<ClusterMetrics>] = &[
         "mortise_cluster_resets",
         "Exchanges that the upstream broke off.",
         Read::Counter(|m| &m.resets_total),
+    ),
+    family(
+        "mortise_cluster_plugin_calls",
+        "Calls of plugins to the cluster, over HTTP and gRPC, by how they ended.",
+        Read::Split("outcome", |m, show| {
+            for (label, count) in CALL_OUTCOMES.iter().zip(&m.plugin_calls) {
+                show(label, count.value());
+            }
+        }),
     ),
 ];
 

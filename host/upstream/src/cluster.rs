@@ -95,6 +95,12 @@ impl Cluster {
         self.pool.plan()
     }
 
+    /// Its counters on this worker.
+    #[must_use]
+    pub fn metrics(&self) -> &ClusterMetrics {
+        self.pool.metrics()
+    }
+
     pub(crate) fn drain(&self) {
         self.pool.drain();
     }

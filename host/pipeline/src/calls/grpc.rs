@@ -28,7 +28,7 @@ use self::{
     queue::SendQueue,
     status::{Status, encode_metadata},
 };
-use super::outbound::{Outbound, Task, cluster, send};
+use super::outbound::{Ending, Outbound, Task, cluster, send};
 use crate::{forward, worker::Worker};
 
 const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
@@ -54,6 +54,7 @@ pub(super) fn open(
     let frames = SendQueue::frames(&queue);
     let unsent = Rc::clone(&queue);
     let time = method.timeout;
+    let ending = Ending::new(&cluster);
     let worker = Rc::clone(worker);
     let task = Task::start(async move {
         let request = head.map(|()| Body::stream(frames));
@@ -63,6 +64,7 @@ pub(super) fn open(
                 .await
                 .unwrap_or_else(|_elapsed| Status::of(OutboundError::TimedOut)),
         };
+        ending.with(end.failed);
         unsent.give_up(); // nobody would ever take it
         drop(permit);
         on_event(GrpcEvent::Closed { status: end.code, message: end.message });

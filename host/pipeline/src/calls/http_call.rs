@@ -15,7 +15,7 @@ use http_body::{Body as _, Frame};
 use hyper::body::Incoming;
 
 use super::outbound::{
-    CALL_TIME_MAX, Outbound, Task, answer_head, cluster, fields, request_head, send,
+    CALL_TIME_MAX, Ending, Outbound, Task, answer_head, cluster, fields, request_head, send,
 };
 use crate::{forward::drop_forbidden_trailers, worker::Worker};
 
@@ -34,10 +34,13 @@ pub(super) fn start(
     let time = call.timeout.unwrap_or(CALL_TIME_MAX).min(CALL_TIME_MAX);
     let request = request(call, cluster.plan().protocol)?;
     let worker = Rc::clone(worker);
+    let ending = Ending::new(&cluster);
     Ok(Subscription::new(Task::start(async move {
         let answer = tokio::time::timeout(time, exchange(&worker, &cluster, request)).await;
+        let answer = answer.unwrap_or(Err(OutboundError::TimedOut));
+        ending.with(answer.as_ref().err().copied());
         drop(permit); // the answer may be a reason to call again
-        on_answer(answer.unwrap_or(Err(OutboundError::TimedOut)));
+        on_answer(answer);
     })))
 }
 

@@ -97,6 +97,36 @@ impl Drop for Task {
     }
 }
 
+/// Counts how a call ends: as cancelled, unless somebody says otherwise.
+#[derive(Debug)]
+pub(super) struct Ending {
+    cluster: Rc<Cluster>,
+    outcome: &'static str,
+}
+
+impl Ending {
+    pub(super) fn new(cluster: &Rc<Cluster>) -> Self {
+        Self { cluster: Rc::clone(cluster), outcome: "cancelled" }
+    }
+
+    /// The call ended, well or with this error.
+    pub(super) fn with(mut self, failed: Option<OutboundError>) {
+        self.outcome = match failed {
+            None => "answered",
+            Some(OutboundError::Unreachable) => "unreachable",
+            Some(OutboundError::TimedOut) => "timed_out",
+            Some(OutboundError::TooLarge) => "too_large",
+            Some(OutboundError::Reset | _) => "reset",
+        };
+    }
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.cluster.metrics().plugin_call(self.outcome);
+    }
+}
+
 /// The cluster of that name.
 pub(super) fn cluster(worker: &Worker, name: &str) -> CallResult<Rc<Cluster>> {
     worker.clusters.get(&name.into()).ok_or(CallError::NotFound)

@@ -7,7 +7,9 @@ use parking_lot::Mutex;
 
 use crate::{
     Counter, Gauge, Histogram, LabelledCounters, SharedCounter,
-    names::{FAULT_LABELS, HOST_CALL_REPORTS_MAX, PLUGIN_BOUNDS_US, REQUEST_BOUNDS_US},
+    names::{
+        CALL_OUTCOMES, FAULT_LABELS, HOST_CALL_REPORTS_MAX, PLUGIN_BOUNDS_US, REQUEST_BOUNDS_US,
+    },
 };
 
 /// One listener on one worker. Aligned, so that two workers never count in one cache line.
@@ -101,6 +103,18 @@ pub struct ClusterMetrics {
     pub overflow_total: Counter,
     /// Exchanges that the upstream broke off.
     pub resets_total: Counter,
+    /// Calls of plugins by how they ended; see [`ClusterMetrics::plugin_call`].
+    pub plugin_calls: [Counter; CALL_OUTCOMES.len()],
+}
+
+impl ClusterMetrics {
+    /// Counts a plugin's call that ended so, one of [`CALL_OUTCOMES`].
+    pub fn plugin_call(&self, outcome: &str) {
+        let counts = CALL_OUTCOMES.iter().zip(&self.plugin_calls);
+        for (_, count) in counts.filter(|(label, _)| **label == outcome) {
+            count.increment();
+        }
+    }
 }
 
 /// One plugin on one backend and one worker.

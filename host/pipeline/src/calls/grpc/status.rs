@@ -24,11 +24,17 @@ const UNAUTHENTICATED: u32 = 16;
 pub(super) struct Status {
     pub(super) code: u32,
     pub(super) message: Box<str>,
+    /// What went wrong on the way, where the answer was not whole.
+    pub(super) failed: Option<OutboundError>,
 }
 
 impl Status {
     fn new(code: u32, message: impl Into<Box<str>>) -> Self {
-        Self { code, message: message.into() }
+        Self { code, message: message.into(), failed: None }
+    }
+
+    fn failed(self, why: OutboundError) -> Self {
+        Self { failed: Some(why), ..self }
     }
 
     /// True where a section says the status.
@@ -59,12 +65,16 @@ impl Status {
 
     /// Of a body that breaks its own frames.
     pub(super) fn of_frame(error: FrameError) -> Self {
-        match error {
-            FrameError::Compressed => Self::new(INTERNAL, "a message is compressed"),
-            FrameError::Flags => Self::new(INTERNAL, "a message has unknown flags"),
-            FrameError::TooLarge => Self::new(RESOURCE_EXHAUSTED, "a message is too large"),
-            FrameError::Cut => Self::new(INTERNAL, "the answer ends within a message"),
-        }
+        let (code, message) = match error {
+            FrameError::Compressed => (INTERNAL, "a message is compressed"),
+            FrameError::Flags => (INTERNAL, "a message has unknown flags"),
+            FrameError::TooLarge => {
+                let status = Self::new(RESOURCE_EXHAUSTED, "a message is too large");
+                return status.failed(OutboundError::TooLarge);
+            }
+            FrameError::Cut => (INTERNAL, "the answer ends within a message"),
+        };
+        Self::new(code, message).failed(OutboundError::Reset)
     }
 
     /// Of a call that got no answer.
@@ -74,12 +84,12 @@ impl Status {
             OutboundError::TooLarge => RESOURCE_EXHAUSTED,
             OutboundError::Unreachable | OutboundError::Reset | _ => UNAVAILABLE,
         };
-        Self::new(code, error.to_string())
+        Self::new(code, error.to_string()).failed(error)
     }
 
     /// Of an answer that broke off.
     pub(super) fn broken() -> Self {
-        Self::new(INTERNAL, OutboundError::Reset.to_string())
+        Self::new(INTERNAL, OutboundError::Reset.to_string()).failed(OutboundError::Reset)
     }
 
     /// Of an answer that does not say.

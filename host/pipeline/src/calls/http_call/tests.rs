@@ -4,6 +4,7 @@ use std::{
 };
 
 use host_extension::{CallError, HostCalls as _, Pairs};
+use host_telemetry::CALL_OUTCOMES;
 use http::StatusCode;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -91,6 +92,7 @@ fn an_answer_comes_whole() {
         let answer: Answer = came.await.unwrap();
         drop(held);
         let answer = answer.unwrap();
+        assert_eq!(ended(&world, "answered"), 1);
         assert_eq!(answer.headers.status(), Some(StatusCode::CREATED));
         assert_eq!(answer.headers.get(b"x-a"), Some(&b"1"[..]));
         assert_eq!(answer.headers.get(b"connection"), None);
@@ -159,7 +161,24 @@ fn every_failure_has_its_name() {
 
 async fn failure(world: &World) -> OutboundError {
     let call = HttpCall { timeout: Some(Duration::from_millis(200)), ..call("GET") };
-    answer(&calls(world), call).await.err().unwrap()
+    let failed = answer(&calls(world), call).await.err().unwrap();
+    let outcome = match failed {
+        OutboundError::Unreachable => "unreachable",
+        OutboundError::TimedOut => "timed_out",
+        OutboundError::TooLarge => "too_large",
+        OutboundError::Reset | _ => "reset",
+    };
+    assert_eq!(ended(world, outcome), 1, "{failed}");
+    failed
+}
+
+/// How many calls ended so, where no call ended another way.
+fn ended(world: &World, outcome: &str) -> u64 {
+    let cluster = world.worker.clusters.get(&"app".into()).unwrap();
+    let counts = CALL_OUTCOMES.iter().zip(&cluster.metrics().plugin_calls);
+    let (so, others): (Vec<_>, Vec<_>) = counts.partition(|(label, _)| **label == outcome);
+    assert_eq!(others.iter().map(|(_, count)| count.value()).sum::<u64>(), 0, "{outcome}");
+    so[0].1.value()
 }
 
 #[test]
@@ -209,6 +228,7 @@ fn a_call_that_is_let_go_is_cancelled_and_leaves_nothing() {
         drop(held);
         gone.notified().await;
         assert_eq!(Rc::strong_count(&token), 1);
+        assert_eq!(ended(&world, "cancelled"), 1);
         assert_eq!(format!("{:?}", calls.outbound).matches("value: 0").count(), 3);
     });
 }

@@ -202,7 +202,7 @@ fn holding_until(log: &Log, name: &'static str, go: &Rc<Notify>) -> Fake {
                 Verdict::Continue
             }))
         }
-        _ => Step::CONTINUE,
+        Hook::Headers { .. } | Hook::Body { end: true } | Hook::Trailers => Step::CONTINUE,
     })
 }
 
