@@ -150,6 +150,13 @@ impl NetworkChain {
         }
     }
 
+    /// True where the filter at `place` holds bytes and may let them go though nothing more
+    /// comes.
+    pub(super) fn is_waiting(&self, place: usize, flow: Flow) -> bool {
+        let link = self.links.get(place);
+        link.is_some_and(|link| link.holds.of(flow).resumed.borrow().is_some())
+    }
+
     /// Calls one hook of one filter.
     ///
     /// # Errors

@@ -19,6 +19,8 @@ pub(super) struct Passage<'a> {
     flow: Flow,
     /// What each step holds.
     held: Vec<BytesMut>,
+    /// The step whose held bytes lie on duty meanwhile.
+    laid_out: Option<usize>,
     /// What has passed all steps, in order.
     out: VecDeque<Bytes>,
     /// The end has been put in.
@@ -52,7 +54,7 @@ impl<'a> Passage<'a> {
     /// A direction in which nothing came yet.
     pub(super) fn new(chain: &'a NetworkChain, flow: Flow) -> Self {
         let held = std::iter::repeat_with(BytesMut::new).take(chain.len()).collect();
-        Self { chain, flow, held, out: VecDeque::new(), ended: false, written: 0 }
+        Self { chain, flow, held, laid_out: None, out: VecDeque::new(), ended: false, written: 0 }
     }
 
     /// True once the end was put in.
@@ -70,11 +72,14 @@ impl<'a> Passage<'a> {
     /// # Errors
     /// The connection does not go on.
     pub(super) async fn data(&mut self, bytes: Bytes, end: bool) -> Result<(), Closed> {
-        let state = self.chain.connection().flow(self.flow);
+        self.put_away();
+        let state = self.state();
         state.bytes_seen.set(state.bytes_seen.get().saturating_add(bytes.len() as u64));
         state.ended.set(end);
         self.ended |= end;
-        self.data_from(0, bytes, end).await
+        self.data_from(0, bytes, end).await?;
+        self.lay_out();
+        Ok(())
     }
 
     /// Waits until a filter lets go what it holds though nothing more came; tells its place in
@@ -91,9 +96,42 @@ impl<'a> Passage<'a> {
     /// # Errors
     /// The connection does not go on.
     pub(super) async fn release(&mut self, place: usize) -> Result<(), Closed> {
+        self.put_away();
         let at = self.place(place); // counting from the other end, it is its own inverse
         let held = self.unhold(at, Bytes::new());
-        self.data_from(at + 1, held, false).await
+        self.data_from(at + 1, held, false).await?;
+        self.lay_out();
+        Ok(())
+    }
+
+    /// While a filter holds bytes and may resume from beside its hooks, it may look at them and
+    /// change them, too. Where several do, nobody can say whose are meant.
+    fn lay_out(&mut self) {
+        let mut holding = (0..self.held.len()).filter(|at| self.holds(*at));
+        let (Some(at), None) = (holding.next(), holding.next()) else { return };
+        if !self.chain.is_waiting(self.place(at), self.flow) {
+            return;
+        }
+        let held = self.held.get_mut(at).map(std::mem::take).unwrap_or_default();
+        let state = self.state();
+        state.bytes.borrow_mut().set(held.freeze());
+        state.on_duty.set(true);
+        self.laid_out = Some(at);
+    }
+
+    /// Takes back what was laid out, before other bytes come into hand.
+    fn put_away(&mut self) {
+        let Some(at) = self.laid_out.take() else { return };
+        let state = self.state();
+        state.on_duty.set(false);
+        let content = state.bytes.borrow_mut().take();
+        if let Some(slot) = self.held.get_mut(at) {
+            *slot = BytesMut::from(content);
+        }
+    }
+
+    fn holds(&self, at: usize) -> bool {
+        self.held.get(at).is_some_and(|held| !held.is_empty())
     }
 
     /// Writes what has passed all filters. It may be dropped at any time: what was not taken
@@ -144,7 +182,7 @@ impl<'a> Passage<'a> {
     /// Shows the bytes to one filter, with what it held. `None` where it holds on.
     async fn show(&mut self, at: usize, bytes: Bytes, end: bool) -> Result<Option<Bytes>, Closed> {
         let bytes = self.unhold(at, bytes);
-        let duty = OnDuty::new(self.chain.connection().flow(self.flow), bytes);
+        let duty = OnDuty::new(self.state(), bytes);
         let hook = Hook::Data { flow: self.flow, end };
         let passed = self.chain.call(self.place(at), hook).await;
         let content = duty.take();
@@ -177,12 +215,22 @@ impl<'a> Passage<'a> {
         }
     }
 
+    fn state(&self) -> &'a FlowState {
+        self.chain.connection().flow(self.flow)
+    }
+
     /// The place in the chain of the `at`-th step: bytes for the client run the other way.
     fn place(&self, at: usize) -> usize {
         match self.flow {
             Flow::Downstream => at,
             Flow::Upstream => self.chain.len().saturating_sub(at + 1),
         }
+    }
+}
+
+impl Drop for Passage<'_> {
+    fn drop(&mut self) {
+        self.put_away();
     }
 }
 

@@ -238,6 +238,65 @@ fn a_hold_may_be_resumed_without_more() {
 }
 
 #[test]
+fn what_waits_in_a_hold_can_be_read_and_changed_from_beside() {
+    local(async {
+        let log = Log::default();
+        let signal = Rc::<Signal>::default();
+        let hold = held_until(&signal, || Verdict::Continue);
+        let fakes = [
+            NetworkFake::new(&log, "a").on_data(move |_, _, _| hold()),
+            NetworkFake::new(&log, "b"),
+        ];
+        let chain = chain(&fakes);
+        let state = &chain.connection().downstream;
+        let mut down = Passage::new(&chain, Downstream);
+        down.put("x").await.unwrap();
+        assert_eq!(in_hand(chain.connection(), Downstream), "x");
+        down.put("y").await.unwrap();
+        assert_eq!(in_hand(chain.connection(), Downstream), "xy");
+        state.bytes.borrow_mut().set(bytes("changed"));
+        signal.raise();
+        let place = down.resumed().await.unwrap();
+        down.release(place).await.unwrap();
+        assert_eq!(down.passed().await, "changed");
+        assert!(!state.on_duty.get() && state.bytes.borrow().is_empty());
+        assert_eq!(log.take(), ["a>x", "a>xy", "b>changed"]);
+        down.put("z").await.unwrap();
+        drop(down);
+        assert!(!state.on_duty.get(), "nobody holds it any more");
+    });
+}
+
+#[test]
+fn what_only_more_bytes_let_go_or_what_two_hold_is_not_in_hand() {
+    local(async {
+        let log = Log::default();
+        let holding = chain(&[NetworkFake::new(&log, "a").on_data(|_, _, _| Verdict::Hold.into())]);
+        let mut down = Passage::new(&holding, Downstream);
+        down.put("x").await.unwrap();
+        assert!(!holding.connection().downstream.on_duty.get());
+        let signal = Rc::<Signal>::default();
+        let hold = held_until(&signal, || Verdict::Continue);
+        let first = move |_: &Rc<Connection>, _, _| hold();
+        let hold = held_until(&Rc::default(), || Verdict::Continue);
+        let fakes = [
+            NetworkFake::new(&log, "a").on_data(first),
+            NetworkFake::new(&log, "b").on_data(move |_, _, _| hold()),
+        ];
+        let both = chain(&fakes);
+        let mut down = Passage::new(&both, Downstream);
+        down.put("x").await.unwrap();
+        signal.raise();
+        let place = down.resumed().await.unwrap();
+        down.release(place).await.unwrap();
+        assert!(both.connection().downstream.on_duty.get(), "only the second one holds");
+        signal.reset();
+        down.put("y").await.unwrap();
+        assert!(!both.connection().downstream.on_duty.get(), "both of them do");
+    });
+}
+
+#[test]
 fn a_hold_at_the_end_waits_for_its_resumption() {
     local(async {
         let log = Log::default();
