@@ -96,7 +96,8 @@ fn judge_answer(answer: &Answer, record: &Record, strict: bool) -> Option<String
         }
         return Some(format!("status {status} in place of {:?}", answer.statuses));
     }
-    judge_value(&answer.value, record)
+    // What must be written goes with the first of the statuses.
+    if answer.statuses.first() == Some(&status) { judge_value(&answer.value, record) } else { None }
 }
 
 fn judge_value(value: &Value, record: &Record) -> Option<String> {
@@ -181,7 +182,7 @@ fn judge_check(check: &Check, outcome: &Outcome, strict: bool) -> Option<String>
 
 fn judge_reply(check: &Check, reply: &Reply) -> Option<String> {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    if let (Some(why), false) = (&reply.broken, matches!(check, Check::Broken)) {
+    if let (Some(why), false) = (&reply.broken, matches!(check, Check::Broken | Check::Closed)) {
         return Some(format!("the reply broke off: {why}"));
     }
     match check {
@@ -198,6 +199,9 @@ fn judge_reply(check: &Check, reply: &Reply) -> Option<String> {
         }
         Check::Broken if reply.broken.is_none() => {
             Some(format!("the client got a whole reply with {}", reply.status))
+        }
+        Check::Closed if !reply.body.is_empty() => {
+            Some(format!("the client got {:?} in place of nothing", text(&reply.body)))
         }
         Check::Echoed(wanted) if reply.body != *wanted => {
             Some(format!("the client got {:?} in place of {wanted:?}", text(&reply.body)))

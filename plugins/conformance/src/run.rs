@@ -99,13 +99,17 @@ impl Runner<'_> {
     }
 
     async fn try_run(&self, case: &Case, tags: Tags) -> Result<Outcome, String> {
-        if !case.armed.is_empty() {
-            let armed = self.encode(&case.armed, tags.of(Which::Armed))?;
-            self.tell_probe(fields::ARM, &armed).await?;
-        }
         let reply = match &case.drive {
-            Drive::Http(exchange) => self.drive(case, exchange, tags).await?,
+            Drive::Http(exchange) => {
+                self.arm(case, tags).await?;
+                self.drive(case, exchange, tags).await?
+            }
             Drive::Tcp(exchange) => {
+                if !case.root.is_empty() {
+                    let script = self.encode(&case.root, tags.of(Which::Root))?;
+                    self.tell_probe(fields::ROOT, &script).await?;
+                }
+                self.arm(case, tags).await?;
                 let address = self.target.tcp.ok_or("no listener of bytes")?;
                 let until = |nth| Until { which: Which::Armed, phase: Phase::DownstreamData, nth };
                 send_tcp(address, exchange, async |sent| self.wait(until(sent), tags).await).await
@@ -128,6 +132,15 @@ impl Runner<'_> {
         }
         outcome.metrics = self.target.metrics().await;
         Ok(outcome)
+    }
+
+    /// The next context that is made runs the case's script. Nothing may come in between.
+    async fn arm(&self, case: &Case, tags: Tags) -> Result<(), String> {
+        if case.armed.is_empty() {
+            return Ok(());
+        }
+        let armed = self.encode(&case.armed, tags.of(Which::Armed))?;
+        self.tell_probe(fields::ARM, &armed).await
     }
 
     /// The case's request, and the one beside it.

@@ -50,7 +50,7 @@ impl Step {
 /// What must come back from a call.
 #[derive(Clone, Debug)]
 pub(crate) struct Answer {
-    /// The statuses that are right.
+    /// The statuses that are right. What must be written goes with the first.
     pub(crate) statuses: Vec<u32>,
     /// Those that another host may answer with, too, because it differs with a reason.
     pub(crate) elsewhere: Vec<u32>,
@@ -104,7 +104,6 @@ impl Answer {
     /// This status is right, too: the text leaves it open.
     pub(crate) fn or(mut self, status: u32) -> Self {
         self.statuses.push(status);
-        self.value = Value::Any;
         self
     }
 }

@@ -50,7 +50,7 @@ listeners:
 clusters:
   - {{ name: upstream, endpoints: ["{http}"], protocol: http2 }}
   - {{ name: bytes, endpoints: ["{tcp}"] }}
-  - {{ name: dead, endpoints: ["127.0.0.1:1"], connect_timeout_ms: 200 }}
+  - {{ name: dead, endpoints: ["127.0.0.1:1"], connect_timeout_ms: 200, protocol: http2 }}
 plugins:
   - name: probe
     backend: wasm
@@ -58,7 +58,7 @@ plugins:
     policy: probe
     vm:
       id: {VM_ID}
-      configuration: "{VM_CONFIGURATION}"
+      config: "{VM_CONFIGURATION}"
       environment: {{ {name}: {value} }}
 policies:
   - {{ name: probe, limits: {{ cpu_ms_per_call: 1000, log_lines_per_second_max: 1000000 }} }}
@@ -127,7 +127,7 @@ pub fn envoy(places: &Places<'_>, http_port: u16, tcp_port: u16) -> String {
     );
     envoy_cluster(&mut text, "upstream", *http, true);
     envoy_cluster(&mut text, "bytes", *tcp, false);
-    envoy_cluster(&mut text, "dead", SocketAddr::from(([127, 0, 0, 1], 1)), false);
+    envoy_cluster(&mut text, "dead", SocketAddr::from(([127, 0, 0, 1], 1)), true);
     text
 }
 

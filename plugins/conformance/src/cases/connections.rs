@@ -92,7 +92,7 @@ fn closed() -> Vec<Case> {
         Case::at(phase, "proxy_close_stream", &format!("closes: {stream:?}"))
             .call(call::close_stream(stream), ok())
             .prepare(call::answer(PAUSE))
-            .check(Check::Echoed(""))
+            .check(Check::Closed)
             .check(Check::Times(Which::Armed, Phase::Delete, 1))
     };
     let mut cases = vec![

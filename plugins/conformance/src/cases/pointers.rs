@@ -28,7 +28,10 @@ fn of_call(phase: Phase, call: &Call, status: u32) -> Vec<Case> {
     let refused = Answer { value: Value::Any, ..Answer::status(status) };
     for (arg, at) in call.args.iter().zip(0..) {
         let mut case = |what: String, broken: Call| {
-            let case = Case::at(phase, call.name(), &what).call(broken, refused.clone());
+            let case = Case::at(phase, call.name(), &what)
+                .prepare(call::set_shared("pointers", "value", Arg::Number(0)))
+                .prepare(call::register("pointers"))
+                .call(broken, refused.clone());
             cases.push(match phase {
                 Phase::RequestHeaders => case.check(Check::Status(200)),
                 _ => case,

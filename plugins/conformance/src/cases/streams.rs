@@ -142,17 +142,27 @@ const OF_HTTP: [Phase; 6] = [
     Phase::ResponseTrailers,
 ];
 
-/// Paused in each callback, and told to go on by a tick.
+/// Paused in each callback, and told to go on by ticks.
 fn pauses() -> Vec<Case> {
     let mut cases = Vec::new();
     for phase in OF_HTTP {
+        // A body that is held is shown again with each part, and with its end.
         let case = Case::at(phase, "pause", "until a tick")
             .step(remember(phase))
             .step(first(phase, call::tick_period(5)))
-            .step(first(phase, call::answer(PAUSE)));
-        let resumed = go_on(case, Phase::Tick, direction(phase));
-        let stopped = resumed.step(first(Phase::Tick, call::tick_period(0)));
-        cases.push(whole(stopped).until(Which::Root, Phase::Tick, 1));
+            .step(on(phase, call::answer(PAUSE)))
+            .step(first(Phase::Tick, call::effective(Arg::Value(4))).gives(ok()))
+            .step(on(Phase::Tick, call::effective(Arg::Value(4))))
+            .step(on(Phase::Tick, call::continue_stream(direction(phase))))
+            .step(first(Phase::Log, call::tick_period(0)));
+        let of_body = matches!(phase, Phase::RequestBody | Phase::ResponseBody);
+        cases.push(if of_body {
+            case.drive(Exchange::post(&["hello"]))
+                .check(Check::Status(200))
+                .check(Check::Body("hello".to_owned()))
+        } else {
+            whole(case)
+        });
         let itself = Case::at(phase, "proxy_continue_stream", "where nothing is paused")
             .call(call::continue_stream(direction(phase)), ok());
         cases.push(whole(itself));
@@ -191,7 +201,7 @@ fn resumed_from_elsewhere() -> Vec<Case> {
         whole(go_on(paused(what, begin), phase, StreamType::Request)).until(Which::Root, phase, 1)
     };
     let queue = vec![call::register("resume").into(6), call::enqueue(Arg::Value(6), "x")];
-    let grpc = vec![call::grpc_call("upstream", "Say", "x", 2000).into(5)];
+    let grpc = vec![call::grpc_call("upstream", "Fail", "x", 2000).into(5)];
     let other = vec![
         first(head, call::effective(Arg::Value(4))).gives(ok()),
         first(head, call::continue_stream(StreamType::Request)).gives(ok()),

@@ -47,8 +47,13 @@ pub(super) fn cases() -> Vec<Case> {
         (BufferType::RequestBody, Phase::RequestBody),
         (BufferType::ResponseBody, Phase::ResponseBody),
     ] {
+        // With the trailers a held body may still be there.
+        let trailers = match home {
+            Phase::RequestBody => Phase::RequestTrailers,
+            _ => Phase::ResponseTrailers,
+        };
         let elsewhere = OF_HTTP.into_iter().chain(OUTSIDE).chain([Phase::Log]);
-        for phase in elsewhere.filter(|phase| *phase != home) {
+        for phase in elsewhere.filter(|phase| ![home, trailers].contains(phase)) {
             cases.extend(no_buffer(kind, phase));
         }
     }
