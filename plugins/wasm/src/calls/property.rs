@@ -53,10 +53,8 @@ fn set(call: &mut Call<'_>, path: u32, path_len: u32, ptr: u32, len: u32) -> Ans
 }
 
 fn read_path<'a>(call: &'a Call<'_>, path: u32, len: u32) -> Result<&'a [u8], Status> {
-    if len > PATH_BYTES_MAX {
-        return Err(Status::BadArgument);
-    }
-    call.read(path, len)
+    let path = call.read(path, len)?;
+    if len > PATH_BYTES_MAX { Err(Status::BadArgument) } else { Ok(path) }
 }
 
 /// The segments stand between NUL bytes; one at the end is no segment.
