@@ -8,6 +8,7 @@ mod load;
 mod loading;
 mod pauses;
 mod replies;
+mod sdks;
 
 use tests_support::{Config, Http, Proxy, Upstream};
 

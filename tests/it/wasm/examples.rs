@@ -1,60 +1,11 @@
-//! The examples do what their pages say, in every language.
+//! The examples do what their pages say, and what they say of failures.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use http::StatusCode;
-use tests_support::{Client, Config, Http, Proxy, Upstream};
+use http::{HeaderValue, Response, StatusCode};
+use tests_support::{Client, Config, Http, Proxy, RawPeer, RawUpstream, Upstream, full, until};
 
-use crate::common::{VERSIONS, ask, get, post};
-
-async fn greets(module: &Path) {
-    let upstream = Upstream::echo(Http::One).await;
-    let lines = "stream_filters:\n\
-        - { plugin: greet, config: { header: x-greeting, value: hello } }\n\
-        routes: [{ match: { prefix: / }, cluster: app }]";
-    let config = Config::new()
-        .listener("web", lines)
-        .cluster("app", upstream.address(), "")
-        .plugin("greet", module, "");
-    let proxy = Proxy::start(&config).await;
-    for version in VERSIONS {
-        let mut client = Client::connect(version, proxy.web()).await;
-        for _ in 0..10 {
-            let reply = client.ask(post("/", &[("x-greeting", "forged")], "a body")).await;
-            assert_eq!(reply.status, StatusCode::OK);
-            assert_eq!(reply.header("x-greeting"), "hello", "the client sees it");
-            assert_eq!(reply.echoed("x-greeting"), ["hello"], "the upstream sees it");
-            assert_eq!(reply.echo("body"), "a body");
-        }
-    }
-    let streams = proxy.metrics().await.sum("mortise_plugin_streams_total", &[("plugin", "greet")]);
-    assert_eq!(streams, 20.0);
-    let record = &proxy.access_log(20).await[0];
-    assert_eq!(record["plugins"][0]["name"], "greet", "{record}");
-    assert!(record["plugins"][0]["us"].is_number(), "{record}");
-}
-
-#[tokio::test]
-async fn greet_adds_its_header_on_both_sides() {
-    greets(tests_fixtures::greet()).await;
-}
-
-async fn greets_if_built(language: &str, module: Option<PathBuf>) {
-    match module {
-        Some(module) => greets(&module).await,
-        None => eprintln!("SKIPPED: greet in {language} was not built; run `cargo xtask setup`"),
-    }
-}
-
-#[tokio::test]
-async fn greet_in_assemblyscript_does_the_same() {
-    greets_if_built("AssemblyScript", tests_fixtures::greet_assemblyscript()).await;
-}
-
-#[tokio::test]
-async fn greet_in_zig_does_the_same() {
-    greets_if_built("Zig", tests_fixtures::greet_zig()).await;
-}
+use crate::common::{SocketAddr, VERSIONS, ask, get, post};
 
 #[tokio::test]
 async fn deny_answers_by_path_and_lets_the_rest_pass() {
@@ -99,4 +50,328 @@ async fn several_filters_run_in_order_on_the_way_in_and_back_on_the_way_out() {
     let reply = ask(Http::One, proxy.web(), get("/", &[])).await;
     assert_eq!(reply.echoed("x-who"), ["third"], "the last one on the way in");
     assert_eq!(reply.header("x-who"), "first", "the first one on the way out");
+}
+
+/// One filter for everything, in front of `upstream`, and a cluster `asked`.
+fn filtered(use_of: &str, module: &Path, upstream: &Upstream, asked: SocketAddr) -> Config {
+    let lines = format!(
+        "stream_filters: [{{ plugin: it, {use_of} }}]\n\
+         routes: [{{ match: {{ prefix: / }}, cluster: app }}]"
+    );
+    Config::new()
+        .listener("web", &lines)
+        .cluster("app", upstream.address(), "")
+        .cluster("asked", asked, "")
+        .plugin("it", module, "")
+}
+
+/// A server that knows one visitor: it answers 200 with a name for `authorization: good`, and
+/// for `/asked`; otherwise 401.
+pub(super) async fn answering() -> Upstream {
+    Upstream::serve(Http::One, |request| async move {
+        let good = request.headers().get("authorization").is_some_and(|value| value == "good");
+        let mut response = Response::new(full("seen"));
+        if good || request.uri().path() == "/asked" {
+            response.headers_mut().insert("x-auth-user", HeaderValue::from_static("ada"));
+        } else {
+            *response.status_mut() = StatusCode::UNAUTHORIZED;
+        }
+        Ok(response)
+    })
+    .await
+}
+
+const AUTH: &str = "config: { cluster: asked, path: /verify, timeout_ms: 400, on_failure: ";
+
+#[tokio::test]
+async fn http_auth_lets_pass_who_the_other_server_knows() {
+    let (upstream, asked) = (Upstream::echo(Http::One).await, answering().await);
+    let (module, on) = (tests_fixtures::http_auth(), asked.address());
+    let proxy = Proxy::start(&filtered(&format!("{AUTH} deny }}"), module, &upstream, on)).await;
+    for version in VERSIONS {
+        let mut client = Client::connect(version, proxy.web()).await;
+        let known = [("authorization", "good"), ("x-auth-user", "eve")];
+        let reply = client.ask(post("/", &known, "a body that waits")).await;
+        assert_eq!(reply.status, StatusCode::OK);
+        assert_eq!(reply.echoed("x-auth-user"), ["ada"], "the name that the client gave is gone");
+        assert_eq!(reply.echo("body"), "a body that waits");
+        for unknown in [&[("authorization", "bad")][..], &[("x-auth-user", "eve")]] {
+            let reply = client.ask(post("/", unknown, "a body")).await;
+            assert_eq!(reply.status, StatusCode::FORBIDDEN, "{unknown:?}");
+            assert_eq!(reply.text(), "not for you\n");
+        }
+    }
+    assert_eq!((upstream.requests(), asked.requests()), (2, 6));
+    let question = &asked.seen()[0];
+    assert_eq!((question.method.as_str(), question.uri.path()), ("GET", "/verify"));
+    assert_eq!(question.headers["host"], "auth");
+}
+
+#[tokio::test]
+async fn http_auth_does_what_it_was_told_where_nobody_answers() {
+    let upstream = Upstream::echo(Http::One).await;
+    let silent = RawUpstream::bind().await;
+    let broken = Upstream::serve(Http::One, |_request| async move {
+        let mut response = Response::new(full("broken"));
+        *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+        Ok(response)
+    })
+    .await;
+    let refused = RawUpstream::refused().await;
+    for (what, asked) in
+        [("refused", refused), ("too late", silent.address()), ("broken", broken.address())]
+    {
+        for (word, status) in [("deny", 403), ("allow", 200)] {
+            let filter = format!("{AUTH} {word} }}");
+            let module = tests_fixtures::http_auth();
+            let proxy = Proxy::start(&filtered(&filter, module, &upstream, asked)).await;
+            for version in VERSIONS {
+                let reply = ask(version, proxy.web(), post("/", &[], "a body")).await;
+                assert_eq!(reply.status.as_u16(), status, "{what}, {word}, {version:?}");
+                assert!(reply.text().contains(if status == 200 { "a body" } else { "nobody" }));
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn http_auth_refuses_where_its_cluster_is_unknown() {
+    let upstream = Upstream::echo(Http::One).await;
+    let filter = "config: { cluster: nowhere, path: /verify }";
+    let module = tests_fixtures::http_auth();
+    let proxy = Proxy::start(&filtered(filter, module, &upstream, upstream.address())).await;
+    assert_eq!(ask(Http::One, proxy.web(), get("/", &[])).await.status.as_u16(), 403);
+    assert_eq!(upstream.requests(), 0);
+    assert!(proxy.stderr().contains("cannot ask `nowhere`"), "{}", proxy.stderr());
+}
+
+#[tokio::test]
+async fn metrics_are_one_over_all_workers_and_stand_on_the_page() {
+    let upstream = Upstream::echo(Http::One).await;
+    let module = tests_fixtures::metrics();
+    let config = filtered("config: {}", module, &upstream, upstream.address()).top("workers: 2");
+    let proxy = Proxy::start(&config).await;
+    for number in 1..=12 {
+        let reply = ask(VERSIONS[number % 2], proxy.web(), get("/", &[])).await;
+        assert_eq!(reply.header("x-request-number"), number.to_string());
+    }
+    let it = [("plugin", "it")];
+    proxy.until_metric("plugin_requests_total", &it, |value| value == 12.0).await;
+    proxy.until_metric("plugin_requests_under_way", &it, |value| value == 0.0).await;
+    let metrics = proxy.metrics().await;
+    assert_eq!(metrics.sum("plugin_request_head_bytes_count", &it), 12.0);
+    assert!(metrics.sum("plugin_request_head_bytes_sum", &it) > 12.0 * 10.0);
+}
+
+#[tokio::test]
+async fn the_limiter_counts_by_key_over_all_workers_and_refuses_the_rest() {
+    let upstream = Upstream::echo(Http::One).await;
+    let filter = "config: { requests: 5, window_seconds: 3600, key_header: x-key }";
+    let module = tests_fixtures::shared_data_limiter();
+    let config = filtered(filter, module, &upstream, upstream.address()).top("workers: 2");
+    let proxy = Proxy::start(&config).await;
+    let mut asked = Vec::new();
+    for at in 0..40 {
+        // Each on a connection of its own: they go to both workers.
+        let request = get("/", &[("x-key", if at % 2 == 0 { "a" } else { "b" })]);
+        asked.push(tokio::spawn(ask(VERSIONS[at / 2 % 2], proxy.web(), request)));
+    }
+    let (mut passed, mut left) = (0, Vec::new());
+    for reply in asked {
+        let reply = reply.await.expect("an answer");
+        if reply.status == StatusCode::OK {
+            passed += 1;
+            left.push(reply.header("x-limit-left").to_owned());
+        } else {
+            assert_eq!(reply.status, StatusCode::TOO_MANY_REQUESTS);
+            let seconds: u64 = reply.header("retry-after").parse().expect("a number");
+            assert!((1..=3600).contains(&seconds), "{seconds}");
+        }
+    }
+    left.sort();
+    assert_eq!(left.join(""), "0011223344", "each place was given once for each key");
+    assert_eq!((passed, upstream.requests()), (10, 10));
+}
+
+#[tokio::test]
+async fn the_window_of_the_limiter_ends() {
+    let upstream = Upstream::echo(Http::One).await;
+    let filter = "config: { requests: 1, window_seconds: 1, key_header: x-key }";
+    let module = tests_fixtures::shared_data_limiter();
+    let proxy = Proxy::start(&filtered(filter, module, &upstream, upstream.address())).await;
+    assert_eq!(ask(Http::One, proxy.web(), get("/", &[])).await.status, StatusCode::OK);
+    until("a second window", async || {
+        let reply = ask(Http::One, proxy.web(), get("/", &[])).await;
+        (reply.status == StatusCode::OK).then_some(())
+    })
+    .await;
+}
+
+const SENDER: &str = "root_id: sender, config: { queue: lines, vm_id: lines }";
+const RECEIVER: &str = "services: [{ plugin: it, root_id: receiver, config: { queue: lines } }]";
+
+/// The two parts of `queue-log`; the second where `receiver` says.
+fn queue_log(upstream: &Upstream, receiver: &str) -> Config {
+    let lines = format!(
+        "stream_filters: [{{ plugin: it, {SENDER} }}]\n\
+         routes: [{{ match: {{ prefix: / }}, cluster: app }}]"
+    );
+    Config::new()
+        .top("workers: 2")
+        .top(receiver)
+        .listener("web", &lines)
+        .cluster("app", upstream.address(), "")
+        .plugin("it", tests_fixtures::queue_log(), "vm: { id: lines }")
+}
+
+#[tokio::test]
+async fn what_requests_enqueue_a_service_logs_each_once() {
+    let upstream = Upstream::echo(Http::One).await;
+    let proxy = Proxy::start(&queue_log(&upstream, RECEIVER)).await;
+    for at in 0..20 {
+        let path = format!("/line-{at}-");
+        let reply = ask(VERSIONS[at % 2], proxy.web(), get(&path, &[])).await;
+        assert_eq!(reply.status, StatusCode::OK);
+    }
+    until("all lines", async || {
+        let log = proxy.stderr();
+        (0..20).all(|at| log.contains(&format!("queue-log: GET /line-{at}-"))).then_some(())
+    })
+    .await;
+    assert_eq!(proxy.stderr().matches("queue-log: GET /line-").count(), 20);
+}
+
+#[tokio::test]
+async fn requests_pass_where_nobody_reads_the_queue() {
+    let upstream = Upstream::echo(Http::One).await;
+    let proxy = Proxy::start(&queue_log(&upstream, "log: { level: info }")).await;
+    for version in VERSIONS {
+        for _ in 0..5 {
+            let reply = ask(version, proxy.web(), get("/", &[])).await;
+            assert_eq!(reply.status, StatusCode::OK);
+        }
+    }
+    let complaint = "lines for the queue `lines` are lost: nobody reads it";
+    until("the complaint", async || proxy.stderr().contains(complaint).then_some(())).await;
+    let complaints = proxy.stderr().matches(complaint).count();
+    assert!(complaints <= 2, "one of each worker, not of each request: {complaints}");
+}
+
+/// `tcp-meter` before whatever the listener speaks.
+fn metered(protocol: &str, config: &str, upstream: SocketAddr) -> Config {
+    let lines =
+        format!("protocol: {protocol}\nnetwork_filters: [{{ plugin: it, config: {config} }}]");
+    Config::new().listener("web", &lines).cluster("app", upstream, "").plugin(
+        "it",
+        tests_fixtures::tcp_meter(),
+        "",
+    )
+}
+
+async fn until_metered(proxy: &Proxy, to_upstream: f64, to_client: f64) {
+    let it = [("plugin", "it")];
+    proxy.until_metric("plugin_bytes_to_upstream_total", &it, |value| value == to_upstream).await;
+    proxy.until_metric("plugin_bytes_to_client_total", &it, |value| value == to_client).await;
+}
+
+#[tokio::test]
+async fn tcp_meter_counts_and_rewrites_the_bytes_of_a_connection() {
+    let upstream = RawUpstream::bind().await;
+    let both = "{ upper_to_upstream: true, upper_to_client: true }";
+    let proxy = Proxy::start(&metered("tcp\ncluster: app", both, upstream.address())).await;
+    let mut client = RawPeer::connect(proxy.web()).await;
+    client.send("ping one").await;
+    let mut peer = upstream.accept().await;
+    assert_eq!(peer.read_exact(8).await, b"PING ONE");
+    peer.send("pong").await;
+    assert_eq!(client.read_exact(4).await, b"PONG");
+    client.send("bye").await;
+    client.finish().await;
+    assert_eq!(peer.read_to_end().await, b"BYE");
+    peer.finish().await;
+    assert_eq!(client.read_to_end().await, b"");
+    until_metered(&proxy, 11.0, 4.0).await;
+    let line = "tcp-meter: 11 bytes to the upstream, 4 to the client; ended by the client";
+    until("the line of the end", async || proxy.stderr().contains(line).then_some(())).await;
+}
+
+#[tokio::test]
+async fn tcp_meter_stands_before_http_of_every_version() {
+    let upstream = Upstream::echo(Http::One).await;
+    let routes = "routes: [{ match: { prefix: / }, cluster: app }]";
+    for protocol in ["http", "auto\ncluster: app"] {
+        let config = metered(&format!("{protocol}\n{routes}"), "{}", upstream.address());
+        let proxy = Proxy::start(&config).await;
+        for version in VERSIONS {
+            let reply = ask(version, proxy.web(), post("/", &[], "a body")).await;
+            assert_eq!((reply.status, reply.echo("body")), (StatusCode::OK, "a body".into()));
+        }
+        let it = [("plugin", "it")];
+        proxy.until_metric("plugin_connections_total", &it, |value| value == 2.0).await;
+        proxy.until_metric("plugin_bytes_to_upstream_total", &it, |value| value > 100.0).await;
+        until("both ends", async || {
+            (proxy.stderr().matches("tcp-meter: ").count() == 2).then_some(())
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn tcp_meter_sees_upstreams_that_are_not_there() {
+    let refused = RawUpstream::refused().await;
+    let proxy = Proxy::start(&metered("tcp\ncluster: app", "{}", refused)).await;
+    let mut client = RawPeer::connect(proxy.web()).await;
+    assert_eq!(client.read_to_end().await, b"");
+    until("the line of the end", async || {
+        proxy.stderr().contains("tcp-meter: 0 bytes to the upstream, 0 to the client").then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn access_json_tells_of_every_request_when_it_is_over() {
+    let upstream = Upstream::echo(Http::One).await;
+    let lines = "stream_filters: [{ plugin: it }]\n\
+        routes:\n\
+        - { match: { prefix: /gone }, respond: { status: 410 } }\n\
+        - { match: { prefix: / }, cluster: app }";
+    let config = Config::new()
+        .top("log: { format: json }")
+        .listener("web", lines)
+        .cluster("app", upstream.address(), "")
+        .plugin("it", tests_fixtures::access_json(), "phases: [log]");
+    let proxy = Proxy::start(&config).await;
+    for version in VERSIONS {
+        ask(version, proxy.web(), post("/hello?a=1", &[], "a body")).await;
+        ask(version, proxy.web(), get("/gone", &[])).await;
+    }
+    let records = until("four records", async || {
+        let records: Vec<_> = proxy.stderr().lines().filter_map(record).collect();
+        (records.len() >= 4).then_some(records)
+    })
+    .await;
+    let of = |path: &str, protocol: &str| {
+        let found =
+            records.iter().find(|each| each["path"] == path && each["protocol"] == protocol);
+        found.unwrap_or_else(|| panic!("no record of {path} in {records:#?}"))
+    };
+    for protocol in ["HTTP/1.1", "HTTP/2"] {
+        let hello = of("/hello?a=1", protocol);
+        assert_eq!((&hello["method"], &hello["status"]), (&"POST".into(), &200.into()), "{hello}");
+        assert_eq!(hello["request_bytes"], 6, "{hello}");
+        assert_eq!(hello["upstream"], upstream.address().to_string(), "{hello}");
+        assert!(hello["response_bytes"].as_u64() > Some(20), "{hello}");
+        assert!(hello["duration_us"].as_u64() > Some(0), "{hello}");
+        let gone = of("/gone", protocol);
+        assert_eq!((&gone["status"], &gone["upstream"]), (&410.into(), &().into()), "{gone}");
+    }
+}
+
+/// What `access-json` wrote, out of a line of the log.
+fn record(line: &str) -> Option<serde_json::Value> {
+    let line: serde_json::Value = serde_json::from_str(line).ok()?;
+    let text = line.as_object()?.values().find_map(|value| {
+        value.as_str().and_then(|text| text.split_once("access-json: ")).map(|(_, text)| text)
+    });
+    serde_json::from_str(text?).ok()
 }

@@ -12,8 +12,8 @@ const KNOWN: [(&str, &str); 8] = [
     ("drop_body", LENGTH),
     (
         "set_all_headers",
-        "Envoy finds no route for a head that a plugin replaced as a whole; Mortise takes the \
-         one of the new path, as the specification lets expect",
+        "Envoy routes no request that lost its `x-forwarded-proto` with the head that a plugin \
+         replaced as a whole; Mortise asks for no such field",
     ),
     (
         "write_property",
