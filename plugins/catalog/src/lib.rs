@@ -18,7 +18,7 @@
 //!
 //! This crate opens no socket and makes no decision about a stream. It names the backends;
 //! only the server does that, too. Start reading at [`Catalog::load`], then at
-//! [`WorkerCatalog::stream_filter`].
+//! [`WorkerCatalog::instance`].
 
 mod attempt;
 mod backend;

@@ -1,9 +1,11 @@
 use std::time::Duration;
 
 use expect_test::{Expect, expect};
+use host_extension::FaultKind;
 use host_types::ReplyReason;
 
 use super::*;
+use crate::FAULT_LABELS;
 
 /// What `metrics` shows of the families whose name starts with `prefix`.
 fn check(metrics: &Metrics, prefix: &str, expect: &Expect) {
@@ -123,6 +125,11 @@ fn a_plugin_is_shown_with_its_backend_its_faults_and_its_host_calls() {
     let text = metrics.encode();
     let trapped = r#"faults_total{plugin="greet",backend="wasm",kind="trapped"} 2"#;
     assert!(text.contains(trapped), "{text}");
+}
+
+#[test]
+fn every_kind_of_fault_has_a_series() {
+    assert_eq!(FAULT_LABELS, FaultKind::ALL.map(FaultKind::label));
 }
 
 #[test]
