@@ -211,15 +211,15 @@ impl Case {
         self
     }
 
-    /// Over only after these callbacks, whatever was said before.
-    pub(crate) fn only_until(self, which: Which, phase: Phase, nth: u32) -> Self {
-        Self { until: Vec::new(), ..self }.until(which, phase, nth)
-    }
-
     /// One more check.
     pub(crate) fn check(mut self, check: Check) -> Self {
         self.checks.push(check);
         self
+    }
+
+    /// Over with its reply.
+    pub(crate) fn clear_until(self) -> Self {
+        Self { until: Vec::new(), ..self }
     }
 
     /// Without the checks so far.

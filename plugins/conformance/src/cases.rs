@@ -47,7 +47,30 @@ pub(crate) fn all(abi: AbiVersion) -> Vec<Case> {
         connections::cases(),
         lifecycle::cases(),
     ];
-    families.into_iter().flatten().filter(|case| is_offered(case, &functions)).collect()
+    let cases = families.into_iter().flatten().filter(|case| is_offered(case, &functions));
+    if abi == AbiVersion::V0_1_0 {
+        cases.filter_map(as_of_0_1_0).collect()
+    } else {
+        cases.collect()
+    }
+}
+
+/// In 0.1.0 a field that is missing is an empty one, and who is shown a head is not told
+/// whether a body follows.
+fn as_of_0_1_0(mut case: Case) -> Option<Case> {
+    if case.subject == "end_of_stream" && case.name.contains("headers") {
+        return None;
+    }
+    let scripts = [&mut case.stream, &mut case.root, &mut case.armed];
+    for step in scripts.into_iter().flatten() {
+        let of_field = step.call.name() == "proxy_get_header_map_value";
+        if let Some(answer) = step.answer.as_mut().filter(|_| of_field)
+            && answer.statuses == [1]
+        {
+            *answer = Answer::value(Value::Empty).or(1);
+        }
+    }
+    Some(case)
 }
 
 /// True where a version has all functions that a case calls.

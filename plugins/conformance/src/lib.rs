@@ -11,6 +11,7 @@ mod call;
 mod case;
 mod cases;
 mod exchange;
+pub mod guests;
 mod judge;
 mod phase;
 mod probe;
@@ -43,6 +44,14 @@ impl Kit {
     #[must_use]
     pub fn new(abi: AbiVersion) -> Self {
         Self { abi, cases: cases::all(abi) }
+    }
+
+    /// With cases for guests that the proxy has, too.
+    #[must_use]
+    pub fn with_guests(mut self, found: &[guests::Guest]) -> Self {
+        // Before those that take the probe down.
+        self.cases.splice(0..0, guests::cases(found));
+        self
     }
 
     /// The probe as a module.

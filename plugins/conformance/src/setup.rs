@@ -2,6 +2,8 @@
 
 use std::{fmt::Write as _, net::SocketAddr, path::Path};
 
+use crate::guests::{self, Guest};
+
 /// What the probe is configured with; cases read it.
 pub(crate) const PLUGIN_CONFIGURATION: &str = "the plugin's configuration";
 /// What its machine is configured with; cases read it.
@@ -22,12 +24,15 @@ pub struct Places<'a> {
     pub http: SocketAddr,
     /// The upstream's bytes.
     pub tcp: SocketAddr,
+    /// Guests to be put before routes of their own.
+    pub guests: &'a [Guest],
 }
 
 /// Our own proxy's: one worker, listeners `http` and `tcp` on free ports, an admin socket.
 #[must_use]
 pub fn mortise(places: &Places<'_>, admin: &Path) -> String {
-    let Places { probe, http, tcp } = places;
+    let Places { probe, http, tcp, guests } = places;
+    let (routes, plugins) = guests::configuration(guests);
     let use_of_probe =
         format!("{{ plugin: probe, root_id: {ROOT_ID}, config: \"{PLUGIN_CONFIGURATION}\" }}");
     let (name, value) = VARIABLE;
@@ -41,7 +46,8 @@ listeners:
     address: 127.0.0.1:0
     limits: {{ header_bytes_max: 262144 }}
     stream_filters: [{use_of_probe}]
-    routes: [{{ name: all, match: {{ prefix: / }}, cluster: upstream }}]
+    routes:
+{routes}      - {{ name: all, match: {{ prefix: / }}, cluster: upstream }}
   - name: tcp
     address: 127.0.0.1:0
     protocol: tcp
@@ -60,8 +66,9 @@ plugins:
       id: {VM_ID}
       config: "{VM_CONFIGURATION}"
       environment: {{ {name}: {value} }}
-policies:
+{plugins}policies:
   - {{ name: probe, limits: {{ cpu_ms_per_call: 1000, log_lines_per_second_max: 1000000 }} }}
+  - {{ name: guest, limits: {{ memory_mib: 256, cpu_ms_per_call: 1000, cpu_ms_start: 60000 }} }}
 "#,
         admin = admin.display(),
         probe = probe.display(),
@@ -71,7 +78,7 @@ policies:
 /// The same for Envoy, with its listeners on these ports. Run it with `--concurrency 1`.
 #[must_use]
 pub fn envoy(places: &Places<'_>, http_port: u16, tcp_port: u16) -> String {
-    let Places { probe, http, tcp } = places;
+    let Places { probe, http, tcp, .. } = places;
     let mut text = String::new();
     let _infallible = write!(
         text,

@@ -17,6 +17,7 @@ use clap::{Subcommand, ValueEnum};
 use miette::miette;
 use plugins_conformance::{
     Kit, Target, Upstream,
+    guests::{self, Guest},
     setup::{self, Places},
 };
 use serde_json::json;
@@ -54,6 +55,9 @@ pub enum Conformance {
         /// The listener of bytes of that proxy.
         #[arg(long, value_name = "ADDRESS", requires = "url")]
         tcp: Option<SocketAddr>,
+        /// A folder with the example plugins, built: they are run, too. Not with `--url`.
+        #[arg(long, value_name = "FOLDER", conflicts_with = "url")]
+        guests: Option<PathBuf>,
         /// Print how many cases there are for each function in each callback, and run none.
         #[arg(long)]
         coverage: bool,
@@ -140,24 +144,26 @@ impl From<Abi> for AbiVersion {
 pub fn conformance(command: Conformance) -> Result<CheckReport, Failure> {
     match command {
         Conformance::Run { abi, coverage: true, .. } => Ok(said(Kit::new(abi.into()).coverage())),
-        Conformance::Run { filter, abi, url, tcp, .. } => {
-            let kit = Kit::new(abi.into());
-            block_on(async {
-                match url {
-                    Some(url) => {
-                        let target = other(&url, tcp, abi.into()).await?;
-                        Ok(run(&kit, &target, &filter).await)
-                    }
-                    None => run_here(&kit, &filter, abi.into()).await,
-                }
-            })
+        Conformance::Run { filter, abi, url: Some(url), tcp, .. } => block_on(async {
+            let target = other(&url, tcp, abi.into()).await?;
+            Ok(run(&Kit::new(abi.into()), &target, &filter).await)
+        }),
+        Conformance::Run { filter, abi, guests, .. } => {
+            let found = guests.as_deref().map(guests::in_folder).unwrap_or_default();
+            let mut report = block_on(run_here(&filter, abi.into(), &found))?;
+            if found.len() < guests::known() {
+                let (missing, known) = (guests::known() - found.len(), guests::known());
+                let line = format!("{missing} of {known} guests were not there and did not run\n");
+                report.text.push_str(&line);
+            }
+            Ok(report)
         }
         Conformance::Probe { out, abi } => {
             fs::write(&out, Kit::new(abi.into()).probe()).map_err(unreachable)?;
             Ok(said(format!("{}\n", out.display())))
         }
         Conformance::EnvoyConfig { probe, upstream, upstream_tcp, http_port, tcp_port } => {
-            let places = Places { probe: &probe, http: upstream, tcp: upstream_tcp };
+            let places = Places { probe: &probe, http: upstream, tcp: upstream_tcp, guests: &[] };
             Ok(said(setup::envoy(&places, http_port, tcp_port)))
         }
         Conformance::Upstream { http, tcp } => block_on(async {
@@ -186,14 +192,15 @@ async fn run(kit: &Kit, target: &Target, filter: &str) -> CheckReport {
 }
 
 /// Runs the cases against a proxy on a thread of this process, which ends with the process.
-async fn run_here(kit: &Kit, filter: &str, abi: AbiVersion) -> Result<CheckReport, Failure> {
+async fn run_here(filter: &str, abi: AbiVersion, guests: &[Guest]) -> Result<CheckReport, Failure> {
+    let kit = Kit::new(abi).with_guests(guests);
     let folder = tempfile::tempdir().map_err(unreachable)?;
     let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
     let upstream = Upstream::start(loopback, loopback).await.map_err(unreachable)?;
     let probe = folder.path().join("probe.wasm");
     fs::write(&probe, kit.probe()).map_err(unreachable)?;
     let (config, admin) = (folder.path().join("mortise.yaml"), folder.path().join("admin.sock"));
-    let places = Places { probe: &probe, http: upstream.http(), tcp: upstream.tcp() };
+    let places = Places { probe: &probe, http: upstream.http(), tcp: upstream.tcp(), guests };
     fs::write(&config, setup::mortise(&places, &admin)).map_err(unreachable)?;
     let (ended, mut end) = oneshot::channel();
     let proxy = move || {
@@ -208,7 +215,7 @@ async fn run_here(kit: &Kit, filter: &str, abi: AbiVersion) -> Result<CheckRepor
             Ok(Ok(())) | Err(_) => Failure::Unreachable(miette!("the proxy under test ended")),
         }),
     };
-    Ok(run(kit, &target, filter).await)
+    Ok(run(&kit, &target, filter).await)
 }
 
 async fn ready(admin: &Path, abi: AbiVersion) -> Result<Target, Failure> {

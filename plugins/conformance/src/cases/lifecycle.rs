@@ -5,7 +5,7 @@ use abi_wasm::MapType;
 use super::{bad, missing, ok, text};
 use crate::{
     Phase,
-    call::{self, Arg},
+    call::{self, Arg, Call, Function},
     case::{Case, Check, Which},
     exchange::Exchange,
     script::{Answer, Value, first},
@@ -14,6 +14,7 @@ use crate::{
 
 pub(super) fn cases() -> Vec<Case> {
     let mut cases = logs();
+    cases.extend(dropped_later());
     cases.extend(wasi());
     cases.extend(log_phase());
     cases.extend(late_ends());
@@ -36,6 +37,29 @@ fn logs() -> Vec<Case> {
     cases.push(log("unknown level", call::log(u32::MAX, "a line"), bad()));
     cases.push(log("an empty line", call::log(1, ""), ok()));
     cases.push(log("control characters", call::log(1, "a\nb\0c\x1b[1m"), ok()));
+    cases
+}
+
+/// What only 0.1.0 has.
+fn dropped_later() -> Vec<Case> {
+    let nothing =
+        |name| Call { function: Function::Host(name), args: Vec::new(), keeps_value: false };
+    let case = |name| at(name, "good").call(nothing(name), ok()).check(Check::Status(200));
+    let mut cases: Vec<_> =
+        ["proxy_continue_request", "proxy_continue_response", "proxy_clear_route_cache"]
+            .map(case)
+            .into();
+    let tick = Phase::Tick;
+    cases.push(
+        at("proxy_continue_request", "what was paused")
+            .step(first(Phase::RequestHeaders, call::keep(4, Arg::Context)))
+            .step(first(Phase::RequestHeaders, call::tick_period(5)))
+            .step(first(Phase::RequestHeaders, call::answer(1)))
+            .step(first(tick, call::tick_period(0)))
+            .step(first(tick, call::effective(Arg::Value(4))).gives(ok()))
+            .step(first(tick, nothing("proxy_continue_request")).gives(ok()))
+            .check(Check::Status(200)),
+    );
     cases
 }
 
@@ -93,19 +117,30 @@ fn log_phase() -> Vec<Case> {
     ]
 }
 
-/// What a stream's context answers to `done` changes nothing: it is logged and deleted at once.
-/// The text has it stay until `proxy_done`; hosts in use keep that for roots.
+/// A context that is still needed is not deleted before the plugin says so. Some hosts keep
+/// that for roots.
 fn late_ends() -> Vec<Case> {
-    let at = |what| Case::at(Phase::Done, "proxy_done", what).prepare(call::answer(0));
-    vec![
-        at("a stream that is not done goes all the same")
+    let head = Phase::RequestHeaders;
+    let kept = |what| {
+        Case::at(Phase::Done, "proxy_done", what)
+            .step(first(Phase::Done, call::keep(4, Arg::Context)))
+            .step(first(Phase::Done, call::answer(0)))
             .check(Check::Times(Which::Stream, Phase::Log, 1))
             .check(Check::Times(Which::Stream, Phase::Delete, 1))
-            .check(Check::Status(200))
-            .only_here(),
-        at("nobody waits for a stream")
-            .step(first(Phase::Log, call::done()).gives(missing()))
-            .only_here(),
+            .only_here()
+    };
+    let end = vec![
+        first(head, call::effective(Arg::Value(4))).gives(ok()),
+        first(head, call::done()).gives(ok()),
+    ];
+    vec![
+        kept("of a stream, by another one").beside(Phase::Done, end, Exchange::get("/probe")),
+        kept("of a stream, by a tick")
+            .step(first(Phase::Done, call::tick_period(5)))
+            .step(first(Phase::Tick, call::tick_period(0)))
+            .step(first(Phase::Tick, call::effective(Arg::Value(4))).gives(ok()))
+            .step(first(Phase::Tick, call::done()).gives(ok()))
+            .until(Which::Root, Phase::Tick, 1),
     ]
 }
 
@@ -150,11 +185,11 @@ fn ticks() -> Vec<Case> {
 fn traps() -> Vec<Case> {
     let trapped = at("trap", "in a request's head")
         .prepare(call::trap())
-        .only_until(Which::Stream, Phase::RequestHeaders, 1)
+        .clear_until()
         .check(Check::Status(503))
         .only_here();
     vec![
-        Case { until: Vec::new(), ..trapped },
+        trapped,
         at("trap", "the next stream is served")
             .call(call::value(MapType::RequestHeaders, ":path"), text("/probe"))
             .check(Check::Status(200))
