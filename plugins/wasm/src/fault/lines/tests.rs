@@ -5,7 +5,7 @@ use super::{BYTES_MAX, Lines, Place};
 use crate::testing::guest;
 
 /// A module with debug information that was written by hand: all of its code is `function` at
-/// `line` of `/home/somebody/filter/src/lib.rs`.
+/// `line` of `/builds/filter/src/lib.rs`.
 pub(in crate::fault) fn with_lines(module: &[u8], function: &str, line: u8) -> Vec<u8> {
     let abbrev = [
         &[1, 0x11, 1, 0x03, 0x08, 0x10, 0x17, 0x11, 0x01, 0x12, 0x06, 0, 0][..],
@@ -29,7 +29,7 @@ pub(in crate::fault) fn with_lines(module: &[u8], function: &str, line: u8) -> V
         &code_bytes,
         &[0],
     ];
-    let files = b"/home/somebody/filter/src\0\0lib.rs\0\x01\0\0\0";
+    let files = b"/builds/filter/src\0\0lib.rs\0\x01\0\0\0";
     let header =
         [&[1, 1, 1, 0xFB, 14, 13][..], &[0, 1, 1, 1, 1, 0, 0, 0, 1, 0, 0, 1], files.as_slice()]
             .concat();
@@ -85,7 +85,7 @@ fn an_address_comes_to_its_function_and_line() {
     let at = code_start(&module);
     let place = Place {
         function: Some("my_filter".to_owned()),
-        line: Some(("/home/somebody/filter/src/lib.rs".to_owned(), 42)),
+        line: Some(("/builds/filter/src/lib.rs".to_owned(), 42)),
     };
     for _ in 0..2 {
         let places = lines.places(&[at + 3, at - 1, at + 70_000]);
