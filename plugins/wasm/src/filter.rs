@@ -166,7 +166,7 @@ impl WasmFilter {
         if std::mem::replace(&mut self.completed, true) {
             return Ok(());
         }
-        self.seat.vm.complete(&self.seat.root, self.context)
+        self.seat.complete(self.context)
     }
 }
 

@@ -22,6 +22,7 @@ mod cache;
 mod calls;
 mod contexts;
 mod deadline;
+mod ending;
 mod engine;
 mod fault;
 mod filter;

@@ -64,7 +64,7 @@ impl WasmNetworkFilter {
         if std::mem::replace(&mut self.completed, true) {
             return Ok(());
         }
-        self.seat.vm.complete(&self.seat.root, self.context)
+        self.seat.complete(self.context)
     }
 }
 

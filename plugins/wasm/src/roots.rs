@@ -41,8 +41,19 @@ pub(crate) struct Root {
 pub(crate) struct Subscriptions {
     /// The longest wait for its `proxy_done`.
     pub(crate) done_wait: Option<Subscription>,
+    /// Its streams and connections that are over, and not done.
+    pub(crate) lingering: Lingering,
     /// Its calls to clusters, its timer, its queues.
     pub(crate) outbound: Outbound,
+}
+
+/// Contexts of streams and connections that are over and have something to finish first.
+#[derive(Debug, Default)]
+pub(crate) struct Lingering {
+    /// Their numbers, and whether each has waited for a while already.
+    pub(crate) contexts: Vec<(u32, bool)>,
+    /// Ends those that wait for too long.
+    pub(crate) timer: Option<Subscription>,
 }
 
 /// How far a root has come.
@@ -88,6 +99,24 @@ impl Root {
             self.life.set(Life::Done);
         }
         is_finishing
+    }
+
+    /// A context of it says that it is done; false where nobody waits for that.
+    pub(crate) fn stop_lingering(&self, context: u32) -> bool {
+        let contexts = &mut self.subscriptions.borrow_mut().lingering.contexts;
+        let place = contexts.iter().position(|(id, _)| *id == context);
+        place.map(|place| contexts.swap_remove(place)).is_some()
+    }
+
+    /// A context of it may have been the last that lingered: then nothing is to be waited for.
+    pub(crate) fn lingered(&self) {
+        let mut subscriptions = self.subscriptions.borrow_mut();
+        if subscriptions.lingering.contexts.is_empty() {
+            let timer = subscriptions.lingering.timer.take();
+            // Outside of the cell: the timer may hold the last seat of this root.
+            drop(subscriptions);
+            drop(timer);
+        }
     }
 
     /// Ends all that goes on in its name.

@@ -1,16 +1,22 @@
 //! Seats: a use's place in a guest.
 //!
 //! Who makes filters of a use, and each of these filters, holds its seat. When the last of
-//! them is gone, its root ends: `done`, then `delete`. A root that answers `done` with "not
-//! yet" is waited for, at most [`DONE_WAIT_MAX`], and keeps its guest for so long; at the end
-//! of the worker it is not waited for any more, and nothing tells it.
+//! them is gone, its root ends. Who answers `proxy_on_done` with "not yet" is waited for, at
+//! most [`DONE_WAIT_MAX`] or so, and keeps its guest for so long: a root, and (as the
+//! specification has it, though few hosts do it) the context of a stream or connection. At the
+//! end of the worker nothing is waited for any more.
 
 use std::{rc::Rc, time::Duration};
 
-use crate::{roots::Root, state::Duty, vm::Vm};
+use host_extension::PluginFault;
 
-/// The longest time that a root may take from `proxy_on_done` to `proxy_done`.
+use crate::{roots::Root, vm::Vm};
+
+/// The longest time that a root may take from `proxy_on_done` to `proxy_done`. The context of
+/// a stream or connection may take up to twice as long, since one timer serves all of them.
 pub(crate) const DONE_WAIT_MAX: Duration = Duration::from_secs(5);
+/// Contexts of one root that are waited for at a time; past it they end at once.
+const LINGERING_MAX: usize = 256;
 
 /// A root of a guest, for as long as it is used.
 #[derive(Debug)]
@@ -24,24 +30,58 @@ impl Seat {
         Rc::new(Self { vm, root })
     }
 
-    /// Asks the root whether it is done. A lost guest is.
-    fn is_done(&self) -> bool {
-        let Some(hook) = &self.vm.hooks().done else { return true };
-        let id = self.root.id;
-        let duty = Duty { callback: "proxy_on_done", context: id, way: None };
-        match self.vm.call(&self.root, duty, |store| hook.call(store, id)) {
-            Ok((done, _)) => done != 0,
-            Err(fault) => {
-                self.root.tell(&fault);
-                true
-            }
+    /// Ends the context of a stream or connection, now or once it is done.
+    pub(crate) fn complete(self: &Rc<Self>, context: u32) -> Result<(), PluginFault> {
+        if !self.vm.is_done(&self.root, context)? && self.linger(context) {
+            return Ok(());
         }
+        self.vm.end(&self.root, context)
+    }
+
+    /// True where somebody is there to say that it is done, and can be waited for: not in a
+    /// trial, and not where the guest is to go with its stream.
+    fn can_wait(&self) -> bool {
+        self.root.serves && !self.vm.is_alone()
+    }
+
+    /// Keeps a context, and the seat with it, until it is done.
+    fn linger(self: &Rc<Self>, context: u32) -> bool {
+        let (count, has_timer) = {
+            let lingering = &self.root.subscriptions.borrow().lingering;
+            (lingering.contexts.len(), lingering.timer.is_some())
+        };
+        if !self.can_wait() || count >= LINGERING_MAX {
+            return false;
+        }
+        if !has_timer {
+            let seat = Rc::clone(self);
+            let sweep = Rc::new(move || seat.sweep());
+            let Ok(timer) = self.root.calls.every(DONE_WAIT_MAX, sweep) else { return false };
+            self.root.subscriptions.borrow_mut().lingering.timer = Some(timer);
+        }
+        self.root.subscriptions.borrow_mut().lingering.contexts.push((context, false));
+        true
+    }
+
+    /// Ends the contexts that lingered since the sweep before.
+    fn sweep(&self) {
+        let mut late = Vec::new();
+        self.root.subscriptions.borrow_mut().lingering.contexts.retain_mut(|(id, has_waited)| {
+            if *has_waited {
+                late.push(*id);
+            }
+            !std::mem::replace(has_waited, true)
+        });
+        for context in late {
+            self.vm.end_beside(&self.root, context);
+        }
+        self.root.lingered();
     }
 
     /// Keeps the root, and its guest, until it is done. False where nothing could tell that
-    /// it took too long, and for guests that are to go with their stream.
+    /// it took too long.
     fn wait_for_done(&self) -> bool {
-        if !self.root.serves || self.vm.is_alone() {
+        if !self.can_wait() {
             return false;
         }
         let (vm, root) = (Rc::clone(&self.vm), Rc::clone(&self.root));
@@ -50,7 +90,7 @@ impl Seat {
         let give_up = Rc::new(move || {
             if root.finish() {
                 tracing::debug!(plugin = %root.plugin, "a plugin did not say that it is done");
-                vm.finish(&root);
+                vm.end_beside(&root, root.id);
             }
         });
         self.root.begin_to_finish();
@@ -69,8 +109,17 @@ impl Drop for Seat {
         if self.vm.is_lost() {
             return;
         }
-        if self.is_done() || !self.wait_for_done() {
-            self.vm.finish(&self.root);
+        // Contexts that linger hold the seat by their timer. It is gone with the worker only.
+        let left = std::mem::take(&mut self.root.subscriptions.borrow_mut().lingering.contexts);
+        for (context, _) in left {
+            self.vm.end_beside(&self.root, context);
+        }
+        let is_done = self.vm.is_done(&self.root, self.root.id).unwrap_or_else(|fault| {
+            self.root.tell(&fault);
+            true
+        });
+        if is_done || !self.wait_for_done() {
+            self.vm.end_beside(&self.root, self.root.id);
         }
     }
 }

@@ -99,7 +99,7 @@ impl Vm {
         };
         let opened = self.open(&root, None);
         if opened.is_err() {
-            self.finish(&root);
+            self.end_beside(&root, root.id);
         }
         opened.map(|()| root)
     }

@@ -57,8 +57,8 @@ pub(crate) struct VmData {
     duty: Duty,
     /// The root whose callback runs.
     on_duty: Rc<Root>,
-    /// Roots that said during the callback that they are done.
-    pub(crate) finished: Vec<Rc<Root>>,
+    /// Contexts that said during the callback that they are done, with their roots.
+    pub(crate) finished: Vec<(Rc<Root>, u32)>,
     /// What the guest wants its own stream to be answered with; the first one stands.
     answer: Option<Verdict>,
     log: LogGate,
@@ -175,6 +175,17 @@ impl VmData {
         self.root = Rc::clone(&context.root);
         self.effective = id;
         true
+    }
+
+    /// The effective context says that it is done; false where nobody waits for that.
+    pub(crate) fn finish(&mut self) -> bool {
+        let id = self.effective;
+        let was_awaited =
+            if id == self.root.id { self.root.finish() } else { self.root.stop_lingering(id) };
+        if was_awaited {
+            self.finished.push((Rc::clone(&self.root), id));
+        }
+        was_awaited
     }
 
     /// The effective context. Nothing while the guest is being instantiated.

@@ -4,7 +4,8 @@
 //! deadline. A guest that traps, runs past its budget or out of memory is lost: its store is
 //! freed at once and no callback of it runs again, for none of its roots.
 //!
-//! How it starts is in `start`; what becomes of its roots, in `seat`.
+//! How it starts is in `start`, how its contexts end in `ending`; who keeps its roots, in
+//! `seat`.
 
 use std::{cell::RefCell, fmt, rc::Rc, sync::Arc};
 
@@ -66,6 +67,11 @@ impl Vm {
         })
     }
 
+    /// What happened to it, where nobody else hears of that.
+    pub(crate) fn fate(&self) -> Option<PluginFault> {
+        self.fate.borrow().clone()
+    }
+
     /// True where it serves one stream only.
     pub(crate) fn is_alone(&self) -> bool {
         self.alone
@@ -108,8 +114,8 @@ impl Vm {
                 let outcome = (result, store.data_mut().leave());
                 let finished = std::mem::take(&mut store.data_mut().finished);
                 drop(slot);
-                for root in finished {
-                    self.finish(&root);
+                for (root, context) in finished {
+                    self.end_beside(&root, context);
                 }
                 Ok(outcome)
             }
@@ -168,53 +174,6 @@ impl Vm {
             self.call(root, duty, |store| hook.call(store, (id, root.id)))?;
         }
         Ok(id)
-    }
-
-    /// Ends the context of a stream or connection: `done`, `log`, `delete`, in the order of the
-    /// specification. What `done` answers counts for roots only.
-    pub(crate) fn complete(&self, root: &Root, context: u32) -> Result<(), PluginFault> {
-        if let Some(fate) = self.fate.borrow().as_ref() {
-            return Err(fate.clone());
-        }
-        let run = || -> Result<(), PluginFault> {
-            if let Some(hook) = &self.hooks.done {
-                let duty = Duty { callback: "proxy_on_done", context, way: None };
-                self.call(root, duty, |store| hook.call(store, context))?;
-            }
-            if let Some(hook) = &self.hooks.log {
-                let duty = Duty { callback: "proxy_on_log", context, way: None };
-                self.call(root, duty, |store| hook.call(store, context))?;
-            }
-            self.delete(root, context)
-        };
-        let ended = run();
-        self.with_data(|data| data.contexts.remove(context));
-        ended
-    }
-
-    fn delete(&self, root: &Root, context: u32) -> Result<(), PluginFault> {
-        if let Some(hook) = &self.hooks.delete {
-            let duty = Duty { callback: "proxy_on_delete", context, way: None };
-            self.call(root, duty, |store| hook.call(store, context))?;
-        }
-        Ok(())
-    }
-
-    /// Ends a root that is done, or that never served. It is not told to log, which guests of
-    /// some SDKs do not survive: for them only streams and connections do.
-    pub(crate) fn finish(&self, root: &Root) {
-        if self.is_lost() {
-            return;
-        }
-        if let Err(fault) = self.delete(root, root.id) {
-            root.tell(&fault);
-        }
-        self.remove(root);
-    }
-
-    fn remove(&self, root: &Root) {
-        root.end();
-        self.with_data(|data| data.contexts.remove(root.id));
     }
 
     /// Waits until the guest says that a direction of a context goes on; at once where it

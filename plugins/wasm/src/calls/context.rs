@@ -1,12 +1,10 @@
 //! Which context a guest means, and what it says of its end.
 
-use std::rc::Rc;
-
 use abi_wasm::Status;
 use wasmtime::Linker;
 
 use super::{Answer, Call, define};
-use crate::{contexts::Of, state::VmData};
+use crate::state::VmData;
 
 pub(super) fn link(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
     define!(linker, Running, "proxy_set_effective_context", |call, id| set_effective(call, id));
@@ -21,16 +19,9 @@ fn set_effective(call: &mut Call<'_>, id: u32) -> Answer {
     if call.data_mut().set_effective(id) { Ok(()) } else { Err(Status::BadArgument.into()) }
 }
 
-/// Only a root that answered "not done" can be done later: the contexts of streams are
-/// deleted whatever they answer.
+/// Only a context that answered "not done" can be done later.
 fn done(call: &mut Call<'_>) -> Answer {
-    let data = call.data_mut();
-    let is_root = data.context().is_some_and(|context| matches!(context.of, Of::Root));
-    if !is_root || !data.root.finish() {
-        return Err(Status::NotFound.into());
-    }
-    data.finished.push(Rc::clone(&data.root));
-    Ok(())
+    if call.data_mut().finish() { Ok(()) } else { Err(Status::NotFound.into()) }
 }
 
 /// How the root's last call to an upstream ended that did not end with an answer, or its last

@@ -230,7 +230,7 @@ fn closing_its_own_stream_resets_it() {
 }
 
 const END_HOOKS: &str = r#"
-  (func (export "proxy_on_done") (param i32) (result i32) (call $say (i32.const 100)) i32.const 0)
+  (func (export "proxy_on_done") (param i32) (result i32) (call $say (i32.const 100)) i32.const 1)
   (func (export "proxy_on_log") (param i32) (call $say (i32.const 108)))
   (func (export "proxy_on_delete") (param i32) (call $say (i32.const 120)))"#;
 

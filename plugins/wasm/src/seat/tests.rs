@@ -3,7 +3,7 @@ use std::rc::Rc;
 use host_extension::WorkerScope;
 use host_types::VmSettings;
 
-use super::DONE_WAIT_MAX;
+use super::{DONE_WAIT_MAX, LINGERING_MAX};
 use crate::testing::{LOG, Rig, SAY, fault, guest, stream};
 
 const DONE: &str = r#"(import "env" "proxy_done" (func $done (result i32)))
@@ -64,7 +64,7 @@ fn a_root_that_is_not_done_is_deleted_once_it_says_so() {
     let one = stream();
     let mut filter = second.stream_filter(&one).expect("a filter");
     drop(filter.on_request_headers(&one, true));
-    assert_eq!(rig.host.said(), "BAx1B", "a stream's context is never pending, its root is");
+    assert_eq!(rig.host.said(), "BAx1B", "this stream was not asked yet, its root was");
     assert!(rig.host.timers.periods().is_empty());
     // Then there is no such context any more.
     drop(filter.on_request_headers(&one, true));
@@ -112,4 +112,78 @@ fn a_fault_of_the_end_is_told() {
     drop(rig.factory());
     assert_eq!(rig.faults.borrow().len(), 1);
     assert!(rig.faults.borrow()[0].message.contains("`proxy_on_done`"));
+}
+
+/// A guest whose contexts of streams are not done at once; each request hook says that the
+/// first of them is.
+fn slow_streams() -> Vec<u8> {
+    let rest = r#"
+      (func $tell (param $what i32) (param $context i32)
+        (call $say (local.get $what))
+        (call $say (i32.add (i32.const 48) (local.get $context))))
+      (func (export "proxy_on_done") (param i32) (result i32)
+        (call $tell (i32.const 100) (local.get 0))
+        (i32.eq (local.get 0) (i32.const 1)))
+      (func (export "proxy_on_log") (param i32) (call $tell (i32.const 108) (local.get 0)))
+      (func (export "proxy_on_delete") (param i32) (call $tell (i32.const 120) (local.get 0)))
+      (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
+        (call $say (i32.add (i32.const 65) (call $effective (i32.const 2))))
+        (call $say (i32.add (i32.const 65) (call $done)))
+        (call $say (i32.add (i32.const 65) (call $done)))
+        (i32.const 0))"#;
+    guest(&format!("{LOG} {DONE}"), &format!("{SAY} {rest}"))
+}
+
+#[test]
+fn a_stream_that_is_not_done_stays_until_it_says_so() {
+    let rig = Rig::new(&slow_streams());
+    let factory = rig.factory();
+    let (one, two) = (stream(), stream());
+    let mut first = factory.stream_filter(&one).expect("a filter");
+    first.on_complete(&one).expect("it ends well");
+    drop(first);
+    assert_eq!(rig.host.said(), "d2");
+    assert_eq!(rig.host.timers.periods(), [DONE_WAIT_MAX]);
+    let mut second = factory.stream_filter(&two).expect("a filter");
+    drop(second.on_request_headers(&two, true));
+    assert_eq!(rig.host.said(), "AABl2x2", "once");
+    assert!(rig.host.timers.periods().is_empty());
+    drop(second.on_request_headers(&two, true));
+    assert_eq!(rig.host.said(), "CBB", "it is gone");
+}
+
+#[test]
+fn a_stream_that_is_never_done_keeps_its_root_for_a_while() {
+    let rig = Rig::new(&slow_streams());
+    let factory = rig.factory();
+    for _ in 0..2 {
+        let one = stream();
+        let mut filter = factory.stream_filter(&one).expect("a filter");
+        filter.on_complete(&one).expect("it ends well");
+    }
+    drop(factory);
+    assert_eq!(rig.host.said(), "d2d3");
+    assert_eq!(rig.host.timers.periods().len(), 1);
+    rig.host.timers.ring();
+    assert_eq!(rig.host.said(), "", "it may have ended just now");
+    rig.host.timers.ring();
+    assert_eq!(rig.host.said(), "l2x2l3x3d1x1", "the root goes with the last of them");
+    assert!(rig.host.timers.periods().is_empty());
+    assert_eq!(Rc::strong_count(&rig.host.timers), 1, "nothing is kept");
+}
+
+#[test]
+fn few_are_waited_for_at_a_time() {
+    let rig = Rig::new(&slow_streams());
+    let factory = rig.factory();
+    let end_one = || {
+        let one = stream();
+        let mut filter = factory.stream_filter(&one).expect("a filter");
+        filter.on_complete(&one).expect("it ends well");
+        rig.host.said().chars().step_by(2).collect::<String>()
+    };
+    for _ in 0..LINGERING_MAX {
+        assert_eq!(end_one(), "d");
+    }
+    assert_eq!(end_one(), "dlx");
 }
