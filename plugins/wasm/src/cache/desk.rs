@@ -33,6 +33,12 @@ impl Desk {
     /// Makes a desk, and removes those of processes that are gone.
     pub(super) fn open(cache: &Path) -> io::Result<Self> {
         sweep(cache)?;
+        // Another process may look at the lock in the instant before it is ours, and take it
+        // for an abandoned one.
+        Self::make(cache).or_else(|_taken| Self::make(cache))
+    }
+
+    fn make(cache: &Path) -> io::Result<Self> {
         let directory = tempfile::Builder::new()
             .prefix(PREFIX)
             .permissions(Permissions::from_mode(0o700))
