@@ -24,6 +24,13 @@ pub(crate) enum Arg {
     Parent,
 }
 
+impl Arg {
+    /// The bytes whose address it is.
+    pub(crate) fn data(&self) -> &[u8] {
+        if let Self::Data(bytes) = self { bytes } else { &[] }
+    }
+}
+
 impl From<u32> for Arg {
     fn from(number: u32) -> Self {
         Self::Number(number.into())
@@ -166,11 +173,6 @@ pub(crate) fn allocator(behaviour: u32) -> Call {
 /// Ends with a trap.
 pub(crate) fn trap() -> Call {
     special(Special::Trap, Vec::new())
-}
-
-/// Never ends.
-pub(crate) fn spin() -> Call {
-    special(Special::Spin, Vec::new())
 }
 
 /// Writes an argument into one of the numbers.

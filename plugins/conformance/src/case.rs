@@ -143,26 +143,28 @@ impl Case {
 
     /// The traffic and the steps that bring a callback of the root about.
     fn bring_about(mut self) -> Self {
-        let begin = match self.phase {
-            Phase::Tick => {
-                self.root.push(first(Phase::Tick, call::tick_period(0)));
-                vec![call::tick_period(5)]
-            }
-            Phase::HttpCallResponse => vec![call::good_http_call().into(4)],
-            Phase::QueueReady => {
-                vec![call::register(&self.name).into(4), call::enqueue(Arg::Value(4), "item")]
-            }
-            Phase::GrpcReceive => {
-                vec![call::grpc_call("upstream", "Say", "hello", 2000).into(4)]
-            }
-            // Of a stream: of a call that ended well hosts in use tell the answer only, and older
-            // SDKs do not survive more.
-            Phase::GrpcInitialMetadata | Phase::GrpcTrailingMetadata | Phase::GrpcClose => vec![
-                call::grpc_stream("upstream", "Say").into(4),
-                call::grpc_send(Arg::Value(4), "hello", 1),
-            ],
-            _ => Vec::new(),
-        };
+        let mut begin = Vec::new();
+        if self.phase == Phase::Tick {
+            self.root.push(first(Phase::Tick, call::tick_period(0)));
+            begin.push(call::tick_period(5));
+        }
+        if self.phase == Phase::HttpCallResponse {
+            begin.push(call::good_http_call().into(4));
+        }
+        if self.phase == Phase::QueueReady {
+            begin.push(call::register(&self.name).into(4));
+            begin.push(call::enqueue(Arg::Value(4), "item"));
+        }
+        if self.phase == Phase::GrpcReceive {
+            begin.push(call::grpc_call("upstream", "Say", "hello", 2000).into(4));
+        }
+        // Of a stream: of a call that ended well hosts in use tell the answer only, and older
+        // SDKs do not survive more.
+        let of_grpc = [Phase::GrpcInitialMetadata, Phase::GrpcTrailingMetadata, Phase::GrpcClose];
+        if of_grpc.contains(&self.phase) {
+            begin.push(call::grpc_stream("upstream", "Say").into(4));
+            begin.push(call::grpc_send(Arg::Value(4), "hello", 1));
+        }
         let steps = begin.into_iter().map(|call| first(Phase::RequestHeaders, call));
         self.stream.extend(steps);
         self

@@ -101,7 +101,7 @@ pub(crate) struct Reply {
 }
 
 impl Reply {
-    fn broken(why: impl ToString) -> Self {
+    fn broken(why: &(impl ToString + ?Sized)) -> Self {
         Self { broken: Some(why.to_string()), ..Self::default() }
     }
 }
@@ -115,7 +115,7 @@ pub(crate) async fn send(
 ) -> Reply {
     match timeout(PATIENCE, try_send(address, exchange, gate)).await {
         Ok(Ok(reply)) => reply,
-        Ok(Err(error)) => Reply::broken(error),
+        Ok(Err(error)) => Reply::broken(&error),
         Err(_elapsed) => Reply::broken("no response in time"),
     }
 }
@@ -232,7 +232,7 @@ pub(crate) async fn send_tcp(
 ) -> Reply {
     match timeout(PATIENCE, try_send_tcp(address, exchange, gate)).await {
         Ok(Ok(body)) => Reply { body: body.into(), ..Reply::default() },
-        Ok(Err(error)) => Reply::broken(error),
+        Ok(Err(error)) => Reply::broken(&error),
         Err(_elapsed) => Reply::broken("the connection did not end in time"),
     }
 }

@@ -6,10 +6,8 @@ use abi_wasm::decode_pairs;
 
 use crate::{
     Phase,
-    call::Function,
     case::{Case, Check, Which},
     exchange::Reply,
-    probe::Special,
     script::{Answer, Record, Step, Value},
 };
 
@@ -120,10 +118,6 @@ fn judge_value(value: &Value, record: &Record) -> Option<String> {
             let pairs = decode_pairs(&record.value).unwrap_or_default();
             (pairs.contains(&(name.as_bytes(), value.as_bytes())), text())
         }
-        Value::NoPair(name) => match decode_pairs(&record.value) {
-            Ok(pairs) => (!pairs.iter().any(|(known, _)| *known == name.as_bytes()), text()),
-            Err(error) => (false, error.to_string()),
-        },
         Value::Number(slot, wanted) => (low(number(*slot), *wanted), number(*slot).to_string()),
         Value::AtLeast(slot, least) => {
             let number = number(*slot);
@@ -173,7 +167,14 @@ fn judge_check(check: &Check, outcome: &Outcome, strict: bool) -> Option<String>
                 .any(|line| line.contains(begin.as_str()) && line.ends_with(end.as_str()));
             (!found).then(|| format!("no metric `{begin} ...{end}`"))
         }
-        _ => match &outcome.reply {
+        Check::Status(_)
+        | Check::Body(_)
+        | Check::Field(..)
+        | Check::NoField(_)
+        | Check::Trailer(..)
+        | Check::Broken
+        | Check::Closed
+        | Check::Echoed(_) => match &outcome.reply {
             Some(reply) => judge_reply(check, reply),
             None => Some("there was no reply".to_owned()),
         },
@@ -206,7 +207,17 @@ fn judge_reply(check: &Check, reply: &Reply) -> Option<String> {
         Check::Echoed(wanted) if reply.body != *wanted => {
             Some(format!("the client got {:?} in place of {wanted:?}", text(&reply.body)))
         }
-        _ => None,
+        Check::Status(_)
+        | Check::Body(_)
+        | Check::NoField(_)
+        | Check::Broken
+        | Check::Closed
+        | Check::Echoed(_)
+        | Check::Order(..)
+        | Check::Given(..)
+        | Check::Times(..)
+        | Check::Metric(..)
+        | Check::Here(_) => None,
     }
 }
 
@@ -222,11 +233,6 @@ fn entered(records: &[Record]) -> impl Iterator<Item = &Record> {
 
 fn labels(phases: &[Phase]) -> String {
     phases.iter().map(|phase| phase.label()).collect::<Vec<_>>().join(", ")
-}
-
-/// True for a step after which its callback does not come back.
-pub(crate) fn ends_the_probe(step: &Step) -> bool {
-    matches!(step.call.function, Function::Special(Special::Trap | Special::Spin))
 }
 
 #[cfg(test)]

@@ -31,21 +31,20 @@ pub(crate) use self::{
 };
 
 /// The request fields that the probe understands.
-pub mod fields {
+pub(crate) mod fields {
     /// The script of this stream.
-    pub const SCRIPT: &str = "x-probe-script";
+    pub(crate) const SCRIPT: &str = "x-probe-script";
     /// The script of the root contexts, from now on.
-    pub const ROOT: &str = "x-probe-root";
+    pub(crate) const ROOT: &str = "x-probe-root";
     /// The script of the stream or connection whose context is made next.
-    pub const ARM: &str = "x-probe-arm";
+    pub(crate) const ARM: &str = "x-probe-arm";
     /// Answer with what was kept under this tag: 200 and the records, or 404.
-    pub const FETCH: &str = "x-probe-fetch";
+    pub(crate) const FETCH: &str = "x-probe-fetch";
 }
 
 /// The probe for one version of the interface. `start` is the script of its root contexts
 /// until a request brings another one.
-#[must_use]
-pub fn module(version: AbiVersion, start: &[u8]) -> Vec<u8> {
+pub(crate) fn module(version: AbiVersion, start: &[u8]) -> Vec<u8> {
     let functions = Functions::of(version);
     let mut types = Types::default();
     let mut imports = ImportSection::new();

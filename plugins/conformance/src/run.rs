@@ -42,7 +42,7 @@ pub(crate) async fn run(
         }
         let complaints = match own {
             Some(records) => judge_steps(&case.root, &records, target.is_ours()),
-            None => runner.run(case, number.wrapping_mul(4)).await,
+            None => Box::pin(runner.run(case, number.wrapping_mul(4))).await,
         };
         let verdict = Verdict::new(case, &complaints);
         tell(&verdict);
@@ -92,7 +92,7 @@ impl Runner<'_> {
     }
 
     async fn run(&self, case: &Case, tag: u32) -> Vec<String> {
-        match self.try_run(case, Tags(tag)).await {
+        match Box::pin(self.try_run(case, Tags(tag))).await {
             Ok(outcome) => judge(case, &outcome, self.target.is_ours()),
             Err(why) => vec![why],
         }
@@ -102,7 +102,7 @@ impl Runner<'_> {
         let reply = match &case.drive {
             Drive::Http(exchange) => {
                 self.arm(case, tags).await?;
-                self.drive(case, exchange, tags).await?
+                Box::pin(self.drive(case, exchange, tags)).await?
             }
             Drive::Tcp(exchange) => {
                 if !case.root.is_empty() {
@@ -155,9 +155,9 @@ impl Runner<'_> {
             exchange = exchange.field(fields::ROOT, &script);
         }
         let until = |nth| Until { which: Which::Stream, phase: Phase::RequestBody, nth };
-        let first = send(self.target.http, &exchange, async |sent| {
+        let first = Box::pin(send(self.target.http, &exchange, async |sent| {
             self.wait(until(sent), tags).await;
-        });
+        }));
         let Some(beside) = &case.beside else { return Ok(first.await) };
         let script = self.encode(&beside.steps, tags.of(Which::Beside))?;
         let second = beside.exchange.clone().field(fields::SCRIPT, &script);

@@ -75,8 +75,6 @@ pub(crate) enum Value {
     Length(usize),
     /// A map with this field.
     Pair(&'static str, &'static str),
-    /// A map without a field of this name.
-    NoPair(&'static str),
     /// One of the numbers is this.
     Number(usize, u64),
     /// One of the numbers is at least this.
@@ -130,7 +128,7 @@ impl Script {
     /// The bytes that the probe reads.
     pub(crate) fn encode(&self, functions: &Functions) -> Result<Vec<u8>, ScriptError> {
         let length: usize = self.steps.iter().map(|step| step_bytes(&step.call)).sum();
-        let mut data_at = size(SCRIPT_HEAD_BYTES) + length;
+        let data_at = size(SCRIPT_HEAD_BYTES) + length;
         let mut bytes = Vec::new();
         let mut data = Vec::new();
         push(&mut bytes, self.tag);
@@ -142,13 +140,10 @@ impl Script {
             push(&mut bytes, u32::from(step.call.keeps_value));
             push(&mut bytes, word(step.call.args.len()));
             for arg in &step.call.args {
-                let (kind, value) = encode_argument(arg, data_at);
+                let (kind, value) = encode_argument(arg, data_at + data.len());
                 push(&mut bytes, kind);
                 bytes.extend_from_slice(&value.to_le_bytes());
-                if let Arg::Data(text) = arg {
-                    data.extend_from_slice(text);
-                    data_at += text.len();
-                }
+                data.extend_from_slice(arg.data());
             }
         }
         bytes.extend_from_slice(&data);

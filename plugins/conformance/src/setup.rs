@@ -41,6 +41,7 @@ pub fn mortise(places: &Places<'_>, admin: &Path) -> String {
 drain_timeout_ms: 0
 admin: {{ address: "unix:{admin}" }}
 log: {{ level: "off" }}
+access_log: "off"
 listeners:
   - name: http
     address: 127.0.0.1:0

@@ -149,7 +149,8 @@ pub fn conformance(command: Conformance) -> Result<CheckReport, Failure> {
             Ok(run(&Kit::new(abi.into()), &target, &filter).await)
         }),
         Conformance::Run { filter, abi, guests, .. } => {
-            let found = guests.as_deref().map(guests::in_folder).unwrap_or_default();
+            let folder = guests.map(|folder| folder.canonicalize().map_err(unreachable));
+            let found = folder.transpose()?.as_deref().map(guests::in_folder).unwrap_or_default();
             let mut report = block_on(run_here(&filter, abi.into(), &found))?;
             if found.len() < guests::known() {
                 let (missing, known) = (guests::known() - found.len(), guests::known());

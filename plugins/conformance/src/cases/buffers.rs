@@ -32,10 +32,11 @@ pub(super) fn cases() -> Vec<Case> {
 
 fn at(phase: Phase, subject: &'static str, what: &str) -> Case {
     let case = Case::at(phase, subject, what);
-    match phase {
-        Phase::DownstreamData | Phase::UpstreamData => case.drive_tcp(TcpExchange::of("hello")),
-        _ => case,
-    }
+    if is_of_connection(phase) { case.drive_tcp(TcpExchange::of("hello")) } else { case }
+}
+
+fn is_of_connection(phase: Phase) -> bool {
+    matches!(phase, Phase::DownstreamData | Phase::UpstreamData)
 }
 
 fn reads(kind: BufferType, phase: Phase) -> Vec<Case> {
@@ -67,9 +68,9 @@ const CHANGES: [(&str, u32, u32, &str, &str); 9] = [
 ];
 
 fn changes(kind: BufferType, phase: Phase) -> Vec<Case> {
-    let check = |now: &'static str| match phase {
-        Phase::DownstreamData | Phase::UpstreamData => Check::Echoed(now),
-        _ => Check::Body(now.to_owned()),
+    let of_connection = is_of_connection(phase);
+    let check = |now: &'static str| {
+        if of_connection { Check::Echoed(now) } else { Check::Body(now.to_owned()) }
     };
     let case = |(what, start, length, with, now): (&str, u32, u32, &str, &'static str)| {
         let case = at(phase, SET, what)

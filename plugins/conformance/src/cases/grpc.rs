@@ -30,7 +30,7 @@ fn at(phase: Phase, subject: &'static str, what: &str) -> Case {
 fn refused() -> Vec<Case> {
     let unknown = || Arg::Number(987_654);
     // As with HTTP calls the number is made 0 first.
-    let parse = || Answer { value: crate::script::Value::Any, ..Answer::status(4) };
+    let parse = || Answer { value: Value::Any, ..Answer::status(4) };
     let neither = || bad().or(1);
     let case = |subject, what, call: Call, answer| at(HEAD, subject, what).call(call, answer);
     vec![

@@ -32,25 +32,17 @@ fn of_call(phase: Phase, call: &Call, status: u32) -> Vec<Case> {
                 .prepare(call::set_shared("pointers", "value", Arg::Number(0)))
                 .prepare(call::register("pointers"))
                 .call(broken, refused.clone());
-            cases.push(match phase {
-                Phase::RequestHeaders => case.check(Check::Status(200)),
-                _ => case,
-            });
+            let stream = phase == Phase::RequestHeaders;
+            cases.push(if stream { case.check(Check::Status(200)) } else { case });
         };
-        match arg {
-            Arg::Data(_) => {
-                case(format!("bad address in argument {at}"), call.clone().with(at, NOWHERE));
-                // The next one is the length.
-                let length = at + 1;
-                case(
-                    format!("bad length in argument {length}"),
-                    call.clone().with(length, u32::MAX),
-                );
-            }
-            Arg::Out(_) => {
-                case(format!("bad result in argument {at}"), call.clone().with(at, LAST));
-            }
-            _ => {}
+        if let Arg::Data(_) = arg {
+            case(format!("bad address in argument {at}"), call.clone().with(at, NOWHERE));
+            // The next one is the length.
+            let (length, far) = (at + 1, call.clone().with(at + 1, u32::MAX));
+            case(format!("bad length in argument {length}"), far);
+        }
+        if let Arg::Out(_) = arg {
+            case(format!("bad result in argument {at}"), call.clone().with(at, LAST));
         }
     }
     cases

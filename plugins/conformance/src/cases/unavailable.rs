@@ -43,15 +43,11 @@ pub(super) fn cases() -> Vec<Case> {
         cases.push(no_value(MapType::RequestHeaders, phase));
         cases.push(no_pairs(MapType::RequestHeaders, phase));
     }
-    for (kind, home) in [
-        (BufferType::RequestBody, Phase::RequestBody),
-        (BufferType::ResponseBody, Phase::ResponseBody),
+    // With the trailers a held body may still be there.
+    for (kind, home, trailers) in [
+        (BufferType::RequestBody, Phase::RequestBody, Phase::RequestTrailers),
+        (BufferType::ResponseBody, Phase::ResponseBody, Phase::ResponseTrailers),
     ] {
-        // With the trailers a held body may still be there.
-        let trailers = match home {
-            Phase::RequestBody => Phase::RequestTrailers,
-            _ => Phase::ResponseTrailers,
-        };
         let elsewhere = OF_HTTP.into_iter().chain(OUTSIDE).chain([Phase::Log]);
         for phase in elsewhere.filter(|phase| ![home, trailers].contains(phase)) {
             cases.extend(no_buffer(kind, phase));

@@ -32,11 +32,12 @@ fn callback(functions: &Functions, phase: Phase, version: AbiVersion) -> Part {
     let params = phase.params(version);
     let slot = u32::try_from(params).unwrap_or_default();
     Part::new(params, 2, phase.default_answer().is_some(), |code| {
-        match phase {
-            Phase::ContextCreate => begin_context(code, functions),
-            Phase::RequestHeaders => read_fields(code, functions, slot),
-            _ => code,
-        };
+        if phase == Phase::ContextCreate {
+            begin_context(code, functions);
+        }
+        if phase == Phase::RequestHeaders {
+            read_fields(code, functions, slot);
+        }
         code.i32_const(GIVEN).i32_const(0).i32_const(OUT_WIPED * 8).memory_fill(0);
         for (local, offset) in (1..slot).zip(0..OUT_WIPED) {
             code.i32_const(GIVEN).local_get(local).i32_store(at(offset * 8));
