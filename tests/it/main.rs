@@ -13,6 +13,8 @@ mod check;
 #[cfg(test)]
 mod common;
 #[cfg(test)]
+mod conformance;
+#[cfg(test)]
 mod failures;
 #[cfg(test)]
 mod grpc;
@@ -20,6 +22,8 @@ mod grpc;
 mod http;
 #[cfg(test)]
 mod limits;
+#[cfg(test)]
+mod network;
 #[cfg(test)]
 mod operations;
 #[cfg(test)]
