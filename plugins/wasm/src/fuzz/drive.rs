@@ -40,8 +40,8 @@ impl Rig {
         let limits = PluginLimits {
             memory_bytes_max: 1 << 20,
             table_elements_max: 1000,
-            call_budget: Duration::from_millis(2),
-            start_budget: Duration::from_millis(20),
+            call_budget: Duration::from_millis(1),
+            start_budget: Duration::from_millis(4),
             contexts_max: 3,
             ..PluginLimits::default()
         };
