@@ -1,6 +1,11 @@
 //! From a configuration's plan to what a worker serves.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{
+    collections::HashSet,
+    env,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use host_config::{Plan, ServicePlan, WasmCache};
 use host_extension::FilterUse;
@@ -65,7 +70,24 @@ pub(crate) fn wasm_settings(plan: &Plan) -> WasmSettings {
     WasmSettings {
         instances_max: u32::try_from(guests).unwrap_or(u32::MAX).max(least.instances_max),
         table_elements_max: tables.unwrap_or(0).max(least.table_elements_max),
+        cache_dir: cache_dir(&plan.wasm.cache, |name| env::var_os(name).map(PathBuf::from)),
         ..least
+    }
+}
+
+/// Where compiled modules are kept. The user's cache directory is where the XDG Base Directory
+/// Specification says; without one nothing is kept.
+fn cache_dir(cache: &WasmCache, variable: impl Fn(&str) -> Option<PathBuf>) -> Option<PathBuf> {
+    let user = || {
+        let named = variable("XDG_CACHE_HOME").filter(|path| path.is_absolute());
+        named.or_else(|| {
+            variable("HOME").filter(|home| home.is_absolute()).map(|home| home.join(".cache"))
+        })
+    };
+    match cache {
+        WasmCache::Off => None,
+        WasmCache::Directory(directory) => Some(directory.clone()),
+        WasmCache::Default => user().map(|user| user.join(Path::new("mortise/wasm"))),
     }
 }
 
@@ -81,3 +103,6 @@ pub(crate) fn catalog(
     let backends = Backends::default().with(BackendKind::Wasm, Arc::new(wasm));
     Ok(Catalog::new(backends, metrics.control_thread(), fastrand::u64(..)))
 }
+
+#[cfg(test)]
+mod tests;

@@ -196,6 +196,9 @@ impl Control {
         if current.admin != next.admin {
             tracing::warn!("`admin` changed: restart to take it into use");
         }
+        if current.wasm != next.wasm {
+            tracing::warn!("`wasm` changed: restart to take it into use");
+        }
         if current.log.format != next.log.format {
             tracing::warn!("`log.format` changed: restart to take it into use");
         }

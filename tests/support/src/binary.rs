@@ -25,6 +25,14 @@ pub(crate) fn command(program: impl AsRef<OsStr>) -> Command {
     Command::new(program)
 }
 
+/// The built binary, which keeps its compiled modules beside itself, not in the user's cache.
+pub(crate) fn proxy() -> Command {
+    let binary = mortise_binary();
+    let mut run = command(binary);
+    run.env("XDG_CACHE_HOME", binary.with_file_name("cache-of-tests"));
+    run
+}
+
 fn build() -> PathBuf {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut build = command(cargo);
@@ -63,7 +71,7 @@ pub struct Finished {
 /// Runs `mortise ARGUMENTS` to its end.
 #[must_use]
 pub fn mortise<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Finished {
-    let mut run = command(mortise_binary());
+    let mut run = proxy();
     run.args(arguments).env("NO_COLOR", "1").stdin(Stdio::null());
     match run.output() {
         Ok(output) => Finished {

@@ -58,7 +58,7 @@ impl Proxy {
     pub async fn try_start(config: &(impl Display + ?Sized)) -> Result<Self, Finished> {
         let folder = tempfile::tempdir().unwrap_or_else(|error| fail(error));
         write_config(folder.path(), &config.to_string());
-        let mut run = binary::command(binary::mortise_binary());
+        let mut run = binary::proxy();
         run.args(["run", "-c"]).arg(folder.path().join(CONFIG)).env("NO_COLOR", "1");
         run.stdin(Stdio::null()).stdout(file(folder.path(), "stdout"));
         run.stderr(file(folder.path(), "stderr"));

@@ -99,21 +99,25 @@ fn phases(words: &[PhaseWord]) -> Phases {
 /// The environment is the given one, with what is taken of the proxy's own; a variable that the
 /// proxy does not have is not there.
 fn vm(model: &VmConfig, at: &Cursor<'_>) -> Option<VmSettings> {
-    let given = at.key("environment");
     let mut environment = Vec::new();
+    let mut is_right = true;
+    let given = at.key("environment");
     for (name, value) in &model.environment {
-        variable(name, value, &given.name(name))?;
+        is_right &= variable(name, value, &given.name(name)).is_some();
         environment.push((Arc::from(name.as_str()), Arc::from(value.as_str())));
     }
     for (at, name) in at.key("host_environment").zip(&model.host_environment) {
-        variable(name, "", &at)?;
+        is_right &= variable(name, "", &at).is_some();
         if model.environment.contains_key(name) {
             let message = format!("the variable `{name}` has a value in `environment` already");
-            return at.refuse(message, "again here");
+            is_right = at.refuse::<()>(message, "again here").is_some();
         }
-        if let Ok(value) = env::var(name) {
+        if let Some(value) = is_right.then(|| env::var(name).ok()).flatten() {
             environment.push((Arc::from(name.as_str()), Arc::from(value)));
         }
+    }
+    if !is_right {
+        return None;
     }
     Some(VmSettings {
         id: model.id.as_deref().map(Arc::from),

@@ -116,8 +116,8 @@ fn keys_and_words_are_suggested() {
         "address:",
         "zzz: 1\n    address:",
         expect![[r#"
-        mortise:2:5: unknown key `zzz` (the keys are: `name`, `address`, `protocol`, `balance`, `limits`, `forwarding`, `stream_filters`, `routes`, `virtual_hosts`, `cluster`)
-    "#]],
+            mortise:2:5: unknown key `zzz` (the keys are: `name`, `address`, `protocol`, `balance`, `limits`, `forwarding`, `network_filters`, `stream_filters`, `routes`, `virtual_hosts`, `cluster`)
+        "#]],
     );
     check(
         "routes:",

@@ -3,6 +3,58 @@
 use super::*;
 
 #[test]
+fn an_environment_holds_variables_only() {
+    let plugin = |vm: &str| {
+        format!("plugins: [{{ name: a, backend: wasm, source: ./greet.wasm, vm: {{ {vm} }} }}]\n")
+    };
+    check_with(
+        &plugin("environment: { \"a=b\": c }"),
+        expect![[r#"
+        mortise:9:80: `a=b` cannot be an environment variable (a name without `=`, and no NUL in either)
+    "#]],
+    );
+    let twice = "environment: { A: c }, host_environment: [A, \"\"]";
+    check_with(
+        &plugin(twice),
+        expect![[r#"
+            mortise:9:107: the variable `A` has a value in `environment` already
+            mortise:9:110: `` cannot be an environment variable (a name without `=`, and no NUL in either)
+        "#]],
+    );
+    check_with(
+        &plugin("host_environment: [\"\"]"),
+        expect![[r#"
+        mortise:9:84: `` cannot be an environment variable (a name without `=`, and no NUL in either)
+    "#]],
+    );
+    check_with(
+        &plugin("isolation: none"),
+        expect![[r#"
+        mortise:9:76: `isolation` cannot be `none` (the choices are: `shared`, `per_stream`)
+    "#]],
+    );
+}
+
+#[test]
+fn services_and_network_filters_name_plugins_that_are_there() {
+    check(
+        "clusters:",
+        "services: [{ plugin: gret, run_on: all }]\nclusters:",
+        expect![[r#"
+            mortise:6:22: unknown plugin `gret`
+            mortise:6:36: `run_on` cannot be `all` (the choices are: `one_worker`, `every_worker`)
+        "#]],
+    );
+    check(
+        "    routes:",
+        "    network_filters: [{ plugin: gret }]\n    routes:",
+        expect![[r#"
+        mortise:3:33: unknown plugin `gret`
+    "#]],
+    );
+}
+
+#[test]
 fn listeners_must_fit_together() {
     check(
         "127.0.0.1:8080",
