@@ -89,6 +89,49 @@ async fn greet_in_go_does_the_same() {
 }
 
 #[tokio::test]
+async fn examples_do_the_same_where_each_stream_has_a_machine_of_its_own() {
+    let (upstream, asked) = (Upstream::echo(Http::One).await, answering().await);
+    let alone = "isolation: per_stream";
+    let lines = format!(
+        "stream_filters:\n\
+         - {{ plugin: auth, config: {{ cluster: asked, path: /verify, timeout_ms: 5000 }} }}\n\
+         - {{ plugin: limit, config: {{ requests: 2, window_seconds: 3600, key_header: x-key }} }}\n\
+         - {{ plugin: count }}\n\
+         - {{ plugin: greet, config: {{ header: x-greeting, value: hello }} }}\n\
+         {ROUTES}"
+    );
+    let config = Config::new()
+        .top("workers: 1")
+        .listener("web", &lines)
+        .cluster("app", upstream.address(), "")
+        .cluster("asked", asked.address(), "")
+        .plugin("auth", tests_fixtures::http_auth(), &format!("vm: {{ {alone} }}"))
+        .plugin(
+            "limit",
+            tests_fixtures::shared_data_limiter(),
+            &format!("vm: {{ id: limits, {alone} }}"),
+        )
+        .plugin("count", tests_fixtures::metrics(), &format!("vm: {{ {alone} }}"))
+        .plugin("greet", tests_fixtures::greet(), &format!("vm: {{ {alone} }}"));
+    let proxy = Proxy::start(&config).await;
+    let mut client = Client::connect(Http::Two, proxy.web()).await;
+    let good = [("authorization", "good")];
+    for (number, left) in [("1", "1"), ("2", "0")] {
+        let reply = client.ask(post("/", &good, "a body")).await;
+        assert_eq!(reply.status, StatusCode::OK);
+        assert_eq!(
+            (reply.header("x-request-number"), reply.header("x-limit-left")),
+            (number, left)
+        );
+        assert_eq!(reply.echoed("x-greeting"), ["hello"]);
+        assert_eq!(reply.echoed("x-auth-user"), ["ada"]);
+        assert_eq!(reply.echo("body"), "a body");
+    }
+    assert_eq!(client.ask(post("/", &[], "a body")).await.status.as_u16(), 403);
+    assert_eq!(client.ask(post("/", &good, "a body")).await.status.as_u16(), 429);
+}
+
+#[tokio::test]
 async fn a_module_of_the_oldest_sdk_runs_and_waits_for_a_call() {
     let (upstream, asked) = (Upstream::echo(Http::One).await, answering().await);
     let filter =
