@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use crate::{
     demo, plugins, proxy,
-    run::{Report, cargo, command},
+    run::{Report, cargo, command, root},
     setup::{self, output},
 };
 
@@ -38,6 +38,11 @@ pub(crate) fn ci(report: &mut Report) -> Result<()> {
     for guests in GUESTS {
         let mut lint = plugins::guest_cargo("clippy", guests, &["--", "-D", "warnings"]);
         note(report.step(&format!("lint {guests}"), &mut lint));
+    }
+    if setup::has_go() {
+        let mut vet = command("go");
+        vet.args(["vet", "."]).current_dir(root().join("plugin-examples").join(setup::GO));
+        note(report.step("vet greet-go", &mut vet));
     }
     note(test(report, &[]));
     let mut doc = cargo(&["doc", "--locked", "--workspace", "--no-deps"]);

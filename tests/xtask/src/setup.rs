@@ -94,11 +94,11 @@ fn zig(report: &mut Report) {
 
 /// The libraries of the Go example, as its list of sums has them; Go itself must be there.
 fn go(report: &mut Report) {
-    if !has_go() {
+    if !go_serves() {
         return report.skip(GO, "there is no go (install Go 1.24 or newer)");
     }
     let folder = root().join("plugin-examples").join(GO);
-    let stamp = root().join("target/tools/go-modules.txt");
+    let stamp = go_modules();
     let text = fs::read_to_string(folder.join("go.sum")).unwrap_or_default();
     if fs::read_to_string(&stamp).is_ok_and(|fetched| fetched == text) {
         println!("the Go SDK is there");
@@ -120,9 +120,21 @@ fn note(stamp: &Path, text: &str) {
     }
 }
 
-/// True where Go is installed.
+/// True where a Go is installed that is new enough for the example.
+fn go_serves() -> bool {
+    let folder = root().join("plugin-examples").join(GO);
+    let mut ask = command("go");
+    ask.args(["list", "-m"]).env("GOTOOLCHAIN", "local").current_dir(folder);
+    output(&mut ask).is_ok()
+}
+
+/// True where Go and what the example needs of it are there.
 pub(crate) fn has_go() -> bool {
-    output(command("go").arg("version")).is_ok()
+    go_modules().exists() && go_serves()
+}
+
+fn go_modules() -> PathBuf {
+    root().join("target/tools/go-modules.txt")
 }
 
 /// The Python that has the Zig compiler, where [`zig`] could fetch it.
