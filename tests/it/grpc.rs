@@ -80,7 +80,8 @@ impl StreamingService<Note> for Chat {
     }
 }
 
-async fn serve(request: Request<Incoming>) -> Result<Response<TestBody>, BoxError> {
+/// Serves both methods.
+pub(crate) async fn serve(request: Request<Incoming>) -> Result<Response<TestBody>, BoxError> {
     let mut grpc = tonic::server::Grpc::new(ProstCodec::<Note, Note>::default());
     let response = if request.uri().path() == SHOUT {
         grpc.unary(Shout, request).await

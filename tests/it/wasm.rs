@@ -1,14 +1,20 @@
 //! Wasm filters in the path: what they can do, and what they cannot do to others.
 
 mod bodies;
+mod callouts;
 mod examples;
 mod faults;
 mod fields;
+mod grpc_calls;
 mod load;
 mod loading;
 mod pauses;
+mod properties;
 mod replies;
 mod sdks;
+mod shared;
+
+use std::path::PathBuf;
 
 use tests_support::{Config, Http, Proxy, Upstream};
 
@@ -48,3 +54,10 @@ async fn start(filters: &[String]) -> (Upstream, Proxy) {
 
 /// The labels of the plugin that misbehaves.
 const BAD: (&str, &str) = ("plugin", "bad");
+
+/// A small module, written into a file.
+fn module(folder: &tempfile::TempDir, name: &str) -> PathBuf {
+    let file = folder.path().join(format!("{name}.wasm"));
+    std::fs::write(&file, tests_fixtures::wat(name)).expect("written");
+    file
+}
