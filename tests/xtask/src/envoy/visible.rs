@@ -79,3 +79,6 @@ fn counts(line: &str) -> String {
     });
     words.collect::<Vec<_>>().join(" ")
 }
+
+#[cfg(test)]
+mod tests;
