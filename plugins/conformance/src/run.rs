@@ -187,20 +187,29 @@ impl Runner<'_> {
 
     /// The records under a tag, where the probe knows it.
     async fn fetch(&self, tag: u32) -> Option<Vec<Record>> {
-        let reply = self.ask_probe(fields::FETCH, &hexadecimal(&tag.to_le_bytes())).await;
-        if reply.status != 200 || reply.broken.is_some() { None } else { decode(&reply.body) }
+        records_of(&self.ask_fetch(tag).await)
+    }
+
+    async fn ask_fetch(&self, tag: u32) -> Reply {
+        self.ask_probe(fields::FETCH, &hexadecimal(&tag.to_le_bytes())).await
     }
 
     /// Waits until a callback came; what did not come in time is the judge's business.
     async fn wait(&self, until: Until, tags: Tags) {
         let begun = Instant::now();
         loop {
-            let records = self.fetch(tags.of(until.which)).await.unwrap_or_default();
+            let reply = self.ask_fetch(tags.of(until.which)).await;
+            let records = records_of(&reply).unwrap_or_default();
             let came = |record: &Record| record.phase == until.phase && record.nth >= until.nth;
-            if records.iter().any(came) || begun.elapsed() > PATIENCE {
+            let gone = reply.broken.is_some();
+            if gone || records.iter().any(came) || begun.elapsed() > PATIENCE {
                 return;
             }
             sleep(PAUSE).await;
         }
     }
+}
+
+fn records_of(reply: &Reply) -> Option<Vec<Record>> {
+    if reply.status == 200 && reply.broken.is_none() { decode(&reply.body) } else { None }
 }

@@ -3,7 +3,7 @@
 //! | request | answer |
 //! |---|---|
 //! | any | 200 with the request's body; `x-seen-*` says what came: method, path, authority, content-length, trailers, and each field that begins with `x-case` |
-//! | `x-reply-status`, `x-reply-body`, `x-reply-trailer` | that status, body, or trailer `x-resp-trailer` |
+//! | `x-reply-status`, `x-reply-body`, `x-reply-trailer`, `x-reply-length` | that status, body, trailer `x-resp-trailer`, or announced length |
 //! | `/silent`, `/conformance.Echo/Silent` | none |
 //! | `/conformance.Echo/Say` | gRPC: the message, with metadata at both ends |
 //! | `/conformance.Echo/Fail` | gRPC: status 9 |
@@ -13,9 +13,13 @@
 use std::{convert::Infallible, io, net::SocketAddr};
 
 use bytes::Bytes;
+use futures_util::stream;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
-use http_body_util::{BodyExt, Full, combinators::BoxBody};
-use hyper::{body::Incoming, service::service_fn};
+use http_body_util::{BodyExt, Empty, StreamBody, combinators::BoxBody};
+use hyper::{
+    body::{Frame, Incoming},
+    service::service_fn,
+};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo},
     server::conn::auto,
@@ -124,6 +128,9 @@ fn mirror(head: &http::request::Parts, body: Bytes, trailers: &HeaderMap) -> Ans
     *answer.status_mut() = status.unwrap_or(StatusCode::OK);
     let fields = answer.headers_mut();
     fields.insert("x-up", HeaderValue::from_static("yes"));
+    if let Some(length) = asked("x-reply-length") {
+        fields.insert("content-length", length.clone());
+    }
     let authority = head.uri.authority().map(|authority| authority.to_string());
     let authority = authority.or_else(|| Some(asked("host")?.to_str().ok()?.to_owned()));
     let line = [
@@ -159,9 +166,13 @@ fn grpc(message: Option<Bytes>, status: &'static str, text: &'static str) -> Ans
     answer
 }
 
+/// A body whose length nobody announces: a case may change it on its way.
 fn full(body: Bytes, trailers: HeaderMap) -> BoxBody<Bytes, Infallible> {
-    if trailers.is_empty() {
-        return Full::new(body).boxed();
+    let data = (!body.is_empty()).then(|| Frame::data(body));
+    let trailers = (!trailers.is_empty()).then(|| Frame::trailers(trailers));
+    let frames = data.into_iter().chain(trailers).map(Ok);
+    if frames.size_hint().1 == Some(0) {
+        return Empty::new().boxed();
     }
-    Full::new(body).with_trailers(async move { Some(Ok(trailers)) }).boxed()
+    BodyExt::boxed(StreamBody::new(stream::iter(frames.collect::<Vec<_>>())))
 }

@@ -165,7 +165,9 @@ fn pauses() -> Vec<Case> {
         });
         let itself = Case::at(phase, "proxy_continue_stream", "where nothing is paused")
             .call(call::continue_stream(direction(phase)), ok());
-        cases.push(whole(itself));
+        // Envoy 1.40 ends itself over it in callbacks of the response.
+        let survived = direction(phase) == StreamType::Request;
+        cases.push(whole(if survived { itself } else { itself.only_here() }));
         for unknown in [4, u32::MAX] {
             let call = call::continue_stream(StreamType::Request).with(0, unknown);
             let what = format!("unknown stream {unknown}");
