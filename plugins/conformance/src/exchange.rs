@@ -17,7 +17,7 @@ use tokio::{
 };
 
 /// The longest wait for anything.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(4);
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A version of HTTP.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// How long a callback may keep the kit waiting.
-const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(5);
 /// How long it waits between two looks.
 const PAUSE: Duration = Duration::from_millis(2);
 /// The tag of the script that runs as the probe starts.

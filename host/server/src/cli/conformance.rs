@@ -104,10 +104,7 @@ pub enum Conformance {
 impl Conformance {
     /// How the outcome is to be written.
     pub(super) fn output(&self) -> Output {
-        match self {
-            Self::Run { output, .. } => *output,
-            _ => Output::Text,
-        }
+        if let Self::Run { output, .. } = self { *output } else { Output::Text }
     }
 }
 

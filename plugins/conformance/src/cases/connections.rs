@@ -41,12 +41,10 @@ fn passed() -> Vec<Case> {
             .call(call::whole(up), text("ping"))
             .check(given(UP, 1, 0, 4))
             .check(Check::Echoed("ping")),
-        at(Phase::DownstreamClose, "the client closed").prepare(call::log(1, "here")).check(given(
-            Phase::DownstreamClose,
-            1,
-            0,
-            2,
-        )),
+        // It ended its side first; a proxy that closes the rest may say that it did.
+        at(Phase::DownstreamClose, "the client closed")
+            .prepare(call::log(1, "here"))
+            .check(given(Phase::DownstreamClose, 1, 0, 2).here()),
         at(DOWN, "the bytes of the other direction are not at hand")
             .call(call::whole(up), super::missing().or_elsewhere(0).or_elsewhere(2)),
     ]
