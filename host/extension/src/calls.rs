@@ -229,10 +229,11 @@ pub trait HostCalls {
     /// `LimitReached` past the limits.
     fn set_property(&self, subject: Subject<'_>, path: &[&[u8]], value: &[u8]) -> CallResult<()>;
 
-    /// Answers the client from outside a hook of that stream.
+    /// Answers the client from outside a hook of that stream. Once the response's head was
+    /// sent, there is no other answer: the stream is broken off.
     ///
     /// # Errors
-    /// `WrongPhase` where the response's head was sent.
+    /// `BadArgument` for an interim status.
     fn respond(&self, stream: &Rc<Stream>, plugin: &str, reply: LocalReply) -> CallResult<()>;
 
     /// Breaks the stream off from outside a hook of that stream.

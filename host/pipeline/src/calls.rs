@@ -173,9 +173,6 @@ impl HostCalls for WorkerCalls {
     }
 
     fn respond(&self, stream: &Rc<Stream>, plugin: &str, reply: LocalReply) -> CallResult<()> {
-        if stream.response.stage.get() == Stage::Sent {
-            return Err(CallError::WrongPhase);
-        }
         if reply.status.is_informational() {
             return Err(CallError::BadArgument); // the client would wait for another head
         }
