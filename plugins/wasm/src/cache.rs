@@ -7,7 +7,8 @@
 //! on the desk too, and it goes from there into the store with a digest. All of it stands in
 //! a directory that nobody else may write to (see `directory`); another one is not used.
 //!
-//! A damaged entry is removed and compiled anew; a full or failing disk costs the time of
+//! A damaged entry is removed and compiled anew, and old ones make room for new ones; files
+//! that are not of this cache stand there untouched. A full or failing disk costs the time of
 //! compiling and nothing else. This protects against accidents (torn writes, damaged sectors,
 //! other versions) and against other users of the machine, not against who may write as this
 //! user: he needs no cache to have his way.

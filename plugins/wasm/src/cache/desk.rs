@@ -125,10 +125,12 @@ fn all_files(directory: &Path, depth: usize, files: &mut Vec<PathBuf>) -> io::Re
 /// Removes desks whose processes are gone.
 fn sweep(cache: &Path) -> io::Result<()> {
     for entry in fs::read_dir(cache)? {
-        let path = entry?.path();
-        let is_desk =
-            path.file_name().and_then(OsStr::to_str).is_some_and(|name| name.starts_with(PREFIX));
-        if is_desk
+        let entry = entry?;
+        let path = entry.path();
+        // A link leads to something that is not ours.
+        let is_directory = entry.file_type().is_ok_and(|kind| kind.is_dir());
+        if is_directory
+            && entry.file_name().to_str().is_some_and(|name| name.starts_with(PREFIX))
             && is_abandoned(&path)
             && let Err(error) = fs::remove_dir_all(&path)
         {
@@ -141,9 +143,18 @@ fn sweep(cache: &Path) -> io::Result<()> {
 fn is_abandoned(desk: &Path) -> bool {
     match File::open(desk.join(LOCK)) {
         Ok(lock) => lock.try_lock().is_ok(),
-        // It is just being made, or half removed.
-        Err(_) => fs::metadata(desk).and_then(|about| about.modified()).is_ok_and(|made| {
-            SystemTime::now().duration_since(made).unwrap_or_default() > UNLOCKED_AGE_MAX
-        }),
+        // It is just being made, or was never more than that. With anything else in it, it may
+        // be a directory of somebody's that is only called so.
+        Err(_) => is_empty(desk) && is_old(desk),
     }
+}
+
+fn is_empty(desk: &Path) -> bool {
+    fs::read_dir(desk).is_ok_and(|mut entries| entries.next().is_none())
+}
+
+fn is_old(desk: &Path) -> bool {
+    fs::metadata(desk).and_then(|about| about.modified()).is_ok_and(|made| {
+        SystemTime::now().duration_since(made).unwrap_or_default() > UNLOCKED_AGE_MAX
+    })
 }

@@ -37,6 +37,10 @@ pub(super) struct Store {
 }
 
 const EXTENSION: &str = "module";
+/// What the name of a file begins with that is being written; as many characters follow as
+/// `tempfile` makes of itself.
+const PREFIX: &str = "new-";
+const RANDOM_CHARACTERS: usize = 6;
 const DIGEST_BYTES: usize = 32;
 
 impl Store {
@@ -44,14 +48,19 @@ impl Store {
         Self { directory, bytes_max }
     }
 
-    /// Reads an entry; one that is not whole is removed.
+    /// Reads an entry; one that is not whole is removed. One that cannot be read may be whole.
     pub(super) fn take(&self, key: &Key) -> Option<Entry> {
         let path = self.path(key);
-        let entry = match self.read(&path) {
-            Ok(bytes) => Entry::decode(key, &bytes),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
-            Err(_) => None,
+        let bytes = match self.read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                if error.kind() != io::ErrorKind::NotFound {
+                    tracing::debug!(%error, "a compiled module on disk cannot be read");
+                }
+                return None;
+            }
         };
+        let entry = Entry::decode(key, &bytes);
         if entry.is_none() {
             tracing::warn!(
                 file = %path.display(),
@@ -72,7 +81,7 @@ impl Store {
             return Err(io::Error::other("it is larger than the whole cache may be"));
         }
         self.make_room(size, &self.path(key));
-        let mut file = tempfile::Builder::new().prefix("new-").tempfile_in(&self.directory)?;
+        let mut file = tempfile::Builder::new().prefix(PREFIX).tempfile_in(&self.directory)?;
         file.write_all(&bytes)?;
         file.persist(self.path(key))?;
         Ok(())
@@ -127,11 +136,15 @@ impl Store {
         }
     }
 
-    /// All files with their last use and size.
+    /// All files of our own with their last use and size. Whatever else stands in the
+    /// directory is somebody's, and is neither counted nor removed.
     fn entries(&self) -> io::Result<Vec<(SystemTime, u64, PathBuf)>> {
         let mut entries = Vec::new();
         for entry in fs::read_dir(&self.directory)? {
             let entry = entry?;
+            if !entry.file_name().to_str().is_some_and(is_own) {
+                continue;
+            }
             // Another process may have removed it in between.
             let Ok(about) = entry.metadata() else { continue };
             if about.is_file() {
@@ -165,6 +178,17 @@ impl Entry {
         let (name, code) = rest.split_at_checked(u16::from_le_bytes(*name_len).into())?;
         Some(Self { name: String::from_utf8(name.to_vec()).ok()?, code: code.to_vec() })
     }
+}
+
+/// True for the name of an entry, and for that of a file that is to become one.
+fn is_own(name: &str) -> bool {
+    if let Some(random) = name.strip_prefix(PREFIX) {
+        return random.len() == RANDOM_CHARACTERS
+            && random.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    }
+    let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    let stem = name.strip_suffix(EXTENSION).and_then(|stem| stem.strip_suffix('.'));
+    stem.is_some_and(|stem| stem.len() == 2 * DIGEST_BYTES && stem.bytes().all(is_digit))
 }
 
 fn digest(key: &Key, body: &[u8]) -> [u8; DIGEST_BYTES] {

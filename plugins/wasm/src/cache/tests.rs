@@ -160,6 +160,26 @@ fn desks_of_processes_that_are_gone_are_removed() {
 }
 
 #[test]
+fn directories_of_others_stay_whatever_they_are_called() {
+    let directory = directory();
+    let old = std::time::SystemTime::UNIX_EPOCH;
+    let make = |name: &str, file: Option<&str>| {
+        let path = directory.path().join(name);
+        fs::create_dir(&path).expect("a directory");
+        if let Some(file) = file {
+            fs::write(path.join(file), "").expect("a file");
+        }
+        fs::File::open(&path).expect("a directory").set_modified(old).expect("a time");
+        path
+    };
+    let theirs = make("desk-photos", Some("one.png"));
+    let empty = make("desk-empty", None);
+    drop(open(directory.path()));
+    assert!(theirs.join("one.png").exists());
+    assert!(!empty.exists(), "a desk whose process went before it had a lock");
+}
+
+#[test]
 fn other_engines_have_code_of_their_own() {
     let directory = directory();
     let (cache, engine) = open(directory.path());

@@ -74,9 +74,10 @@ fn what_is_no_plain_file_is_not_read() {
     fs::rename(store.path(&KEY), &other).expect("it is moved");
     symlink(&other, store.path(&KEY)).expect("a link");
     assert_eq!(store.take(&KEY), None);
-    assert!(other.exists(), "only the link is removed");
-    fs::create_dir(store.path(&KEY)).expect("a directory");
-    assert_eq!(store.take(&KEY), None);
+    assert!(other.exists(), "nothing is taken away through a link");
+    let key = Key([8; 32]);
+    fs::create_dir(store.path(&key)).expect("a directory");
+    assert_eq!(store.take(&key), None);
 }
 
 #[test]
@@ -104,6 +105,36 @@ fn what_was_not_used_for_longest_goes_first() {
     // What does not fit at all is not kept, and nothing makes room for it.
     assert!(store.put(&keys[2], &entry(4000)).is_err());
     assert_eq!(files(&directory), 3);
+}
+
+#[test]
+fn an_entry_that_cannot_be_read_stays() {
+    let (_directory, store) = store(1 << 20);
+    store.put(&KEY, &entry(1000)).expect("it is kept");
+    // Larger than what another process, with another limit, would read.
+    let small = Store::new(store.directory.clone(), 100);
+    assert_eq!(small.take(&KEY), None);
+    assert_eq!(store.take(&KEY), Some(entry(1000)));
+}
+
+#[test]
+fn files_of_others_are_neither_counted_nor_removed() {
+    let (directory, store) = store(2500);
+    let upper = format!("{}.module", "A".repeat(64));
+    let short = format!("{}.module", "a".repeat(63));
+    let others = ["notes.txt", "new-plans.txt", "new-", "a.module", &upper, &short];
+    for name in others {
+        fs::write(directory.path().join(name), vec![0; 3000]).expect("a file");
+    }
+    let left = directory.path().join("new-aB3xYz");
+    fs::write(&left, vec![0; 1000]).expect("a file that a writer left behind");
+    for number in 1..5 {
+        store.put(&Key([number; 32]), &entry(1000)).expect("it is kept");
+    }
+    assert!(others.iter().all(|name| directory.path().join(name).exists()));
+    assert!(!left.exists());
+    assert!(store.take(&Key([1; 32])).is_none());
+    assert!(store.take(&Key([3; 32])).is_some() && store.take(&Key([4; 32])).is_some());
 }
 
 #[test]
