@@ -56,6 +56,23 @@ impl Deadline {
     }
 }
 
+/// A share of this thread's time, for work that is done piece by piece and can wait.
+#[derive(Debug)]
+pub(crate) struct Turn {
+    until: Duration,
+}
+
+impl Turn {
+    pub(crate) fn new(time: Duration) -> Self {
+        Self { until: processor_time().saturating_add(time) }
+    }
+
+    /// True where the next piece is for another turn.
+    pub(crate) fn is_over(&self) -> bool {
+        processor_time() >= self.until
+    }
+}
+
 /// Whole ticks, at least one.
 fn ticks(time: Duration) -> u64 {
     u64::try_from(time.as_nanos().div_ceil(TICK.as_nanos())).unwrap_or(u64::MAX / 2).max(1)

@@ -3,12 +3,62 @@
 //! Who answers `done` with "not yet" is waited for (see `seat`), and ends once it says that it
 //! is done. A root is not told to log, which guests of some SDKs do not survive: for them only
 //! streams and connections do.
+//!
+//! A context that ends is called, and may say that others are done: they end after it, from a
+//! queue, since a guest shall not decide how deep the stack of the host grows.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::VecDeque,
+    rc::Rc,
+};
 
 use host_extension::PluginFault;
 
 use crate::{roots::Root, state::Duty, vm::Vm};
 
+/// Contexts that said that they are done, with their roots.
+#[derive(Debug, Default)]
+pub(crate) struct Endings {
+    queue: RefCell<VecDeque<(Rc<Root>, u32)>>,
+    /// Somebody up the stack is at it.
+    is_running: Cell<bool>,
+}
+
+impl Endings {
+    fn next(&self) -> Option<(Rc<Root>, u32)> {
+        self.queue.borrow_mut().pop_front()
+    }
+
+    fn has_one_of(&self, root: &Root) -> bool {
+        self.queue.borrow().iter().any(|(other, _)| other.id == root.id)
+    }
+}
+
 impl Vm {
+    /// Ends contexts that said in a callback that they are done. Those that do not fit into
+    /// one turn go on to linger, and end with a sweep.
+    pub(crate) fn end_finished(&self, finished: Vec<(Rc<Root>, u32)>) {
+        if finished.is_empty() {
+            return;
+        }
+        self.endings.queue.borrow_mut().extend(finished);
+        if self.endings.is_running.replace(true) {
+            return;
+        }
+        let turn = self.turn();
+        let mut is_over = false;
+        while let Some((root, context)) = self.endings.next() {
+            if is_over && context != root.id {
+                root.linger_on(context);
+            } else {
+                self.end_beside(&root, context);
+                is_over = turn.is_over();
+            }
+        }
+        self.endings.is_running.set(false);
+    }
+
     /// Tells a context that it is over, and hears whether it is done.
     pub(crate) fn is_done(&self, root: &Root, context: u32) -> Result<bool, PluginFault> {
         if let Some(fate) = self.fate() {
@@ -39,7 +89,9 @@ impl Vm {
         if let Err(fault) = self.end(root, context) {
             root.tell(&fault);
         }
-        root.lingered();
+        if !self.endings.has_one_of(root) {
+            root.lingered();
+        }
     }
 
     fn log_and_delete(&self, root: &Root, context: u32, is_root: bool) -> Result<(), PluginFault> {

@@ -108,6 +108,11 @@ impl Root {
         place.map(|place| contexts.swap_remove(place)).is_some()
     }
 
+    /// A context of it is done, and shall end with the next sweep.
+    pub(crate) fn linger_on(&self, context: u32) {
+        self.subscriptions.borrow_mut().lingering.contexts.push((context, true));
+    }
+
     /// A context of it may have been the last that lingered: then nothing is to be waited for.
     pub(crate) fn lingered(&self) {
         let mut subscriptions = self.subscriptions.borrow_mut();

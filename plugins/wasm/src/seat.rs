@@ -63,17 +63,24 @@ impl Seat {
         true
     }
 
-    /// Ends the contexts that lingered since the sweep before.
+    /// Ends the contexts that lingered since the sweep before: as many as one turn has time
+    /// for, and the others with the sweeps to come.
     fn sweep(&self) {
         let mut late = Vec::new();
-        self.root.subscriptions.borrow_mut().lingering.contexts.retain_mut(|(id, has_waited)| {
-            if *has_waited {
+        for (id, has_waited) in &mut self.root.subscriptions.borrow_mut().lingering.contexts {
+            if std::mem::replace(has_waited, true) {
                 late.push(*id);
             }
-            !std::mem::replace(has_waited, true)
-        });
+        }
+        let turn = self.vm.turn();
         for context in late {
-            self.vm.end_beside(&self.root, context);
+            // The end of another one may have been that of this one, too.
+            if self.root.stop_lingering(context) {
+                self.vm.end_beside(&self.root, context);
+            }
+            if turn.is_over() {
+                break;
+            }
         }
         self.root.lingered();
     }
@@ -109,10 +116,16 @@ impl Drop for Seat {
         if self.vm.is_lost() {
             return;
         }
-        // Contexts that linger hold the seat by their timer. It is gone with the worker only.
+        // Contexts that linger hold the seat by their timer. It is gone with the worker only,
+        // which does not wait: they are told of the end while there is time.
         let left = std::mem::take(&mut self.root.subscriptions.borrow_mut().lingering.contexts);
+        let turn = self.vm.turn();
         for (context, _) in left {
-            self.vm.end_beside(&self.root, context);
+            if turn.is_over() {
+                self.vm.with_data(|data| data.contexts.remove(context));
+            } else {
+                self.vm.end_beside(&self.root, context);
+            }
         }
         let is_done = self.vm.is_done(&self.root, self.root.id).unwrap_or_else(|fault| {
             self.root.tell(&fault);

@@ -15,6 +15,8 @@ use wasmtime::Store;
 use crate::{
     backend::Compiled,
     contexts::{Of, Way},
+    deadline::Turn,
+    ending::Endings,
     fault,
     hooks::Hooks,
     roots::Root,
@@ -31,6 +33,8 @@ pub(crate) struct Vm {
     /// True where it serves one stream only, and has its fault for itself.
     alone: bool,
     fate: RefCell<Option<PluginFault>>,
+    /// Contexts that are done and did not end yet.
+    pub(crate) endings: Endings,
 }
 
 /// What a hook came to: the guest's return value, and an answer that it gave by host call.
@@ -63,6 +67,7 @@ impl Vm {
                 compiled: Arc::clone(compiled),
                 alone,
                 fate: RefCell::default(),
+                endings: Endings::default(),
             }
         })
     }
@@ -114,9 +119,7 @@ impl Vm {
                 let outcome = (result, store.data_mut().leave());
                 let finished = std::mem::take(&mut store.data_mut().finished);
                 drop(slot);
-                for (root, context) in finished {
-                    self.end_beside(&root, context);
-                }
+                self.end_finished(finished);
                 Ok(outcome)
             }
             Err(error) => {
@@ -128,6 +131,11 @@ impl Vm {
                 Err(fault)
             }
         }
+    }
+
+    /// A turn at what no stream waits for.
+    pub(crate) fn turn(&self) -> Turn {
+        Turn::new(self.compiled.limits.call_budget)
     }
 
     fn set_deadline(&self, store: &mut Store<VmData>, budget: Budget) {
@@ -177,11 +185,11 @@ impl Vm {
     }
 
     /// Waits until the guest says that a direction of a context goes on; at once where it
-    /// already did. The future is for the pipeline to drop where the stream ends otherwise.
+    /// already did. The future is for the pipeline to drop where the stream ends otherwise. A
+    /// guest that was lost behind its own "pause" says nothing any more: that is its fault.
     pub(crate) fn wait(self: &Rc<Self>, root: &Rc<Root>, context: u32, way: Way) -> Step {
-        let signal = self
-            .with_data(|data| data.contexts.get_mut(context).and_then(|it| it.pause(way)))
-            .flatten();
+        let paused = self.with_data(|data| Some(data.contexts.get_mut(context)?.pause(way)));
+        let Some(signal) = paused.flatten() else { return Verdict::Failed(self.lost(root)).into() };
         let Some(signal) = signal else { return Step::CONTINUE };
         let (vm, root) = (Rc::clone(self), Rc::clone(root));
         Step::Later(Box::pin(async move {

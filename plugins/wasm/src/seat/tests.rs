@@ -1,7 +1,7 @@
-use std::rc::Rc;
+use std::{rc::Rc, time::Duration};
 
-use host_extension::WorkerScope;
-use host_types::VmSettings;
+use host_extension::{FaultKind, FilterFactory, WorkerScope};
+use host_types::{PluginLimits, VmSettings};
 
 use super::{DONE_WAIT_MAX, LINGERING_MAX};
 use crate::testing::{LOG, Rig, SAY, fault, guest, stream};
@@ -170,6 +170,86 @@ fn a_stream_that_is_never_done_keeps_its_root_for_a_while() {
     assert_eq!(rig.host.said(), "l2x2l3x3d1x1", "the root goes with the last of them");
     assert!(rig.host.timers.periods().is_empty());
     assert_eq!(Rc::strong_count(&rig.host.timers), 1, "nothing is kept");
+}
+
+/// A guest whose contexts of streams are not done at once; the request hook says that 2 is,
+/// and each callback `next` that the one after its own is.
+fn chained(next: &str) -> Vec<u8> {
+    let rest = r#"
+      (func $finish (param $context i32)
+        (if (i32.eqz (call $effective (local.get $context))) (then (drop (call $done)))))
+      (func $tell (param $what i32) (param $context i32)
+        (call $say (local.get $what))
+        (call $say (i32.add (i32.const 48) (local.get $context))))
+      (func (export "proxy_on_done") (param i32) (result i32)
+        (i32.eq (local.get 0) (i32.const 1)))
+      (func (export "proxy_on_log") (param i32)
+        (call $tell (i32.const 108) (local.get 0)) LOG)
+      (func (export "proxy_on_delete") (param i32)
+        (call $tell (i32.const 120) (local.get 0)) DELETE)
+      (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
+        (call $finish (i32.const 2)) HOOK (i32.const 1))"#;
+    let following = "(call $finish (i32.add (local.get 0) (i32.const 1)))";
+    let all = "(call $finish (i32.const 3)) (call $finish (i32.const 4))";
+    let rest = match next {
+        "log" => rest.replace("LOG", following),
+        "hook" => rest.replace("HOOK", all),
+        _ => rest.replace("DELETE", "unreachable"),
+    };
+    let rest = rest.replace("LOG", "").replace("DELETE", "").replace("HOOK", "");
+    guest(&format!("{LOG} {DONE}"), &format!("{SAY} {rest}"))
+}
+
+/// Lets so many contexts of streams linger, from number 2 on.
+fn linger(factory: &dyn FilterFactory, count: usize) {
+    for _ in 0..count {
+        let one = stream();
+        let mut filter = factory.stream_filter(&one).expect("a filter");
+        filter.on_complete(&one).expect("it ends well");
+    }
+}
+
+#[test]
+fn contexts_that_end_one_another_end_one_after_the_other() {
+    let rig = Rig::new(&chained("log"));
+    let factory = rig.factory();
+    linger(factory.as_ref(), 3);
+    let one = stream();
+    let mut filter = factory.stream_filter(&one).expect("a filter");
+    drop(filter.on_request_headers(&one, true));
+    assert_eq!(rig.host.said(), "l2x2l3x3l4x4", "none within the end of another one");
+    assert!(rig.host.timers.periods().is_empty());
+}
+
+#[test]
+fn a_pause_of_a_guest_that_is_lost_behind_it_is_its_fault() {
+    let rig = Rig::new(&chained("trap"));
+    let factory = rig.factory();
+    linger(factory.as_ref(), 1);
+    let one = stream();
+    let mut filter = factory.stream_filter(&one).expect("a filter");
+    let fault = fault(filter.on_request_headers(&one, true));
+    assert_eq!(fault.kind, FaultKind::InstanceLost, "{fault}");
+    assert_eq!(rig.faults.borrow().len(), 1);
+}
+
+#[test]
+fn what_does_not_fit_into_a_turn_ends_in_the_next_ones() {
+    // So short a turn that it is over after one; no call of this guest lasts for a tick.
+    let limits = PluginLimits { call_budget: Duration::from_nanos(1), ..PluginLimits::default() };
+    let rig = Rig::with_limits(&chained("hook"), &limits);
+    let factory = rig.factory();
+    linger(factory.as_ref(), 4);
+    let one = stream();
+    let mut filter = factory.stream_filter(&one).expect("a filter");
+    drop(filter.on_request_headers(&one, true));
+    assert_eq!(rig.host.said(), "l2x2");
+    for _ in 0..3 {
+        assert_eq!(rig.host.timers.periods().len(), 1);
+        rig.host.timers.ring();
+        assert_eq!(rig.host.said().len(), 4, "one at a time");
+    }
+    assert!(rig.host.timers.periods().is_empty(), "all have ended");
 }
 
 #[test]
