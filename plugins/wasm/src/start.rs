@@ -75,12 +75,12 @@ impl Vm {
         debug_assert_eq!(number, root.id, "nothing was given a number before");
         store.data_mut().contexts.insert_root(&root);
         let vm = Self::new(compiled, store, hooks, alone);
-        vm.open(&root, Some(&compiled.vm.configuration))?;
+        vm.open(&root, Budget::Rest, &compiled.vm.configuration)?;
         Ok((vm, root))
     }
 
-    /// Puts another root into a guest that runs. Where it refuses its configuration, the
-    /// others do not notice.
+    /// Puts another root into a guest that runs. Where it refuses to start or refuses its
+    /// configuration, the others do not notice.
     pub(crate) fn add(
         &self,
         compiled: &Compiled,
@@ -97,16 +97,26 @@ impl Vm {
             let what = "shares a guest that is not there any more";
             return Err(fault::load_failed(&compiled.name, what));
         };
-        let opened = self.open(&root, None);
-        if opened.is_err() {
+        let opened = self.open(&root, Budget::Start, &compiled.vm.configuration);
+        if opened.is_err() && !self.is_lost() {
+            // It is told as every root is, but not waited for.
+            if let Err(fault) = self.is_done(&root, root.id) {
+                root.tell(&fault);
+            }
             self.end_beside(&root, root.id);
         }
         opened.map(|()| root)
     }
 
-    /// Runs a root up to its configuration; the first one is given the guest's, too.
-    fn open(&self, root: &Root, vm_configuration: Option<&[u8]>) -> Result<(), PluginFault> {
-        let opened = self.run_open(root, vm_configuration);
+    /// Runs a root up to its configuration, within the budget of a start or what is left of
+    /// it.
+    fn open(
+        &self,
+        root: &Root,
+        budget: Budget,
+        vm_configuration: &[u8],
+    ) -> Result<(), PluginFault> {
+        let opened = self.run_open(root, budget, vm_configuration);
         let said = self.with_data(|data| {
             data.stage = GuestStage::Running;
             data.is_starting = false;
@@ -121,30 +131,30 @@ impl Vm {
         }
     }
 
-    /// Tells of a refusal, as the end of a sentence.
+    /// Tells of a refusal, as the end of a sentence. Every root is told of the guest's start,
+    /// as Envoy does it: plugins set their timers and register their queues there.
     fn run_open(
         &self,
         root: &Root,
-        vm_configuration: Option<&[u8]>,
+        mut budget: Budget,
+        vm_configuration: &[u8],
     ) -> Result<Option<&'static str>, PluginFault> {
         let id = root.id;
         let hooks = self.hooks();
-        let mut budget = if vm_configuration.is_some() { Budget::Rest } else { Budget::Start };
         let duty = |callback| Duty { callback, context: id, way: None };
         if let Some(hook) = &hooks.context_create {
             let duty = duty("proxy_on_context_create");
             self.call_within(budget, root, duty, |store| hook.call(store, (id, 0)))?;
             budget = Budget::Rest;
         }
-        if let Some(hook) = &hooks.root.vm_start
-            && let Some(configuration) = vm_configuration
-        {
-            let length = narrow(configuration.len());
+        if let Some(hook) = &hooks.root.vm_start {
+            let length = narrow(vm_configuration.len());
             let duty = duty("proxy_on_vm_start");
             let run = |store: &mut Store<VmData>| hook.call(store, (id, length));
             if self.call_within(budget, root, duty, run)?.0 == 0 {
                 return Ok(Some("refused to start"));
             }
+            budget = Budget::Rest;
         }
         if let Some(hook) = &hooks.root.configure {
             let length = narrow(root.config.len());

@@ -12,7 +12,8 @@ fn counting() -> Vec<u8> {
     let rest = r#"
       (global $roots (mut i32) (i32.const 48))
       (func (export "proxy_on_vm_start") (param i32 i32) (result i32)
-        (call $say (i32.const 118)) (i32.const 1))
+        (call $say (i32.const 118))
+        (i32.or (i32.eqz (local.get 1)) (i32.eq (local.get 0) (i32.const 1))))
       (func (export "proxy_on_configure") (param i32 i32) (result i32)
         (if (i32.eq (local.get 1) (i32.const 2)) (then unreachable))
         (global.set $roots (i32.add (global.get $roots) (i32.const 1)))
@@ -21,6 +22,8 @@ fn counting() -> Vec<u8> {
       (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
         (call $say (global.get $roots)) (i32.const 0))
       (func (export "proxy_on_response_headers") (param i32 i32 i32) (result i32) unreachable)
+      (func (export "proxy_on_done") (param i32) (result i32)
+        (call $say (i32.const 100)) (i32.eqz (local.get 0)))
       (func (export "proxy_on_delete") (param i32) (call $say (i32.const 120)))"#;
     guest(LOG, &format!("{SAY} {rest}"))
 }
@@ -39,14 +42,14 @@ fn uses_of_one_machine_share_its_globals_and_one_without_a_name_shares_nothing()
     let _first = rig.start(b"").expect("it starts");
     assert_eq!(rig.host.said(), "v1");
     let second = rig.start(b"").expect("it starts");
-    assert_eq!(rig.host.said(), "2", "the machine starts once");
+    assert_eq!(rig.host.said(), "v2", "each root is told of the machine's start");
     let mut filter = second.stream_filter(&stream()).expect("a filter");
     assert!(matches!(filter.on_request_headers(&stream(), true), Step::Ready(Verdict::Continue)));
     assert_eq!(rig.host.said(), "2");
     // Another plugin of the same code does, too, and speaks with its own host.
     let other = rig.beside(plugin("two", &named("m")));
     let _third = other.start(b"").expect("it starts");
-    assert_eq!((rig.host.said(), other.host.said()), (String::new(), "3".to_owned()));
+    assert_eq!((rig.host.said(), other.host.said()), (String::new(), "v3".to_owned()));
     let apart = rig.beside(plugin("one", &VmSettings::default()));
     let _fourth = apart.start(b"").expect("it starts");
     let _fifth = apart.start(b"").expect("it starts");
@@ -74,7 +77,7 @@ fn whatever_a_guest_is_made_from_sets_it_apart() {
     let _held = other.start(b"").expect("it starts");
     let same = rig.beside(plugin("one", &base));
     let _held = same.start(b"").expect("it starts");
-    assert_eq!(same.host.said(), "2");
+    assert_eq!(same.host.said(), "v2");
     let elsewhere = Rig::of(plugin("one", &base));
     let _held = elsewhere.start(b"").expect("it starts");
     assert_eq!(elsewhere.host.said(), "v1", "another worker has its own");
@@ -93,11 +96,24 @@ fn a_use_that_is_refused_leaves_the_others_in_peace() {
     let refused = rig.start(b"1").expect_err("it is refused");
     assert_eq!(refused.kind, FaultKind::LoadFailed);
     assert!(refused.message.contains("refused its configuration; it said: 2"), "{refused}");
-    assert_eq!(rig.host.said(), "2x", "its root is deleted");
+    assert_eq!(rig.host.said(), "v2dx", "its root is told, and deleted");
     assert!(rig.faults.borrow().is_empty());
     let mut filter = first.stream_filter(&stream()).expect("a filter");
     drop(filter.on_request_headers(&stream(), true));
     assert_eq!(rig.host.said(), "2");
+}
+
+#[test]
+fn a_use_that_does_not_start_in_a_machine_leaves_the_others_in_peace() {
+    // Past its first root this guest starts without a configuration only.
+    let vm = VmSettings { configuration: b"c"[..].into(), ..named("m") };
+    let rig = Rig::of(plugin("one", &vm));
+    let first = rig.start(b"").expect("it starts");
+    rig.host.said();
+    let refused = rig.start(b"").expect_err("it is refused");
+    assert!(refused.message.contains("refused to start; it said: v"), "{refused}");
+    assert_eq!(rig.host.said(), "vdx");
+    assert!(first.stream_filter(&stream()).is_ok());
 }
 
 #[test]
