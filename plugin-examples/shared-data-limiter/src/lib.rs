@@ -6,6 +6,7 @@
 //! reading at [`Window`].
 
 use std::{
+    hash::{DefaultHasher, Hasher},
     rc::Rc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -151,8 +152,7 @@ impl Context for Guest {}
 impl HttpContext for Guest {
     fn on_http_request_headers(&mut self, _count: usize, _end: bool) -> Action {
         let key = self.get_http_request_header_bytes(&self.rule.key_header).unwrap_or_default();
-        let key = format!("limit:{}", String::from_utf8_lossy(&key));
-        let decision = self.count(&key, seconds(self.get_current_time()));
+        let decision = self.count(&stored_under(&key), seconds(self.get_current_time()));
         match decision {
             Ok(Decision::Pass { left }) => {
                 self.left = Some(left);
@@ -178,6 +178,14 @@ impl HttpContext for Guest {
         }
         Action::Continue
     }
+}
+
+/// What a count is stored under. Clients choose their keys: one that is too long for the host to
+/// store would not be counted, so a digest of it is taken. It is the same in all instances.
+fn stored_under(key: &[u8]) -> String {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(key);
+    format!("limit:{:016x}", hasher.finish())
 }
 
 fn seconds(time: SystemTime) -> u64 {

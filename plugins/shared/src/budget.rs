@@ -16,6 +16,11 @@ impl Budget {
         Self { used: AtomicUsize::default(), max }
     }
 
+    /// Whether `amount` could be taken where nothing else is.
+    pub(crate) fn can_hold(&self, amount: usize) -> bool {
+        amount <= self.max
+    }
+
     /// Takes `amount`, whole or not at all.
     pub(crate) fn take(&self, amount: usize) -> CallResult<()> {
         let more = |used: usize| used.checked_add(amount).filter(|sum| *sum <= self.max);

@@ -1,7 +1,7 @@
 //! How much plugins may share.
 
 /// What one process keeps for plugins. A call that would go past a limit is answered with
-/// `LimitReached` and changes nothing.
+/// `LimitReached` and changes nothing; but shared data that is full lets go of old keys.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct SharedLimits {
     /// Namespaces.

@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc,
-        atomic::{AtomicU32, Ordering::Relaxed},
+        atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
     },
 };
 
@@ -22,6 +22,8 @@ pub struct SharedState {
     queues: RwLock<Queues>,
     /// One for all namespaces, so that a version means something only once.
     last_version: AtomicU32,
+    /// Keys that full namespaces let go of.
+    evicted: AtomicU64,
 }
 
 /// The queues of all namespaces by number.
@@ -65,10 +67,12 @@ impl SharedState {
     }
 
     /// Sets a value; `version` is the one that it must still have, zero for any. A key that is
-    /// not there takes every version.
+    /// not there takes every version. A namespace that is full lets go of the keys that were not
+    /// set for longest, those without bytes first.
     ///
     /// # Errors
-    /// `Conflict` where it has another version, `LimitReached` past the limits.
+    /// `Conflict` where it has another version, `LimitReached` for a key or value that is too
+    /// large.
     pub fn set_data(
         &self,
         namespace: &str,
@@ -81,7 +85,15 @@ impl SharedState {
             return Err(CallError::LimitReached);
         }
         let namespace = self.namespace_or_new(namespace)?;
-        namespace.data.set(key, value, version, || self.next_version())
+        let evicted = namespace.data.set(key, value, version, || self.next_version())?;
+        self.evicted.fetch_add(evicted, Relaxed);
+        Ok(())
+    }
+
+    /// How many keys full namespaces have let go of so far.
+    #[must_use]
+    pub fn evicted(&self) -> u64 {
+        self.evicted.load(Relaxed)
     }
 
     /// Makes a queue, or finds it with what is in it, and has `ready` called for each item that
