@@ -317,7 +317,8 @@ pub trait HostCalls {
     }
 
     /// Makes a queue, or finds it, and has `ready` called on this worker's loop for each item
-    /// that is put in from now on. Who registers last is told; the one before is not any more.
+    /// that is there or is put in. Who registers last is told; the one before is not, until that
+    /// place is given up.
     ///
     /// # Errors
     /// `LimitReached` past the namespace's limits.

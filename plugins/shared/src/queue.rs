@@ -10,8 +10,8 @@ use crate::{SharedLimits, budget::Budget};
 /// What one item costs besides its bytes.
 const ITEM_OVERHEAD: usize = 32;
 
-/// Is told that an item was put into a queue, on the thread of who put it in. It must not wait
-/// and must not call back: it wakes somebody up, nothing more.
+/// Is told that an item is in a queue, on the thread of who put it in, or of who registered or
+/// gave a place up. It must not wait and must not call back: it wakes somebody up, nothing more.
 pub type Ready = Arc<dyn Fn(QueueId) + Send + Sync>;
 
 /// A queue of one namespace.
@@ -32,8 +32,9 @@ struct State {
     registrations: u64,
 }
 
-/// A place at a queue. While it is the newest one, it is told of every item that is put in;
-/// where a newer one ends first, the one before it is told again. Dropping it gives it up.
+/// A place at a queue. While it is the newest one, it is told of every item that is put in, and
+/// of those that are there when it becomes the newest one: as it is made, or as a newer one
+/// ends. Whether the one before was told of them nobody knows. Dropping it gives it up.
 #[must_use = "dropping it gives the place up"]
 pub struct Registration {
     queue: Arc<Queue>,
@@ -58,7 +59,11 @@ impl Queue {
         }
         let number = state.registrations;
         state.registrations = number.wrapping_add(1);
+        let told = Arc::clone(&ready);
         state.registered.push((number, ready));
+        let waiting = state.items.len();
+        drop(state);
+        self.tell(&told, waiting);
         Ok(Registration { queue: Arc::clone(self), number })
     }
 
@@ -73,9 +78,16 @@ impl Queue {
         let told = state.registered.last().map(|(_number, ready)| Arc::clone(ready));
         drop(state);
         if let Some(ready) = told {
-            ready(self.id);
+            self.tell(&ready, 1);
         }
         Ok(())
+    }
+
+    /// Tells somebody once for each of so many items, with no lock held.
+    fn tell(&self, ready: &Ready, items: usize) {
+        for _item in 0..items {
+            ready(self.id);
+        }
     }
 
     /// Takes the first item.
@@ -95,8 +107,15 @@ impl Drop for Registration {
         let mut state = self.queue.state.lock();
         let place = state.registered.iter().position(|(number, _ready)| *number == self.number);
         let gone = place.map(|place| state.registered.remove(place));
+        let was_newest = place == Some(state.registered.len());
+        let next = state.registered.last().filter(|_last| was_newest);
+        let next = next.map(|(_number, ready)| Arc::clone(ready));
+        let waiting = state.items.len();
         drop(state);
         drop(gone); // what it holds may do anything when it goes
+        if let Some(ready) = next {
+            self.queue.tell(&ready, waiting);
+        }
     }
 }
 

@@ -97,7 +97,7 @@ impl SharedState {
     }
 
     /// Makes a queue, or finds it with what is in it, and has `ready` called for each item that
-    /// is put in from now on, for as long as the registration lives and is the newest one.
+    /// is there or is put in, for as long as the registration lives and is the newest one.
     ///
     /// # Errors
     /// `LimitReached` past the limits.

@@ -35,8 +35,9 @@ pub struct Commons {
 #[derive(Debug, Default)]
 pub(super) struct Places(Rc<Cell<usize>>);
 
-/// Registers at a queue. `ready` is called from a task of its own, once for each item; where
-/// items come faster than they are told, as often as the queue can have items.
+/// Registers at a queue. `ready` is called from a task of its own, once for each item, also for
+/// those that are there already; where items come faster than they are told, as often as the
+/// queue can have items.
 pub(super) fn register(
     commons: &Commons,
     places: &Places,

@@ -32,21 +32,41 @@ fn counting() -> (Ready, Arc<AtomicUsize>) {
 #[test]
 fn only_the_newest_registrant_is_told_and_items_stay() {
     let (queue, _bytes) = queue(10, 1000);
-    assert_eq!(queue.enqueue(b"before anybody"), Ok(()));
     let (first, first_told) = counting();
     let _first = queue.register(first).expect("a place");
     assert_eq!(queue.enqueue(b"one"), Ok(()));
+    assert_eq!(queue.dequeue().as_deref(), Ok(&b"one"[..]));
     let (second, second_told) = counting();
     let second = queue.register(second).expect("a place");
     assert_eq!(queue.enqueue(b"two"), Ok(()));
     assert_eq!((first_told.load(Relaxed), second_told.load(Relaxed)), (1, 1));
+    assert_eq!(queue.dequeue().as_deref(), Ok(&b"two"[..]));
     drop(second);
     assert_eq!(queue.enqueue(b""), Ok(()), "an item may be empty");
     assert_eq!((first_told.load(Relaxed), second_told.load(Relaxed)), (2, 1));
-    for item in [&b"before anybody"[..], b"one", b"two", b""] {
+    assert_eq!(queue.dequeue().as_deref(), Ok(&b""[..]));
+    assert_eq!(queue.dequeue(), Err(CallError::Empty));
+}
+
+#[test]
+fn who_becomes_the_newest_is_told_of_what_is_there() {
+    let (queue, _bytes) = queue(10, 1000);
+    for item in [&b"before"[..], b"anybody", b"came"] {
+        assert_eq!(queue.enqueue(item), Ok(()));
+    }
+    let (first, first_told) = counting();
+    let _first = queue.register(first).expect("a place");
+    assert_eq!(first_told.load(Relaxed), 3, "once for each item");
+    let (second, second_told) = counting();
+    let second = queue.register(second).expect("a place");
+    assert_eq!((first_told.load(Relaxed), second_told.load(Relaxed)), (3, 3));
+    // It goes before it took more than one of them out.
+    assert_eq!(queue.dequeue().as_deref(), Ok(&b"before"[..]));
+    drop(second);
+    assert_eq!((first_told.load(Relaxed), second_told.load(Relaxed)), (5, 3));
+    for item in [&b"anybody"[..], b"came"] {
         assert_eq!(queue.dequeue().as_deref(), Ok(item));
     }
-    assert_eq!(queue.dequeue(), Err(CallError::Empty));
 }
 
 #[test]
@@ -56,9 +76,10 @@ fn an_older_registrant_that_goes_changes_nothing() {
     let first = queue.register(first).expect("a place");
     let (second, second_told) = counting();
     let _second = queue.register(second).expect("a place");
+    assert_eq!(queue.enqueue(b"x"), Ok(()));
     drop(first);
     assert_eq!(queue.enqueue(b"x"), Ok(()));
-    assert_eq!((first_told.load(Relaxed), second_told.load(Relaxed)), (0, 1));
+    assert_eq!((first_told.load(Relaxed), second_told.load(Relaxed)), (0, 2));
 }
 
 #[test]

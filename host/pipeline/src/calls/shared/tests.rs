@@ -71,15 +71,18 @@ fn nobody_is_told_from_within_the_call_that_puts_an_item_in() {
 }
 
 #[test]
-fn who_gave_the_place_up_is_not_told_of_what_was_waiting() {
+fn who_gave_the_place_up_is_not_told_of_what_was_waiting_and_the_one_before_is() {
     on_a_worker(async |calls, _state| {
         let (queue, first, mut first_told) = place(&calls);
         let (_, second, mut second_told) = place(&calls);
         assert_eq!(calls.enqueue(queue, b"one"), Ok(()));
         drop(second);
         assert_eq!(calls.enqueue(queue, b"two"), Ok(()));
+        // Of the first item as well, which nobody was told of.
+        assert_eq!(first_told.recv().await, Some(queue));
         assert_eq!(first_told.recv().await, Some(queue));
         yield_now().await;
+        assert!(first_told.is_empty());
         assert_eq!(second_told.recv().await, None, "the closure is gone, and was not called");
         drop(first);
         assert_eq!(calls.enqueue(queue, b"three"), Ok(()));
