@@ -9,11 +9,12 @@ use flate2::{Compression, read::ZlibDecoder, write::ZlibEncoder};
 use host_extension::{CallError, CallResult, HostCalls, Subject};
 use prost::Message;
 
-/// Bytes that the argument of such a function may have.
-pub const FOREIGN_ARGUMENT_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Bytes that the argument of such a function may have. Nobody stops a function of the host: what
+/// it does with so many bytes is a matter of a few milliseconds.
+pub const FOREIGN_ARGUMENT_BYTES_MAX: usize = 256 * 1024;
 
 /// Bytes that its result may have.
-pub const FOREIGN_RESULT_BYTES_MAX: usize = 16 * 1024 * 1024;
+pub const FOREIGN_RESULT_BYTES_MAX: usize = 1024 * 1024;
 
 /// The first segment of the path under which `set_envoy_filter_state` leaves its values.
 const FILTER_STATE: &[u8] = b"filter_state";

@@ -149,6 +149,8 @@ fn a_small_argument_cannot_become_an_endless_result() {
 
 #[test]
 fn a_large_argument_is_refused() {
+    // It is not interrupted, so 4 MiB would take more than a tenth of a second.
+    const { assert!(FOREIGN_ARGUMENT_BYTES_MAX <= 256 << 10 && FOREIGN_RESULT_BYTES_MAX <= 1 << 20) };
     let large = vec![0; FOREIGN_ARGUMENT_BYTES_MAX + 1];
     for name in ["compress", "uncompress", "clear_route_cache"] {
         check(name, &large, Err(CallError::LimitReached));
