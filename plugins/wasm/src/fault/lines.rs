@@ -3,7 +3,7 @@
 //!
 //! That information is the guest's and may be anything, and it is read on a worker's thread
 //! while its other streams wait: so it is bounded when the module is loaded, it is read only
-//! when a guest fails, and each address only once.
+//! when a guest fails, each address only once, and no worker waits for another one that reads.
 
 use std::{collections::HashMap, fmt, sync::Arc};
 
@@ -20,7 +20,10 @@ pub(crate) struct Lines {
     sections: HashMap<&'static str, Box<[u8]>>,
     /// Where the code begins, from which addresses count.
     code_start: usize,
+    /// Never held while something is read.
     known: Mutex<HashMap<usize, Arc<[Place]>>>,
+    /// Who holds it reads.
+    turn: Mutex<()>,
 }
 
 /// A function with the line that runs; of functions that were compiled into another one each
@@ -71,32 +74,45 @@ impl Lines {
                 sections.insert(id.name(), section.data().into());
             }
         }
-        let lines = Self { sections, code_start: code_start?, known: Mutex::default() };
+        let lines = Self {
+            sections,
+            code_start: code_start?,
+            known: Mutex::default(),
+            turn: Mutex::default(),
+        };
         (lines.has_any() && lines.is_bounded()).then_some(lines)
     }
 
-    /// The places of an address, the innermost one first.
+    /// The places of each address, the innermost one first. Where another worker is reading,
+    /// those of addresses that are not known yet are left out.
     pub(crate) fn places(&self, addresses: &[usize]) -> Vec<Arc<[Place]>> {
-        let mut known = self.known.lock();
+        let known = |address: &usize| self.known.lock().get(address).cloned();
+        if addresses.iter().any(|address| known(address).is_none())
+            && let Some(_turn) = self.turn.try_lock()
+        {
+            self.learn(addresses);
+        }
+        addresses.iter().map(|address| known(address).unwrap_or_default()).collect()
+    }
+
+    /// Looks the addresses up that are not known yet, while there is room for them.
+    fn learn(&self, addresses: &[usize]) {
         // One reading serves all frames of a fault.
         let mut context = None;
-        let find = |address: &usize| {
-            if let Some(places) = known.get(address) {
-                return Arc::clone(places);
-            }
-            if known.len() >= KNOWN_MAX {
-                return Arc::default();
+        for address in addresses {
+            {
+                let known = self.known.lock();
+                if known.len() >= KNOWN_MAX || known.contains_key(address) {
+                    continue;
+                }
             }
             let context = context.get_or_insert_with(|| self.context());
             let places = match context {
                 Some(context) => self.look_up(context, *address).unwrap_or_default(),
                 None => Vec::new(),
             };
-            let places: Arc<[Place]> = places.into();
-            known.insert(*address, Arc::clone(&places));
-            places
-        };
-        addresses.iter().map(find).collect()
+            self.known.lock().insert(*address, places.into());
+        }
     }
 
     fn has_any(&self) -> bool {

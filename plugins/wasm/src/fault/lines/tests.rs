@@ -96,6 +96,19 @@ fn an_address_comes_to_its_function_and_line() {
 }
 
 #[test]
+fn while_another_worker_reads_only_what_is_known_is_told() {
+    let module = with_lines(&guest("", ""), "my_filter", 42);
+    let lines = Lines::read(&module).expect("it has lines");
+    let at = code_start(&module);
+    lines.places(&[at + 3]);
+    let turn = lines.turn.lock();
+    let places = lines.places(&[at + 3, at + 4]);
+    assert!(!places[0].is_empty() && places[1].is_empty());
+    drop(turn);
+    assert!(!lines.places(&[at + 4])[0].is_empty(), "it is read when it is asked for again");
+}
+
+#[test]
 fn only_so_many_addresses_are_looked_up() {
     let module = with_lines(&guest("", ""), "my_filter", 42);
     let lines = Lines::read(&module).expect("it has lines");
