@@ -118,6 +118,11 @@ impl Outbound {
         std::mem::replace(&mut self.tick, tick)
     }
 
+    /// The queues at which the root has a place.
+    pub(crate) fn queues(&self) -> impl ExactSizeIterator<Item = QueueId> {
+        self.queues.keys().copied()
+    }
+
     /// A place at a queue; answers with the one before, to drop.
     pub(crate) fn insert_queue(
         &mut self,

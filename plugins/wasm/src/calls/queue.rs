@@ -5,10 +5,15 @@
 
 use std::rc::Rc;
 
+use abi_wasm::Status;
+use host_extension::CallError;
 use wasmtime::Linker;
 
 use super::{Answer, Call, Slice, answer, define, shared::namespace};
-use crate::{outbound::Target, state::VmData};
+use crate::{outbound::Target, roots::Root, state::VmData};
+
+/// Queues at which one root has a place.
+const QUEUES_MAX: usize = 64;
 
 pub(super) fn link(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
     define!(linker, Running, "proxy_register_shared_queue", |call, name, name_len, out| {
@@ -36,6 +41,7 @@ fn register(call: &mut Call<'_>, name: Slice, out: u32) -> Answer {
     let name = call.read(name.0, name.1)?;
     call.read(out, 4)?;
     let root = call.root();
+    check_places(call, &root, name)?;
     let target = Target::of(call.data());
     let ready = Rc::new(move |queue| target.queue_ready(queue));
     let registered = root.calls.register_queue(call.namespace(), name, ready);
@@ -44,6 +50,18 @@ fn register(call: &mut Call<'_>, name: Slice, out: u32) -> Answer {
     // Outside of the cell: whatever ends with it may look there.
     drop(before);
     Ok(call.write_u32(out, queue)?)
+}
+
+/// One plugin shall not take all places that a worker has. Where a root has its own already, it
+/// may register again.
+fn check_places(call: &Call<'_>, root: &Root, name: &[u8]) -> Result<(), Status> {
+    let outbound = &root.subscriptions.borrow().outbound;
+    if outbound.queues().len() < QUEUES_MAX {
+        return Ok(());
+    }
+    let known = call.host().resolve_queue(call.namespace(), name).ok();
+    let is_again = outbound.queues().any(|queue| Some(queue) == known);
+    if is_again { Ok(()) } else { Err(answer::of_value(CallError::LimitReached)) }
 }
 
 fn resolve(call: &mut Call<'_>, vm_id: Slice, name: Slice, out: u32) -> Answer {

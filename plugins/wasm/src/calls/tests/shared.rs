@@ -151,6 +151,19 @@ fn the_root_is_told_of_items_as_long_as_it_lives() {
 }
 
 #[test]
+fn a_root_has_only_so_many_places_and_may_register_again_at_those() {
+    // Names are the first bytes of the memory, more of them each time.
+    let args: Vec<[i64; 3]> = (0..65).map(|length| [100, length, 300]).collect();
+    let mut acts: Vec<_> =
+        args.iter().map(|args| Act::Call("proxy_register_shared_queue", args)).collect();
+    acts.push(Act::Call("proxy_register_shared_queue", &args[63]));
+    let rig = scripted(&[configure(&acts)]);
+    let _factory = rig.factory();
+    assert_eq!(rig.host.said(), format!("{}KA", "A".repeat(64)));
+    assert_eq!(rig.host.beside.alive.get(), 64);
+}
+
+#[test]
 fn metrics_are_defined_counted_and_read() {
     let define = |kind: &'static [i64]| Act::Call("proxy_define_metric", kind);
     let rig = check(
