@@ -9,7 +9,7 @@ use std::{
 };
 
 use host_types::{
-    ClusterName, ConnectionId, Headers, ListenerName, ReplyReason, RequestHead, StreamId,
+    ClusterName, ConnectionId, Headers, Limits, ListenerName, ReplyReason, RequestHead, StreamId,
 };
 
 use crate::{BodyBuffer, Connection, LocalReply, Signal};
@@ -157,6 +157,8 @@ pub struct Stream {
     pub response: Message,
     /// What is known of it so far.
     pub facts: RefCell<StreamFacts>,
+    /// How many bytes of one body a filter may hold, or make of what it has in hand.
+    pub held_bytes_max: Cell<usize>,
     interrupt: RefCell<Option<Interrupt>>,
     interrupted: Signal,
 }
@@ -181,6 +183,7 @@ impl Stream {
             request: message,
             response: Message::default(),
             facts: RefCell::default(),
+            held_bytes_max: Cell::new(Limits::default().held_body_bytes_max),
             interrupt: RefCell::default(),
             interrupted: Signal::default(),
         }

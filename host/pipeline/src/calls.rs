@@ -39,8 +39,6 @@ const HEADER_COUNT_MAX: usize = 1024;
 const HEADER_BYTES_MAX: usize = 1024 * 1024;
 /// A field up to this size is not weighed: as many as may be stay below the limit.
 const SMALL_FIELD_BYTES: usize = HEADER_BYTES_MAX / HEADER_COUNT_MAX;
-/// Bytes that the body bytes on duty may have after a plugin's changes.
-const BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// The host calls of one worker.
 #[derive(Debug)]
@@ -137,7 +135,9 @@ impl HostCalls for WorkerCalls {
         }
         let mut buffer = message.body.borrow_mut();
         let replaced = length.min(buffer.len().saturating_sub(start));
-        if (buffer.len() - replaced).saturating_add(with.len()) > BODY_BYTES_MAX {
+        let after = (buffer.len() - replaced).saturating_add(with.len());
+        // It may always shrink.
+        if after > stream.held_bytes_max.get().max(buffer.len()) {
             return Err(CallError::LimitReached);
         }
         buffer.splice(start, length, with);

@@ -226,6 +226,7 @@ fn open(
     let request_id = forward::request_id(&mut headers);
     let stream = Rc::new(Stream::new(worker.next_stream(), facts, SystemTime::now(), headers));
     stream.facts.borrow_mut().request_id = Some(request_id);
+    stream.held_bytes_max.set(state.plan.limits.held_body_bytes_max);
     if let Some(carrier) = &connection.carrier {
         stream.carrier.get_or_init(|| Rc::clone(carrier));
     }

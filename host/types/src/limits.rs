@@ -17,8 +17,9 @@ pub struct Limits {
     /// Bytes of one head; past it 431 (HTTP/1) or a reset stream (HTTP/2).
     pub header_bytes_max: usize,
     /// Body bytes that a filter may hold; past it 413 for a request, 502 for a response (which
-    /// is broken off where the filter let its head go). Also the bytes of one direction of a
-    /// connection that a network filter may hold; past it the connection is closed.
+    /// is broken off where the filter let its head go). No filter makes a body grow past it.
+    /// Also the bytes of one direction of a connection that a network filter may hold; past it
+    /// the connection is closed.
     pub held_body_bytes_max: usize,
     /// Longest wait for a whole HTTP/1 request head; past it the connection is closed.
     pub header_timeout: Duration,

@@ -89,7 +89,8 @@ pub(crate) struct LimitsConfig {
     #[schemars(range(min = 8192, max = 524_288))]
     pub(crate) header_bytes_max: u32,
     /// Bytes of a body that filters may hold; past it 413 for a request, 502 for a response
-    /// (which is broken off where the filter let its head go).
+    /// (which is broken off where the filter let its head go). No plugin makes a body grow
+    /// past it.
     #[schemars(range(max = 1_073_741_824))]
     pub(crate) held_body_bytes_max: u32,
     /// Longest wait for a whole HTTP/1 request head, in milliseconds.

@@ -210,11 +210,17 @@ fn a_body_on_duty_is_read_and_spliced_up_to_a_limit() {
         assert_eq!(calls().write_body(&stream, side, 0, 0, b">"), Ok(()));
         assert_eq!(calls().write_body(&stream, side, usize::MAX, usize::MAX, b"<"), Ok(()));
         assert_eq!(body(&stream, side).as_deref(), Ok(&b">hello<"[..]));
-        let large = vec![0; BODY_BYTES_MAX];
+        stream.held_bytes_max.set(100);
+        let large = vec![0; 100];
         let written = calls().write_body(&stream, side, 0, 0, &large);
         assert_eq!(written, Err(CallError::LimitReached));
         assert_eq!(body(&stream, side).map(|body| body.len()), Ok(7));
         assert_eq!(calls().write_body(&stream, side, 0, usize::MAX, &large), Ok(()));
+        stream.held_bytes_max.set(10);
+        let shrunk = calls().write_body(&stream, side, 0, 50, b"x");
+        assert_eq!(shrunk, Ok(()), "it may shrink, whatever it was");
+        let grown = calls().write_body(&stream, side, 0, 0, b"x");
+        assert_eq!(grown, Err(CallError::LimitReached));
     }
 }
 
