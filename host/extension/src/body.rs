@@ -19,10 +19,11 @@ impl BodyBuffer {
         self.bytes = BytesMut::from(chunk);
     }
 
-    /// Takes all bytes out.
+    /// Takes all bytes out. Nothing here shares them afterwards, so that whoever holds them
+    /// and puts them back with [`BodyBuffer::set`] copies nothing.
     #[must_use]
     pub fn take(&mut self) -> Bytes {
-        self.bytes.split().freeze()
+        std::mem::take(&mut self.bytes).freeze()
     }
 
     /// The bytes.

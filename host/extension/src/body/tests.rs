@@ -12,6 +12,18 @@ fn check(start: usize, length: usize, with: &str, expect: &str) {
 }
 
 #[test]
+fn what_is_taken_out_and_put_back_is_not_copied() {
+    let mut body = BodyBuffer::default();
+    body.set(Bytes::from(b"abc".to_vec()));
+    body.push(&Bytes::from_static(b"def"));
+    let place = body.as_slice().as_ptr();
+    let taken = body.take();
+    assert_eq!(taken.as_ptr(), place);
+    body.set(taken);
+    assert_eq!((body.as_slice().as_ptr(), body.as_slice()), (place, &b"abcdef"[..]));
+}
+
+#[test]
 fn a_splice_prepends_appends_replaces_and_cuts_what_is_out_of_range() {
     check(0, 0, "X", "Xabcdef");
     check(6, 0, "X", "abcdefX");

@@ -194,7 +194,8 @@ where
             }
             read = reader.read_buf(&mut buffer) => {
                 let end = read.map_err(|_failed| Broken::Reader)? == 0;
-                let bytes = buffer.split().freeze();
+                // All of it: bytes that share their room with the buffer would be copied again.
+                let bytes = std::mem::take(&mut buffer).freeze();
                 passage.data(bytes, end).await.map_err(|_closed| Broken::Filter)?;
             }
         }

@@ -29,6 +29,26 @@ async fn a_head_is_held_until_the_body_came() {
 }
 
 #[tokio::test]
+async fn a_body_that_is_held_is_not_copied_with_every_piece() {
+    let (log, places) = (Log::default(), Rc::new(RefCell::new(Vec::new())));
+    let seen = Rc::clone(&places);
+    let holding = Fake::new(&log, "a").answering(move |side, hook, stream| {
+        if let Hook::Body { .. } = hook {
+            seen.borrow_mut().push(stream.message(side).body.borrow().as_slice().as_ptr());
+        }
+        Verdict::Hold.into()
+    });
+    let mut bench = bench(Side::Request, &[holding]);
+    bench.direction.headers(false).await.unwrap();
+    for _ in 0..1000 {
+        bench.direction.data(bytes("x"), false).await.unwrap();
+    }
+    let mut places = places.take();
+    places.dedup();
+    assert!(places.len() < 30, "it grows by doubling: {}", places.len());
+}
+
+#[tokio::test]
 async fn a_head_is_held_by_two_filters_one_after_the_other() {
     let log = Log::default();
     let both = |name| {
