@@ -143,7 +143,9 @@ pub trait NetworkFilter: fmt::Debug {
     /// to the upstream (or our own HTTP, which ended).
     ///
     /// # Errors
-    /// The plugin failed; the connection is closing and does not notice.
+    /// The plugin failed. Where the other side is still open (the upstream of a tunnel ended its
+    /// half), `on_error` is applied as for any other hook; a connection that is over does not
+    /// notice.
     fn on_close(
         &mut self,
         connection: &Rc<Connection>,
@@ -157,7 +159,7 @@ pub trait NetworkFilter: fmt::Debug {
     /// The connection is over. Called once, last.
     ///
     /// # Errors
-    /// As for `on_close`.
+    /// The plugin failed; the connection is over and does not notice.
     fn on_complete(&mut self, connection: &Rc<Connection>) -> Result<(), PluginFault> {
         let _ = connection;
         Ok(())

@@ -3,6 +3,8 @@
 //! As `chain.rs` of streams: it measures each filter's time and applies its `on_error`. In
 //! which order bytes pass, and what is held meanwhile, is the business of `passage.rs`.
 
+mod link;
+
 use std::{
     cell::{Cell, RefCell},
     future::poll_fn,
@@ -12,12 +14,11 @@ use std::{
 };
 
 use futures_util::future::LocalBoxFuture;
-use host_extension::{
-    Connection, FaultKind, Flow, NetworkFilter, OnError, Peer, Phases, PluginFault, Step, Verdict,
-};
-use host_telemetry::{Clock, Stopwatch};
+use host_extension::{Connection, Flow, Peer, Phases, PluginFault, Step, Verdict};
+use host_telemetry::Clock;
 use host_types::{PluginName, ReplyReason};
 
+use self::link::{ByFlow, Link};
 use crate::chain::{ChainEntry, Passed};
 
 /// The connection is to be closed; why is noted on it.
@@ -36,43 +37,6 @@ pub(super) struct NetworkChain {
     closed: ByFlow<Cell<bool>>,
     /// Who waits for what is held of each direction.
     wakers: ByFlow<RefCell<Option<Waker>>>,
-}
-
-/// One filter of one connection.
-struct Link {
-    entry: ChainEntry,
-    phases: Phases,
-    filter: RefCell<Option<Box<dyn NetworkFilter>>>,
-    holds: ByFlow<Hold>,
-    spent: Stopwatch,
-    /// A filter was made.
-    made: Cell<bool>,
-    /// Its `on_new_connection` had its turn.
-    met: Cell<bool>,
-}
-
-/// What a filter keeps of one direction.
-#[derive(Default)]
-struct Hold {
-    any: Cell<bool>,
-    /// What ends the hold before more comes, where something does.
-    resumed: RefCell<Option<LocalBoxFuture<'static, Verdict>>>,
-}
-
-/// One of each direction.
-#[derive(Debug, Default)]
-struct ByFlow<T> {
-    downstream: T,
-    upstream: T,
-}
-
-impl<T> ByFlow<T> {
-    fn of(&self, flow: Flow) -> &T {
-        match flow {
-            Flow::Downstream => &self.downstream,
-            Flow::Upstream => &self.upstream,
-        }
-    }
 }
 
 /// Which hook.
@@ -272,17 +236,34 @@ impl NetworkChain {
         if self.connection.close_reason().is_some() { Err(Closed) } else { Ok(()) }
     }
 
-    /// Tells every filter that met the connection that one side of it was closed; once for
-    /// each side.
+    /// Tells every filter that met the connection that one side of it was closed, once for each
+    /// side; the connection is over with it, so that a fault changes nothing for it.
     pub(super) fn close(&self, flow: Flow, by: Peer) {
+        for (link, fault) in self.tell_closed(flow, by) {
+            link.fault(&fault);
+        }
+    }
+
+    /// As [`NetworkChain::close`] while the other side goes on: a fault is judged as that of any
+    /// other hook.
+    pub(super) fn close_half(&self, flow: Flow, by: Peer) {
+        for (link, fault) in self.tell_closed(flow, by) {
+            // Who closes the connection is heard by whoever moves its bytes.
+            let _closed = self.judge(link, Verdict::Failed(fault));
+        }
+    }
+
+    fn tell_closed(&self, flow: Flow, by: Peer) -> Vec<(&Link, PluginFault)> {
         if self.closed.of(flow).replace(true) {
-            return;
+            return Vec::new();
         }
-        for link in self.links.iter().filter(|link| link.met.get()) {
-            if link.phases.contains(Phases::CLOSE) {
-                link.tell(&self.clock, |filter| filter.on_close(&self.connection, flow, by));
-            }
-        }
+        let told = self.links.iter().filter(|link| link.met.get());
+        let told = told.filter(|link| link.phases.contains(Phases::CLOSE));
+        let faults = told.filter_map(|link| {
+            let told = link.tell(&self.clock, |filter| filter.on_close(&self.connection, flow, by));
+            told.err().map(|fault| (link, fault))
+        });
+        faults.collect()
     }
 
     /// Tells every filter that the connection is over, and drops them all.
@@ -296,95 +277,6 @@ impl NetworkChain {
     pub(super) fn times(&self) -> Vec<(PluginName, Duration)> {
         let made = self.links.iter().filter(|link| link.made.get());
         made.map(|link| (link.entry.plugin.clone(), link.spent.elapsed(&self.clock))).collect()
-    }
-}
-
-impl Link {
-    fn new(entry: ChainEntry) -> Self {
-        Self {
-            phases: entry.factory.phases(),
-            entry,
-            filter: RefCell::default(),
-            holds: ByFlow::default(),
-            spent: Stopwatch::default(),
-            made: Cell::default(),
-            met: Cell::default(),
-        }
-    }
-
-    fn is_live(&self) -> bool {
-        // While its own hook runs it is borrowed, and lives.
-        self.filter.try_borrow().map_or(true, |filter| filter.is_some())
-    }
-
-    fn make(&self, connection: &Rc<Connection>, clock: &Clock) -> Result<(), PluginFault> {
-        let made = self.spent.measure(clock, || self.entry.factory.network_filter(connection));
-        self.filter.replace(Some(made?));
-        self.made.set(true);
-        self.entry.metrics.streams_total.increment();
-        Ok(())
-    }
-
-    fn step(&self, hook: Hook, connection: &Rc<Connection>, clock: &Clock) -> Step {
-        if hook == Hook::NewConnection {
-            self.met.set(true);
-        }
-        if !self.phases.intersects(hook.phase()) {
-            return Step::CONTINUE;
-        }
-        let Ok(mut filter) = self.filter.try_borrow_mut() else {
-            let fault = PluginFault::new(FaultKind::Protocol, "a hook was called inside a hook");
-            return Step::Ready(Verdict::Failed(fault));
-        };
-        let Some(filter) = filter.as_mut() else { return Step::CONTINUE };
-        self.spent.measure(clock, || match hook {
-            Hook::NewConnection => filter.on_new_connection(connection),
-            Hook::Data { flow, end } => filter.on_data(connection, flow, end),
-        })
-    }
-
-    /// Applies `on_error`; true where the connection goes on without the filter.
-    fn fail(&self, fault: &PluginFault) -> bool {
-        self.lose();
-        self.entry.factory.on_fault(fault);
-        let open = self.entry.on_error == OnError::Open;
-        if open {
-            self.entry.metrics.fail_open_total.increment();
-        }
-        open
-    }
-
-    /// The filter is not called again. Where its own hook is running, it stays for that one.
-    fn lose(&self) {
-        for flow in [Flow::Downstream, Flow::Upstream] {
-            self.holds.of(flow).resumed.take();
-        }
-        let gone = self.filter.try_borrow_mut().map(|mut filter| filter.take());
-        drop(gone); // outside of the borrow: a filter's drop may run a plugin's code
-    }
-
-    fn tell(
-        &self,
-        clock: &Clock,
-        hook: impl FnOnce(&mut dyn NetworkFilter) -> Result<(), PluginFault>,
-    ) {
-        let told = {
-            let Ok(mut filter) = self.filter.try_borrow_mut() else { return };
-            let Some(filter) = filter.as_mut() else { return };
-            self.spent.measure(clock, || hook(filter.as_mut()))
-        };
-        if let Err(fault) = told {
-            self.lose();
-            self.entry.factory.on_fault(&fault);
-        }
-    }
-
-    fn complete(&self, connection: &Rc<Connection>, clock: &Clock) {
-        self.tell(clock, |filter| filter.on_complete(connection));
-        self.spent.measure(clock, || self.lose());
-        if self.made.get() {
-            self.entry.metrics.stream_duration.observe(self.spent.elapsed(clock));
-        }
     }
 }
 

@@ -161,7 +161,7 @@ impl Pump<'_> {
         }
         let tunnel = self.chain.connection().upstream_address.get().is_some();
         if tunnel && watch.ended() {
-            self.chain.close(Flow::Upstream, Peer::Remote);
+            self.chain.close_half(Flow::Upstream, Peer::Remote);
         }
         Ok(())
     }

@@ -55,6 +55,8 @@ where
     let (service, far) = pipe::pair();
     let aborts = Rc::clone(&worker);
     let moved = tokio::task::spawn_local(async move {
+        // Those that see the beginning are told of the end.
+        let _closed = chain.open().await.is_err();
         let pump = Pump { chain: &chain, worker: &aborts, stall: STALL };
         pump.run(socket, far).await
     });
@@ -88,7 +90,7 @@ fn each_side_hears_the_other_and_its_end() {
         assert_eq!(rest(&mut bench.client).await, (String::new(), true));
         let moved = bench.moved.await.unwrap();
         assert_eq!((moved.sent, moved.client_closed, moved.service_ended), (6, true, true));
-        assert_eq!(log.take(), ["a>question", "a>.", "a<answer", "a<."]);
+        assert_eq!(log.take(), ["a new", "a>question", "a>.", "a<answer", "a<."]);
     });
 }
 
@@ -115,7 +117,7 @@ fn the_client_is_not_read_before_it_is_asked_for() {
         for _ in 0..10 {
             tokio::task::yield_now().await;
         }
-        assert!(log.borrow().is_empty());
+        assert_eq!(*log.borrow(), ["a new"]);
         assert_eq!(read(&mut bench.service, 5).await, "early");
     });
 }
@@ -260,7 +262,7 @@ fn an_abort_ends_it_at_once() {
         let mut bench = bench(&[fake]);
         bench.client.write_all(b"x").await.unwrap();
         assert!(bench.service.read_u8().now_or_never().is_none());
-        while log.borrow().is_empty() {
+        while log.borrow().len() < 2 {
             tokio::task::yield_now().await;
         }
         bench.worker.abort.raise();
@@ -317,12 +319,47 @@ fn a_hold_is_resumed_and_a_lost_filter_lets_go_though_nothing_more_comes() {
             let mut bench = bench(&[fake]);
             bench.client.write_all(b"held").await.unwrap();
             assert!(bench.service.read_u8().now_or_never().is_none());
-            while log.borrow().is_empty() {
+            while log.borrow().len() < 2 {
                 tokio::task::yield_now().await;
             }
             bench.service.write_all(b"x").await.unwrap();
             assert_eq!(read(&mut bench.service, 4).await, "held");
             assert_eq!(read(&mut bench.client, 1).await, "x");
+        });
+    }
+}
+
+#[test]
+fn a_filter_that_fails_at_the_end_of_the_upstream_is_judged_while_the_client_goes_on() {
+    let fault = || PluginFault::new(host_extension::FaultKind::Trapped, "it trapped");
+    for open in [false, true] {
+        local(async {
+            let log = Log::default();
+            let fake = NetworkFake::new(&log, "a").failing_at_end(fault());
+            let fake = fake.on_data(|_, flow, _| match flow {
+                Downstream => Verdict::Hold.into(),
+                Upstream => Step::CONTINUE,
+            });
+            let fake = if open { fake.open() } else { fake };
+            let mut bench = bench(&[fake]);
+            bench.connection.upstream_address.set(Some(([192, 0, 2, 3], 80).into()));
+            bench.client.write_all(b"held").await.unwrap();
+            assert!(bench.service.read_u8().now_or_never().is_none());
+            while !log.borrow().contains(&"a>held".to_owned()) {
+                tokio::task::yield_now().await;
+            }
+            bench.service.shutdown().await.unwrap();
+            assert_eq!(rest(&mut bench.client).await, (String::new(), true));
+            if open {
+                assert_eq!(read(&mut bench.service, 4).await, "held", "it goes on without more");
+                assert_eq!(bench.connection.close_reason(), None);
+            } else {
+                // The other end may be gone already.
+                let _gone = bench.client.write_all(b"late").await;
+                assert_eq!(rest(&mut bench.service).await, (String::new(), false));
+                let failed = ReplyReason::PluginFailed("a".into());
+                assert_eq!(bench.connection.close_reason(), Some(failed));
+            }
         });
     }
 }
