@@ -28,7 +28,7 @@ use self::{
     queue::SendQueue,
     status::{Status, encode_metadata},
 };
-use super::outbound::{Ending, Outbound, Task, cluster, send};
+use super::outbound::{Ending, Outbound, Share, Task, byte_size, cluster, send};
 use crate::{forward, worker::Worker};
 
 const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
@@ -49,8 +49,9 @@ pub(super) fn open(
         return Err(CallError::BadArgument);
     }
     let head = request_head(method)?;
-    let permit = outbound.call(0)?;
-    let queue = Rc::<SendQueue>::default();
+    let permit = outbound.call(byte_size(&method.metadata))?;
+    let queue = SendQueue::new(outbound.bytes());
+    let held = outbound.bytes();
     let frames = SendQueue::frames(&queue);
     let unsent = Rc::clone(&queue);
     let time = method.timeout;
@@ -58,9 +59,10 @@ pub(super) fn open(
     let worker = Rc::clone(worker);
     let task = Task::start(async move {
         let request = head.map(|()| Body::stream(frames));
+        let told = Told { on_event: &on_event, held };
         let end = match time {
-            None => run(&worker, &cluster, request, &on_event).await,
-            Some(time) => tokio::time::timeout(time, run(&worker, &cluster, request, &on_event))
+            None => run(&worker, &cluster, request, told).await,
+            Some(time) => tokio::time::timeout(time, run(&worker, &cluster, request, told))
                 .await
                 .unwrap_or_else(|_elapsed| Status::of(OutboundError::TimedOut)),
         };
@@ -152,12 +154,7 @@ fn timeout_text(time: Duration) -> String {
 }
 
 /// Sends the request and tells what comes, but for the end, which it gives back.
-async fn run(
-    worker: &Worker,
-    cluster: &Cluster,
-    request: Request<Body>,
-    on_event: &OnGrpcEvent,
-) -> Status {
+async fn run(worker: &Worker, cluster: &Cluster, request: Request<Body>, told: Told<'_>) -> Status {
     let response = match send(worker, cluster, request).await {
         Ok(response) => response,
         Err(OutboundError::TimedOut) => return Status::of(OutboundError::Unreachable),
@@ -167,19 +164,26 @@ async fn run(
     let mut head = parts.headers;
     forward::remove_hop_by_hop(&mut head);
     let end = tokio::select! {
-        end = receive(parts.status, head, body, on_event) => end,
+        end = receive(parts.status, head, body, told) => end,
         () = worker.abort.wait() => Status::of(OutboundError::Reset),
     };
     drop(response.lease);
     end
 }
 
+/// Whom to tell what came, and the room for what cannot be told yet.
+struct Told<'a> {
+    on_event: &'a OnGrpcEvent,
+    held: Share,
+}
+
 async fn receive(
     status: StatusCode,
     head: HeaderMap,
     mut body: Incoming,
-    on_event: &OnGrpcEvent,
+    mut told: Told<'_>,
 ) -> Status {
+    let on_event = told.on_event;
     if body.is_end_stream() || Status::is_in(&head) {
         // All that comes is in one head, which stands for the trailers.
         tell(on_event, GrpcEvent::InitialMetadata(Headers::trailers(HeaderMap::new()))).await;
@@ -196,10 +200,15 @@ async fn receive(
         let Ok(frame) = frame else { return Status::broken() };
         let frame = match frame.into_data() {
             Ok(data) => {
+                if told.held.resize(unframer.held() + data.len()).is_err() {
+                    return Status::of_frame(FrameError::TooLarge);
+                }
                 unframer.push(&data);
                 if let Err(error) = messages(&mut unframer, on_event).await {
                     return Status::of_frame(error);
                 }
+                let shrunk = told.held.resize(unframer.held());
+                debug_assert!(shrunk.is_ok(), "there is always room for less");
                 continue;
             }
             Err(frame) => frame,

@@ -15,7 +15,8 @@ use http_body::{Body as _, Frame};
 use hyper::body::Incoming;
 
 use super::outbound::{
-    CALL_TIME_MAX, Ending, Outbound, Task, answer_head, cluster, fields, request_head, send,
+    CALL_TIME_MAX, Ending, Outbound, Share, Task, answer_head, byte_size, cluster, fields,
+    request_head, send,
 };
 use crate::{forward::drop_forbidden_trailers, worker::Worker};
 
@@ -30,13 +31,15 @@ pub(super) fn start(
     on_answer: OnHttpAnswer,
 ) -> CallResult<Subscription> {
     let cluster = cluster(worker, &call.cluster)?;
-    let permit = outbound.call(call.body.len())?;
+    let fields = byte_size(&call.headers).saturating_add(byte_size(&call.trailers));
+    let permit = outbound.call(fields.saturating_add(call.body.len()))?;
+    let held = outbound.bytes();
     let time = call.timeout.unwrap_or(CALL_TIME_MAX).min(CALL_TIME_MAX);
     let request = request(call, cluster.plan().protocol)?;
     let worker = Rc::clone(worker);
     let ending = Ending::new(&cluster);
     Ok(Subscription::new(Task::start(async move {
-        let answer = tokio::time::timeout(time, exchange(&worker, &cluster, request)).await;
+        let answer = tokio::time::timeout(time, exchange(&worker, &cluster, request, held)).await;
         let answer = answer.unwrap_or(Err(OutboundError::TimedOut));
         ending.with(answer.as_ref().err().copied());
         drop(permit); // the answer may be a reason to call again
@@ -69,19 +72,23 @@ async fn exchange(
     worker: &Worker,
     cluster: &Cluster,
     request: Request<Body>,
+    held: Share,
 ) -> Result<HttpAnswer, OutboundError> {
     let response = send(worker, cluster, request).await?;
     let (parts, body) = response.message.into_parts();
     let (body, trailers) = tokio::select! {
-        collected = collect(body) => collected?,
+        collected = collect(body, held) => collected?,
         () = worker.abort.wait() => return Err(OutboundError::Reset),
     };
     drop(response.lease);
     Ok(HttpAnswer { headers: answer_head(parts.status, parts.headers), body, trailers })
 }
 
-/// The whole body, up to the limit, and what follows it.
-async fn collect(mut body: Incoming) -> Result<(Bytes, Option<Headers>), OutboundError> {
+/// The whole body, up to the limit and as far as there is room, and what follows it.
+async fn collect(
+    mut body: Incoming,
+    mut held: Share,
+) -> Result<(Bytes, Option<Headers>), OutboundError> {
     let announced = body.size_hint().lower();
     if usize::try_from(announced).map_or(true, |bytes| bytes > ANSWER_BYTES_MAX) {
         return Err(OutboundError::TooLarge);
@@ -94,7 +101,11 @@ async fn collect(mut body: Incoming) -> Result<(Bytes, Option<Headers>), Outboun
             Ok(data) if whole.len() + data.len() > ANSWER_BYTES_MAX => {
                 return Err(OutboundError::TooLarge);
             }
-            Ok(data) => whole.extend_from_slice(&data),
+            Ok(data) => {
+                let room = held.resize(whole.len() + data.len());
+                room.map_err(|_full| OutboundError::TooLarge)?;
+                whole.extend_from_slice(&data);
+            }
             Err(frame) => trailers = frame.into_trailers().ok(),
         }
     }

@@ -5,7 +5,14 @@
 //! be at a time, and how much they may hold, is counted per worker in [`Outbound`]. The calls
 //! themselves are in `http_call.rs`, `grpc.rs` and `timer.rs`.
 
-use std::{cell::Cell, rc::Rc, time::Duration};
+use std::{
+    rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use host_extension::{CallError, CallResult, OutboundError, Pairs};
 use host_types::Headers;
@@ -24,33 +31,40 @@ use crate::{forward, worker::Worker};
 const CALLS_MAX: usize = 4096;
 /// Timers of all plugins of a worker.
 const TIMERS_MAX: usize = 4096;
-/// Bytes of requests that all calls of a worker may hold.
-const REQUEST_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Bytes that all calls of a worker may hold: requests, messages that wait to be sent, and
+/// what came of answers that are not whole yet.
+const CALL_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// The longest wait for the end of a call, whatever a plugin says.
 pub(super) const CALL_TIME_MAX: Duration = Duration::from_secs(5 * 60);
 
 /// How much the plugins of one worker have under way.
 #[derive(Debug, Default)]
 pub(super) struct Outbound {
-    calls: Rc<Counter>,
-    timers: Rc<Counter>,
-    bytes: Rc<Counter>,
+    calls: Counter,
+    timers: Counter,
+    bytes: Counter,
 }
 
-type Counter = Cell<usize>;
+/// Only one thread counts, but bytes on their way to a connection must be `Send`.
+type Counter = Arc<AtomicUsize>;
 
 impl Outbound {
-    /// Room for a call that holds so many bytes.
+    /// Room for a call whose request holds so many bytes.
     pub(super) fn call(&self, bytes: usize) -> CallResult<Permit> {
-        let call = Share::take(&self.calls, 1, CALLS_MAX)?;
-        let bytes = Share::take(&self.bytes, bytes, REQUEST_BYTES_MAX)?;
+        let call = Share::of(&self.calls, CALLS_MAX).more(1)?;
+        let bytes = self.bytes().more(bytes)?;
         Ok(Permit { _call: call, _bytes: Some(bytes) })
     }
 
     /// Room for a timer.
     pub(super) fn timer(&self) -> CallResult<Permit> {
-        let call = Share::take(&self.timers, 1, TIMERS_MAX)?;
+        let call = Share::of(&self.timers, TIMERS_MAX).more(1)?;
         Ok(Permit { _call: call, _bytes: None })
+    }
+
+    /// A share of the bytes that calls may hold, with none in it yet.
+    pub(super) fn bytes(&self) -> Share {
+        Share::of(&self.bytes, CALL_BYTES_MAX)
     }
 }
 
@@ -61,23 +75,39 @@ pub(super) struct Permit {
     _bytes: Option<Share>,
 }
 
+/// A part of what may be had; given back when it is dropped.
 #[derive(Debug)]
-struct Share {
-    of: Rc<Counter>,
+pub(super) struct Share {
+    of: Counter,
+    max: usize,
     amount: usize,
 }
 
 impl Share {
-    fn take(of: &Rc<Counter>, amount: usize, max: usize) -> CallResult<Self> {
-        let taken = of.get().checked_add(amount).filter(|taken| *taken <= max);
-        of.set(taken.ok_or(CallError::LimitReached)?);
-        Ok(Self { of: Rc::clone(of), amount })
+    fn of(counter: &Counter, max: usize) -> Self {
+        Self { of: Arc::clone(counter), max, amount: 0 }
+    }
+
+    /// Another share of the same, so large.
+    pub(super) fn more(&self, amount: usize) -> CallResult<Self> {
+        let mut share = Self::of(&self.of, self.max);
+        share.resize(amount)?;
+        Ok(share)
+    }
+
+    /// Makes it so large; where there is no room for that, it stays as it was.
+    pub(super) fn resize(&mut self, amount: usize) -> CallResult<()> {
+        let others = self.of.load(Ordering::Relaxed).saturating_sub(self.amount);
+        let all = others.checked_add(amount).filter(|all| *all <= self.max);
+        self.of.store(all.ok_or(CallError::LimitReached)?, Ordering::Relaxed);
+        self.amount = amount;
+        Ok(())
     }
 }
 
 impl Drop for Share {
     fn drop(&mut self) {
-        self.of.set(self.of.get().saturating_sub(self.amount));
+        self.of.fetch_sub(self.amount, Ordering::Relaxed);
     }
 }
 
@@ -253,9 +283,13 @@ impl Start {
 }
 
 fn check_size(pairs: &Pairs) -> CallResult<()> {
-    let bytes: usize = pairs.iter().map(|(name, value)| name.len() + value.len()).sum();
-    let fits = pairs.len() <= HEADER_COUNT_MAX && bytes <= HEADER_BYTES_MAX;
+    let fits = pairs.len() <= HEADER_COUNT_MAX && byte_size(pairs) <= HEADER_BYTES_MAX;
     if fits { Ok(()) } else { Err(CallError::LimitReached) }
+}
+
+/// Bytes of names and values.
+pub(super) fn byte_size(pairs: &Pairs) -> usize {
+    pairs.iter().map(|(name, value)| name.len() + value.len()).sum()
 }
 
 fn field(name: &[u8], value: &[u8]) -> CallResult<(HeaderName, HeaderValue)> {

@@ -39,6 +39,11 @@ impl Unframer {
         self.bytes.extend_from_slice(bytes);
     }
 
+    /// How much is kept.
+    pub(super) fn held(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// True in the middle of a message.
     pub(super) fn is_within(&self) -> bool {
         !self.bytes.is_empty()

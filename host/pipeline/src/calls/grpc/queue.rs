@@ -15,6 +15,7 @@ use host_upstream::BodyError;
 use http_body::Frame;
 
 use super::frames::prefix;
+use crate::calls::outbound::Share;
 
 /// Bytes of messages, with their frames, that may wait; no larger message can be sent, either.
 pub(super) const QUEUED_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -22,8 +23,11 @@ pub(super) const QUEUED_BYTES_MAX: usize = 4 * 1024 * 1024;
 const QUEUED_MESSAGES_MAX: usize = 4096;
 
 /// What a plugin sends and the connection did not take yet.
-#[derive(Default)]
-pub(super) struct SendQueue(RefCell<Queued>);
+pub(super) struct SendQueue {
+    queued: RefCell<Queued>,
+    /// Each message has a share like this one until the connection has written it.
+    room: Share,
+}
 
 #[derive(Default)]
 struct Queued {
@@ -45,10 +49,27 @@ enum State {
     Gone,
 }
 
+/// A message with its frame, and its share of the bytes that may be held.
+struct Framed {
+    bytes: BytesMut,
+    _share: Share,
+}
+
+impl AsRef<[u8]> for Framed {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
 impl SendQueue {
+    /// A queue whose messages count among what `room` is a share of.
+    pub(super) fn new(room: Share) -> Rc<Self> {
+        Rc::new(Self { queued: RefCell::default(), room })
+    }
+
     /// Adds a message with its frame.
     pub(super) fn push(&self, message: &[u8], end: bool) -> CallResult<()> {
-        let mut queued = self.0.borrow_mut();
+        let mut queued = self.queued.borrow_mut();
         if queued.state != State::Open {
             return Err(CallError::BadArgument);
         }
@@ -57,10 +78,11 @@ impl SendQueue {
         if bytes > QUEUED_BYTES_MAX || queued.messages.len() >= QUEUED_MESSAGES_MAX {
             return Err(CallError::LimitReached);
         }
+        let share = self.room.more(prefix.len() + message.len())?;
         let mut framed = BytesMut::with_capacity(prefix.len() + message.len());
         framed.extend_from_slice(&prefix);
         framed.extend_from_slice(message);
-        queued.messages.push_back(framed.freeze());
+        queued.messages.push_back(Bytes::from_owner(Framed { bytes: framed, _share: share }));
         queued.bytes = bytes;
         if end {
             queued.state = State::Ended;
@@ -76,7 +98,7 @@ impl SendQueue {
 
     /// Nobody wants the stream any more.
     pub(super) fn give_up(&self) {
-        let mut queued = self.0.borrow_mut();
+        let mut queued = self.queued.borrow_mut();
         if queued.state != State::Gone {
             queued.state = State::GivenUp;
             queued.wake();
@@ -84,7 +106,7 @@ impl SendQueue {
     }
 
     fn leave(&self, state: State) {
-        let mut queued = self.0.borrow_mut();
+        let mut queued = self.queued.borrow_mut();
         if queued.state == State::Open {
             queued.state = state;
             queued.wake();
@@ -100,7 +122,7 @@ impl SendQueue {
     }
 
     fn poll_next(&self, context: &Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let mut queued = self.0.borrow_mut();
+        let mut queued = self.queued.borrow_mut();
         if queued.state == State::GivenUp {
             queued.clear();
             return Poll::Ready(Some(Err(BodyError::Stopped("the call was cancelled"))));
@@ -135,7 +157,7 @@ struct Taken(Rc<SendQueue>);
 
 impl Drop for Taken {
     fn drop(&mut self) {
-        let mut queued = self.0.0.borrow_mut();
+        let mut queued = self.0.queued.borrow_mut();
         queued.state = State::Gone;
         queued.clear();
     }
@@ -143,7 +165,7 @@ impl Drop for Taken {
 
 impl fmt::Debug for SendQueue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let queued = self.0.borrow();
+        let queued = self.queued.borrow();
         f.debug_struct("SendQueue")
             .field("bytes", &queued.bytes)
             .field("state", &queued.state)

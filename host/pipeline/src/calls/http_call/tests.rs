@@ -198,6 +198,25 @@ fn an_answer_that_never_ends_is_too_large_some_time() {
 }
 
 #[test]
+fn an_answer_for_which_others_leave_no_room_is_too_large() {
+    local(async {
+        let text = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello";
+        let calls = calls(&answering(text).await.start().await);
+        let mut others = calls.outbound.bytes();
+        let all = 64 * 1024 * 1024;
+        let fields = byte_size(&call("GET").headers);
+        others.resize(all - fields - 5).unwrap();
+        assert_eq!(answer(&calls, call("GET")).await.unwrap().body, "hello");
+        others.resize(all - fields - 4).unwrap();
+        let refused = answer(&calls, call("GET")).await;
+        assert_eq!(refused.err(), Some(OutboundError::TooLarge));
+        others.resize(all - fields + 1).unwrap();
+        let refused = calls.http_call(call("GET"), Box::new(|_| {}));
+        assert_eq!(refused.err(), Some(CallError::LimitReached), "fields count, too");
+    });
+}
+
+#[test]
 fn a_call_that_is_let_go_is_cancelled_and_leaves_nothing() {
     local(async {
         let gone = Rc::new(tokio::sync::Notify::new());
@@ -229,7 +248,7 @@ fn a_call_that_is_let_go_is_cancelled_and_leaves_nothing() {
         gone.notified().await;
         assert_eq!(Rc::strong_count(&token), 1);
         assert_eq!(ended(&world, "cancelled"), 1);
-        assert_eq!(format!("{:?}", calls.outbound).matches("value: 0").count(), 3);
+        assert_eq!(format!("{:?}", calls.outbound).matches(": 0").count(), 3);
     });
 }
 

@@ -87,14 +87,28 @@ fn places_are_given_back() {
     assert_eq!(outbound.call(0).err(), Some(CallError::LimitReached));
     assert!(outbound.timer().is_ok(), "timers have room of their own");
     drop(calls);
-    let all = outbound.call(REQUEST_BYTES_MAX).unwrap();
+    let all = outbound.call(CALL_BYTES_MAX).unwrap();
     assert_eq!(outbound.call(1).err(), Some(CallError::LimitReached));
     assert_eq!(outbound.call(usize::MAX).err(), Some(CallError::LimitReached));
     assert!(outbound.call(0).is_ok());
     drop(all);
     assert!(outbound.call(1).is_ok());
-    assert_eq!((outbound.calls.get(), outbound.bytes.get()), (0, 0));
+    assert_eq!([&outbound.calls, &outbound.bytes].map(|all| all.load(Ordering::Relaxed)), [0, 0]);
     let timers: Vec<Permit> = (0..TIMERS_MAX).map(|_| outbound.timer().unwrap()).collect();
     assert_eq!(outbound.timer().err(), Some(CallError::LimitReached));
     drop(timers);
+}
+
+#[test]
+fn a_share_grows_and_shrinks_within_what_others_leave() {
+    let outbound = Outbound::default();
+    let mut share = outbound.bytes();
+    share.resize(CALL_BYTES_MAX).unwrap();
+    assert_eq!(share.resize(CALL_BYTES_MAX + 1), Err(CallError::LimitReached));
+    assert_eq!(outbound.call(1).err(), Some(CallError::LimitReached), "it stayed as it was");
+    share.resize(CALL_BYTES_MAX - 10).unwrap();
+    let other = share.more(10).unwrap();
+    assert_eq!(share.more(1).err(), Some(CallError::LimitReached));
+    drop((share, other));
+    assert_eq!(outbound.bytes.load(Ordering::Relaxed), 0);
 }

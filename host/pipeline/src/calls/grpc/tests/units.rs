@@ -26,7 +26,7 @@ fn any_split_of_the_bytes_gives_the_same_messages() {
 #[test]
 fn a_queue_takes_only_so_much_and_again_when_some_was_taken() {
     local(async {
-        let queue = Rc::<SendQueue>::default();
+        let queue = SendQueue::new(Outbound::default().bytes());
         let frames = SendQueue::frames(&queue);
         let mut frames = std::pin::pin!(frames);
         let half = vec![0; QUEUED_BYTES_MAX / 2];
@@ -45,9 +45,45 @@ fn a_queue_takes_only_so_much_and_again_when_some_was_taken() {
 }
 
 #[test]
+fn a_message_counts_until_the_connection_let_it_go() {
+    local(async {
+        let outbound = Outbound::default();
+        let whole = 64 * 1024 * 1024;
+        let mut all = outbound.bytes();
+        all.resize(whole).unwrap();
+        let queue = SendQueue::new(outbound.bytes());
+        assert_eq!(queue.push(b"x", false), Err(CallError::LimitReached), "others have it all");
+        drop(all);
+        queue.push(b"x", false).unwrap();
+        let mut frames = Box::pin(SendQueue::frames(&queue));
+        let taken = futures_util::StreamExt::next(&mut frames).await.unwrap().unwrap();
+        drop((frames, queue));
+        let mut all = outbound.bytes();
+        assert_eq!(all.resize(whole), Err(CallError::LimitReached), "it is not written yet");
+        drop(taken);
+        assert_eq!(all.resize(whole), Ok(()));
+    });
+}
+
+#[test]
+fn a_message_for_which_others_leave_no_room_is_too_large() {
+    local(async {
+        let world = scripted(200, &[], vec![data(b"\0\0\0\0\x03o"), data(b"ne")]).await;
+        let calls = calls(&world);
+        let mut others = calls.outbound.bytes();
+        others.resize(64 * 1024 * 1024 - 3).unwrap();
+        let events = Events::default();
+        let stream = calls.grpc_stream(method(), events.listener()).unwrap();
+        let seen = events.until("closed").await;
+        assert!(seen.last().unwrap().starts_with("closed 8"), "{seen:?}");
+        drop(stream);
+    });
+}
+
+#[test]
 fn a_queue_that_ended_gives_all_and_one_that_is_given_up_breaks() {
     local(async {
-        let queue = Rc::<SendQueue>::default();
+        let queue = SendQueue::new(Outbound::default().bytes());
         let frames = SendQueue::frames(&queue);
         let mut frames = std::pin::pin!(frames);
         queue.push(b"last", false).unwrap();
@@ -57,14 +93,14 @@ fn a_queue_that_ended_gives_all_and_one_that_is_given_up_breaks() {
         assert!(futures_util::StreamExt::next(&mut frames).await.unwrap().is_ok());
         assert!(futures_util::StreamExt::next(&mut frames).await.is_none());
 
-        let queue = Rc::<SendQueue>::default();
+        let queue = SendQueue::new(Outbound::default().bytes());
         queue.push(b"never", false).unwrap();
         let frames = SendQueue::frames(&queue);
         let mut frames = std::pin::pin!(frames);
         queue.give_up();
         assert!(futures_util::StreamExt::next(&mut frames).await.unwrap().is_err());
     });
-    let queue = Rc::<SendQueue>::default();
+    let queue = SendQueue::new(Outbound::default().bytes());
     drop(SendQueue::frames(&queue));
     assert_eq!(queue.push(b"", false), Err(CallError::BadArgument), "nobody sends it");
 }
