@@ -29,7 +29,7 @@ pub(crate) struct WorkerPlan {
 
 /// Guests that serve one stream each, where a plugin is isolated so; past it a stream gets the
 /// plugin's error.
-const GUESTS_OF_STREAMS: usize = 4000;
+const GUESTS_OF_STREAMS: u32 = 4000;
 
 /// The uses of plugins that a plan names, each once.
 pub(crate) fn filter_uses(plan: &Plan) -> Vec<FilterUse> {
@@ -65,10 +65,16 @@ pub(crate) fn wasm_settings(plan: &Plan) -> WasmSettings {
     let least = WasmSettings::default();
     let guests = plan.workers.saturating_mul(filter_uses(plan).len()).saturating_mul(3);
     let alone = plan.plugins.iter().any(|one| one.vm.isolation == Isolation::PerStream);
-    let guests = guests.saturating_add(if alone { GUESTS_OF_STREAMS } else { 0 });
+    let guests = u32::try_from(guests).unwrap_or(u32::MAX);
+    let (more, of_streams) = if alone {
+        (GUESTS_OF_STREAMS, GUESTS_OF_STREAMS)
+    } else {
+        (0, least.stream_instances_max)
+    };
     let tables = plan.plugins.iter().map(|plugin| plugin.limits.table_elements_max).max();
     WasmSettings {
-        instances_max: u32::try_from(guests).unwrap_or(u32::MAX).max(least.instances_max),
+        instances_max: guests.saturating_add(more).max(least.instances_max),
+        stream_instances_max: of_streams,
         table_elements_max: tables.unwrap_or(0).max(least.table_elements_max),
         cache_dir: cache_dir(&plan.wasm.cache, |name| env::var_os(name).map(PathBuf::from)),
         ..least

@@ -16,7 +16,9 @@ use crate::{
     engine::{Compiler, WasmSettings},
     fault::{self, Lines},
     filter::WasmFactory,
-    inspect, preview1, registry,
+    inspect,
+    places::Places,
+    preview1, registry,
     seat::Seat,
     state::VmData,
     ticker::{Pulse, Ticker},
@@ -27,6 +29,8 @@ pub struct WasmBackend {
     compiler: Compiler,
     linker: Linker<VmData>,
     ticker: Ticker,
+    /// For guests that serve one stream each, over all plugins and workers.
+    lone: Arc<Places>,
 }
 
 /// What a plugin is loaded from.
@@ -57,6 +61,8 @@ pub(crate) struct Compiled {
     /// Its lines, where it was built with them.
     pub(crate) lines: Option<Arc<Lines>>,
     pub(crate) pulse: Pulse,
+    /// For its guests that serve one stream each.
+    pub(crate) lone: Arc<Places>,
 }
 
 /// A compiled module as the catalog holds it.
@@ -75,7 +81,9 @@ impl WasmBackend {
         let linked = calls::link(&mut linker).and_then(|()| preview1::link(&mut linker));
         linked.map_err(|error| fault::load_failed("*", &format!("cannot be linked: {error:#}")))?;
         let ticker = Ticker::new(compiler.engine().clone())?;
-        Ok(Self { compiler, linker, ticker })
+        let lone = usize::try_from(settings.stream_instances_max).unwrap_or(usize::MAX);
+        let lone = Places::new(lone);
+        Ok(Self { compiler, linker, ticker, lone })
     }
 
     /// Inspects and compiles a module. Blocks for as long as that takes, which is seconds for
@@ -104,6 +112,7 @@ impl WasmBackend {
             phases: facts.phases,
             lines: Lines::read(spec.bytes).map(Arc::new),
             pulse: self.ticker.pulse(spec.limits),
+            lone: Arc::clone(&self.lone),
         }))))
     }
 }

@@ -17,6 +17,9 @@ pub struct WasmSettings {
     /// Guests that can live at a time, over all workers, plugins and generations. Their
     /// address space is reserved at start; memory is used only by those that live.
     pub instances_max: u32,
+    /// How many of them may serve one stream each, so that streams do not take the places of
+    /// those that many share.
+    pub stream_instances_max: u32,
     /// Elements of one table of a guest; no plugin can be granted more.
     pub table_elements_max: usize,
     /// Bytes of a freed guest's memory that stay mapped for the next one.
@@ -32,6 +35,7 @@ impl Default for WasmSettings {
     fn default() -> Self {
         Self {
             instances_max: 1000,
+            stream_instances_max: 750,
             table_elements_max: 20_000,
             keep_resident_bytes: 1 << 20,
             cache_dir: None,

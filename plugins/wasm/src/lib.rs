@@ -40,6 +40,7 @@ mod log_gate;
 mod memory;
 mod network;
 mod outbound;
+mod places;
 mod preview1;
 mod received;
 mod registry;

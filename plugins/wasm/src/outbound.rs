@@ -5,29 +5,26 @@
 
 mod deliver;
 mod ids;
+mod tally;
 
 use std::{collections::HashMap, fmt, rc::Rc};
 
 use bytes::Bytes;
-use host_extension::{CallError, CallResult, GrpcStream, QueueId, Subscription};
+use host_extension::{CallResult, GrpcStream, QueueId, Subscription};
 
+use self::tally::Counted;
 pub(crate) use self::{
     deliver::Target,
     ids::{CallIds, CallKind},
+    tally::Tally,
 };
-
-/// HTTP calls of one root that wait for their answer.
-const HTTP_CALLS_MAX: usize = 1024;
-/// gRPC calls and streams of one root that are open.
-const GRPC_MAX: usize = 256;
-/// Bytes of all requests of one root that wait for their answer.
-const REQUEST_BYTES_MAX: usize = 16 << 20;
 
 /// What one root has under way.
 #[derive(Default)]
 pub(crate) struct Outbound {
+    /// What it is counted by, alone or with others.
+    tally: Rc<Tally>,
     http: HashMap<u32, HttpUnderWay>,
-    http_bytes: usize,
     grpc: HashMap<u32, GrpcUnderWay>,
     tick: Option<Subscription>,
     queues: HashMap<QueueId, Subscription>,
@@ -36,7 +33,7 @@ pub(crate) struct Outbound {
 }
 
 struct HttpUnderWay {
-    bytes: usize,
+    _counted: Counted,
     _subscription: Subscription,
 }
 
@@ -44,6 +41,7 @@ struct HttpUnderWay {
 struct GrpcUnderWay {
     stream: Rc<dyn GrpcStream>,
     answer: UnaryAnswer,
+    _counted: Counted,
 }
 
 /// What came so far for a call that has one answer. It is handed over when the call ends well.
@@ -59,33 +57,36 @@ pub(crate) enum UnaryAnswer {
 }
 
 impl Outbound {
+    /// Of a root that is counted with others.
+    pub(crate) fn within(tally: &Rc<Tally>) -> Self {
+        Self { tally: Rc::clone(tally), ..Self::default() }
+    }
+
     /// Whether one more HTTP call of so many bytes may begin.
     pub(crate) fn check_http(&self, bytes: usize) -> CallResult<()> {
-        let fits = self.http_bytes.saturating_add(bytes) <= REQUEST_BYTES_MAX;
-        if self.http.len() < HTTP_CALLS_MAX && fits { Ok(()) } else { Err(CallError::LimitReached) }
+        self.tally.check_http(bytes)
     }
 
     /// An HTTP call has begun.
     pub(crate) fn insert_http(&mut self, id: u32, bytes: usize, subscription: Subscription) {
-        self.http_bytes = self.http_bytes.saturating_add(bytes);
-        self.http.insert(id, HttpUnderWay { bytes, _subscription: subscription });
+        let counted = self.tally.count_http(bytes);
+        self.http.insert(id, HttpUnderWay { _counted: counted, _subscription: subscription });
     }
 
     /// An HTTP call has ended; `None` where it is not known.
     fn take_http(&mut self, id: u32) -> Option<HttpUnderWay> {
-        let call = self.http.remove(&id)?;
-        self.http_bytes = self.http_bytes.saturating_sub(call.bytes);
-        Some(call)
+        self.http.remove(&id)
     }
 
     /// Whether one more gRPC call or stream may begin.
     pub(crate) fn check_grpc(&self) -> CallResult<()> {
-        if self.grpc.len() < GRPC_MAX { Ok(()) } else { Err(CallError::LimitReached) }
+        self.tally.check_grpc()
     }
 
     /// A gRPC call or stream has begun.
     pub(crate) fn insert_grpc(&mut self, id: u32, stream: Rc<dyn GrpcStream>) {
-        self.grpc.insert(id, GrpcUnderWay { stream, answer: UnaryAnswer::None });
+        let counted = self.tally.count_grpc();
+        self.grpc.insert(id, GrpcUnderWay { stream, answer: UnaryAnswer::None, _counted: counted });
     }
 
     /// An open gRPC call or stream.

@@ -18,14 +18,14 @@ pub(crate) fn enter(
     scope: &WorkerScope,
     spec: &InstanceSpec,
 ) -> Result<(Rc<Vm>, Rc<Root>), PluginFault> {
-    let Some(key) = key(compiled) else { return Vm::start(compiled, scope, spec, false) };
+    let Some(key) = key(compiled) else { return Vm::start(compiled, scope, spec, None) };
     if let Some(vm) = scope.shared.get::<Vm>(&key)
         && !vm.is_lost()
     {
         let root = vm.add(compiled, scope, spec)?;
         return Ok((vm, root));
     }
-    let (vm, root) = Vm::start(compiled, scope, spec, false)?;
+    let (vm, root) = Vm::start(compiled, scope, spec, None)?;
     scope.shared.insert(&key, &vm);
     Ok((vm, root))
 }

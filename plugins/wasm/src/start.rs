@@ -10,11 +10,13 @@ use host_extension::{InstanceSpec, Phases, PluginFault, WorkerScope};
 use wasmtime::{Error, Instance, Store};
 
 use crate::{
+    alone::Share,
     backend::Compiled,
     contexts::FIRST,
     deadline::Deadline,
     fault::{self, GuestExit},
     hooks::{self, Hooks},
+    outbound::Outbound,
     roots::Root,
     state::{Duty, GuestStage, VmData},
     vm::{Budget, Vm},
@@ -43,18 +45,24 @@ impl From<String> for StartError {
 
 impl Vm {
     /// Starts a guest, up to and including the configuration of its first root. `alone` says
-    /// that it serves one stream only.
+    /// that it serves one stream only, and what it has in common with others that do.
     pub(crate) fn start(
         compiled: &Arc<Compiled>,
         scope: &WorkerScope,
         spec: &InstanceSpec,
-        alone: bool,
+        alone: Option<Share>,
     ) -> Result<(Rc<Self>, Rc<Root>), PluginFault> {
         let root = Root::new(FIRST, &compiled.name, scope, spec);
         let mut data = VmData::new(&root, &compiled.limits, &compiled.vm);
         data.version = compiled.version;
         data.deadline = Deadline::new(compiled.pulse.beat());
         data.lines.clone_from(&compiled.lines);
+        let is_alone = alone.is_some();
+        if let Some(Share { places, log, calls }) = alone {
+            data.places = places;
+            data.log = log;
+            root.subscriptions.borrow_mut().outbound = Outbound::within(&calls);
+        }
         let mut store = Store::new(compiled.pre.module().engine(), data);
         store.limiter(|data| &mut data.limiter);
         store.epoch_deadline_callback(|mut context| Ok(context.data_mut().deadline.fire()));
@@ -74,7 +82,7 @@ impl Vm {
         let number = store.data_mut().contexts.number();
         debug_assert_eq!(number, root.id, "nothing was given a number before");
         store.data_mut().contexts.insert_root(&root);
-        let vm = Self::new(compiled, store, hooks, alone);
+        let vm = Self::new(compiled, store, hooks, is_alone);
         vm.open(&root, Budget::Rest, &compiled.vm.configuration)?;
         Ok((vm, root))
     }

@@ -1,6 +1,7 @@
 //! What the store of a guest holds: everything that its host calls reach.
 
 use std::{
+    cell::RefCell,
     rc::{Rc, Weak},
     sync::Arc,
 };
@@ -17,6 +18,7 @@ use crate::{
     limiter::Limiter,
     log_gate::{LogGate, Pass},
     outbound::CallIds,
+    places::Place,
     preview1::Output,
     received::Received,
     roots::Root,
@@ -61,7 +63,10 @@ pub(crate) struct VmData {
     pub(crate) finished: Vec<(Rc<Root>, u32)>,
     /// What the guest wants its own stream to be answered with; the first one stands.
     answer: Option<Verdict>,
-    log: LogGate,
+    /// What it may write, alone or with the guests of other streams.
+    pub(crate) log: Rc<RefCell<LogGate>>,
+    /// What it takes of limits that it has in common with other guests.
+    pub(crate) places: Vec<Place>,
     /// What it wrote to its outputs and did not end yet.
     pub(crate) output: Output,
     /// What the guest last wrote to the log; kept while it starts only.
@@ -143,7 +148,8 @@ impl VmData {
             on_duty: Rc::clone(root),
             finished: Vec::new(),
             answer: None,
-            log: LogGate::new(limits),
+            log: Rc::new(RefCell::new(LogGate::new(limits))),
+            places: Vec::new(),
             output: Output::default(),
             last_line: None,
             is_starting: true,
@@ -234,7 +240,8 @@ impl VmData {
     pub(crate) fn write_line(&mut self, level: LogLevel, line: &[u8]) {
         let root = &self.root;
         let plugin = root.plugin.as_str();
-        let Pass::After(dropped) = self.log.pass(root.calls.now()) else {
+        let pass = self.log.borrow_mut().pass(root.calls.now());
+        let Pass::After(dropped) = pass else {
             root.calls.log_dropped(plugin);
             return;
         };
@@ -242,7 +249,8 @@ impl VmData {
             let note = format!("{dropped} log lines were dropped: too many in a second");
             root.calls.log(plugin, LogLevel::Warn, &note);
         }
-        let text = self.log.text(line);
+        let log = self.log.borrow();
+        let text = log.text(line);
         root.calls.log(plugin, level, &text);
         if self.is_starting {
             self.last_line = Some(text.into_owned());
@@ -251,6 +259,6 @@ impl VmData {
 
     /// The most bytes of a log line.
     pub(crate) fn log_line_bytes_max(&self) -> usize {
-        self.log.line_bytes_max()
+        self.log.borrow().line_bytes_max()
     }
 }

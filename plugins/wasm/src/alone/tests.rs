@@ -1,7 +1,12 @@
-use host_extension::{ExtensionPoint, FaultKind, InstanceSpec, Step, Verdict, WorkerScope};
-use host_types::{Isolation, VmSettings};
+use std::time::Duration;
 
-use crate::testing::{LOG, Rig, SAY, connection, fault, guest, stream};
+use host_extension::{ExtensionPoint, FaultKind, InstanceSpec, Step, Verdict, WorkerScope};
+use host_types::{Isolation, PluginLimits, VmSettings};
+
+use crate::{
+    WasmBackend, WasmSettings, WasmSpec,
+    testing::{LOG, Rig, SAY, connection, fault, guest, stream},
+};
 
 /// A guest that counts its streams in a global, and traps on the response.
 fn rig() -> Rig {
@@ -81,4 +86,94 @@ fn trials_and_services_have_one_guest() {
     let held = rig.plugin.start(&rig.scope(), &service).expect("it starts");
     assert_eq!(rig.host.said(), "c");
     drop(held);
+}
+
+/// A use of a guest for each stream, of a backend of its own.
+fn limited(instances_max: u32, limits: &PluginLimits, imports: &str, hooks: &str) -> Rig {
+    let settings = WasmSettings {
+        instances_max,
+        stream_instances_max: instances_max - 1,
+        ..WasmSettings::default()
+    };
+    let backend = WasmBackend::new(&settings).expect("an engine");
+    let vm = VmSettings { isolation: Isolation::PerStream, ..VmSettings::default() };
+    let bytes = guest(imports, hooks);
+    let spec = WasmSpec { name: &"guest".into(), bytes: &bytes, limits, phases: None, vm: &vm };
+    Rig::of(backend.load(spec).expect("it loads"))
+}
+
+#[test]
+fn streams_leave_room_for_guests_that_are_shared() {
+    let rig = limited(4, &PluginLimits::default(), "", "");
+    let factory = rig.factory();
+    let mut open: Vec<_> =
+        (0..3).map(|_| factory.stream_filter(&stream()).expect("there is room")).collect();
+    let refused = factory.stream_filter(&stream()).expect_err("the rest is for others");
+    assert_eq!(refused.kind, FaultKind::Denied);
+    assert!(refused.message.contains("has 3 guests of streams"), "{refused}");
+    let service = InstanceSpec { point: ExtensionPoint::Service, ..InstanceSpec::default() };
+    assert!(rig.plugin.start(&rig.scope(), &service).is_ok());
+    open.pop();
+    assert!(factory.stream_filter(&stream()).is_ok());
+}
+
+#[test]
+fn the_guests_of_a_use_have_the_limits_of_one_instance() {
+    let limits = PluginLimits {
+        contexts_max: 2,
+        log_lines_per_second_max: 3,
+        call_budget: Duration::from_secs(1),
+        ..PluginLimits::default()
+    };
+    let talk = r#"(func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
+        (call $say (i32.const 97)) (call $say (i32.const 98)) (i32.const 0))"#;
+    let rig = limited(8, &limits, LOG, &format!("{SAY} {talk}"));
+    let factory = rig.factory();
+    let one = stream();
+    let mut open: Vec<_> =
+        (0..2).map(|_| factory.stream_filter(&one).expect("within the limit")).collect();
+    let refused = factory.stream_filter(&one).expect_err("past the limit");
+    assert_eq!(refused.kind, FaultKind::Denied);
+    assert!(refused.message.contains("has 2 streams open, its limit"), "{refused}");
+    for filter in &mut open {
+        drop(filter.on_request_headers(&one, true));
+    }
+    assert_eq!(rig.host.said(), "aba", "one line too many");
+    open.pop();
+    assert!(factory.stream_filter(&one).is_ok());
+}
+
+#[test]
+fn the_guests_of_a_use_call_clusters_as_one_instance_may() {
+    let call = r#"
+      (import "env" "proxy_grpc_stream"
+        (func $open (param i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)))"#;
+    // Opens 200 streams and says how the last one was answered.
+    let hook = r#"
+      (data (i32.const 100) "up")
+      (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
+        (local $left i32) (local $status i32)
+        (local.set $left (i32.const 200))
+        (loop $next
+          (local.set $status (call $open (i32.const 100) (i32.const 2) (i32.const 100) (i32.const 2)
+            (i32.const 100) (i32.const 2) (i32.const 0) (i32.const 0) (i32.const 200)))
+          (br_if $next
+            (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))
+        (call $say (i32.add (i32.const 65) (local.get $status)))
+        (i32.const 0))"#;
+    let limits = PluginLimits { call_budget: Duration::from_secs(1), ..PluginLimits::default() };
+    let rig = limited(8, &limits, &format!("{LOG} {call}"), &format!("{SAY} {hook}"));
+    let factory = rig.factory();
+    let one = stream();
+    let run = || {
+        let mut filter = factory.stream_filter(&one).expect("a filter");
+        drop(filter.on_request_headers(&one, true));
+        filter
+    };
+    let held = run();
+    drop(run());
+    assert_eq!(rig.host.said(), "AK", "both together have too many");
+    drop(held);
+    drop(run());
+    assert_eq!(rig.host.said(), "A", "they ended with their streams");
 }
