@@ -218,14 +218,17 @@ impl Slot {
     }
 
     /// Makes a filter on an instance, and lets the instance go where it fails at that. What is
-    /// refused by policy or limit is refused by an instance that is well.
+    /// refused by policy or limit is refused by an instance that is well, and one that outlives
+    /// faults is let go only where it cannot start what it makes filters on.
     fn create_on<F: ?Sized>(
         &self,
         factory: &dyn FilterFactory,
         create: Create<'_, F>,
     ) -> Created<F> {
         create(factory).inspect_err(|fault| {
-            if factory.outlives_faults() {
+            // The start of an instance for one stream has seen nothing of that stream: the next
+            // one fails as well, and is to wait as any other instance.
+            if factory.outlives_faults() && fault.kind != FaultKind::LoadFailed {
                 return; // its stream tells of it
             }
             self.worker.metrics.fault(fault.kind.label());

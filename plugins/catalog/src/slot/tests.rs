@@ -214,6 +214,27 @@ fn a_start_that_fails_on_a_worker_is_tried_again_whatever_the_policy_for_streams
 }
 
 #[test]
+fn starts_for_single_streams_that_fail_are_backed_off_as_all_others() {
+    let room = room();
+    room.house.script.outlives_faults.store(true, Relaxed);
+    let broken = PluginFault::new(FaultKind::LoadFailed, "it does not start");
+    let tries = 4 * FAULTS_MAX;
+    *room.house.script.create_faults.lock() = vec![broken.clone(); tries];
+    for _ in 0..tries {
+        let fault = serve(room.slot.as_ref()).expect_err("it does not start");
+        assert_eq!(fault, broken);
+        room.slot.on_fault(&fault);
+    }
+    let tried = tries - room.house.script.create_faults.lock().len();
+    assert!(tried < FAULTS_MAX, "{tried} streams paid for a start");
+    let counted = u64::try_from(tried).expect("a few");
+    assert_eq!(room.metrics().faults.of("load_failed").value(), counted, "each start once");
+    room.house.script.create_faults.lock().clear();
+    room.house.pass(OPEN_FOR);
+    assert!(serve(room.slot.as_ref()).is_ok(), "it is tried again");
+}
+
+#[test]
 fn an_instance_that_outlives_faults_serves_on() {
     let room = room();
     room.house.script.outlives_faults.store(true, Relaxed);
