@@ -3,15 +3,15 @@
 //! The rule: a new generation is taken where it serves no use worse than the one that serves
 //! now, and at least one use at all. Start reading at [`Attempt::run`].
 
-use std::{rc::Rc, sync::Arc};
+use std::sync::Arc;
 
-use host_extension::{InstanceSpec, LoadedPlugin, PluginFault};
+use host_extension::{InstanceSpec, LoadedPlugin, Phases, PluginFault};
 
 use crate::{
     Backends, LoadFailure, Moment, PluginPlan,
     snapshot::{Entry, Generation, Health},
     source::{Artifact, Digest},
-    trial::{TrialCalls, Trials, try_start},
+    trial::{TrialWorker, Trials},
 };
 
 /// What an attempt needs.
@@ -21,8 +21,8 @@ pub(crate) struct Attempt<'a> {
     /// How instances of its uses are started, each way once.
     pub(crate) specs: &'a [InstanceSpec],
     pub(crate) previous: Option<&'a Entry>,
-    /// The host on which they are tried.
-    pub(crate) calls: &'a Rc<TrialCalls>,
+    /// Where they are tried.
+    pub(crate) trial: &'a TrialWorker,
     pub(crate) now: Moment,
 }
 
@@ -117,10 +117,16 @@ impl Attempt<'_> {
     }
 
     fn try_all(&self, loaded: &dyn LoadedPlugin, known: Option<&Trials>) -> Trials {
-        let trial = |spec: &InstanceSpec| match known.and_then(|known| known.get(spec)) {
-            Some(Ok(phases)) => Ok(*phases),
-            Some(Err(_)) | None => try_start(self.calls, &self.plan.name, loaded, spec),
-        };
+        let started = |spec: &InstanceSpec| -> Option<Phases> { known?.get(spec)?.clone().ok() };
+        let start = |spec: &InstanceSpec| self.trial.start(self.plan, loaded, spec);
+        let is_known = |spec: &&InstanceSpec| started(spec).is_some();
+        // Who is new in a machine meets those that are in it on a worker, and so does here.
+        if self.plan.vm.id.is_some() && !self.specs.iter().all(|spec| is_known(&spec)) {
+            for spec in self.specs.iter().filter(is_known) {
+                drop(start(spec));
+            }
+        }
+        let trial = |spec: &InstanceSpec| started(spec).map_or_else(|| start(spec), Ok);
         self.specs.iter().map(|spec| (spec.clone(), trial(spec))).collect()
     }
 

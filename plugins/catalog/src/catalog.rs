@@ -6,7 +6,6 @@
 
 use std::{
     collections::HashSet,
-    rc::Rc,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -20,7 +19,7 @@ use crate::{
     attempt::{Attempt, Outcome},
     backoff::delay,
     snapshot::{Entry, Retry},
-    trial::TrialCalls,
+    trial::TrialWorker,
 };
 
 /// The time, as the caller's clocks say.
@@ -63,10 +62,10 @@ impl Catalog {
     pub fn load(&self, plans: &[PluginPlan], uses: &[FilterUse], now: Moment) -> CatalogSnapshot {
         let mut random = self.random.lock();
         let previous = self.snapshot();
-        let calls = Rc::default();
+        let trial = TrialWorker::default();
         let entries = plans.iter().map(|plan| {
             let previous = previous.entry(&plan.name).map(Arc::as_ref);
-            self.attempt(&calls, plan, uses, previous, now).entry(0, &mut random)
+            self.attempt(&trial, plan, uses, previous, now).entry(0, &mut random)
         });
         let entries = entries.map(Arc::new).collect();
         self.publish(CatalogSnapshot::new(entries, uses.to_vec()))
@@ -81,12 +80,12 @@ impl Catalog {
             return None;
         }
         let mut changed = false;
-        let calls = Rc::default();
+        let trial = TrialWorker::default();
         let entries = previous.entries().iter().map(|entry| {
             let Some(retry) = entry.retry.filter(|retry| retry.at <= now.monotonic) else {
                 return Arc::clone(entry);
             };
-            let next = self.attempt(&calls, &entry.plan, previous.uses(), Some(entry), now);
+            let next = self.attempt(&trial, &entry.plan, previous.uses(), Some(entry), now);
             let next = next.entry(retry.tries.saturating_add(1), &mut random);
             changed |= !next.serves_as(entry);
             Arc::new(next)
@@ -117,7 +116,7 @@ impl Catalog {
 
     fn attempt(
         &self,
-        calls: &Rc<TrialCalls>,
+        trial: &TrialWorker,
         plan: &PluginPlan,
         uses: &[FilterUse],
         previous: Option<&Entry>,
@@ -128,7 +127,7 @@ impl Catalog {
         let specs = uses.iter().map(|one| one.spec.clone());
         let specs: Vec<_> = specs.filter(|spec| seen.insert(spec.clone())).collect();
         let backends = &self.backends;
-        let outcome = Attempt { backends, plan, specs: &specs, previous, calls, now }.run();
+        let outcome = Attempt { backends, plan, specs: &specs, previous, trial, now }.run();
         self.tell(plan, &outcome, previous);
         Attempted { plan: plan.clone(), uses, outcome, now }
     }

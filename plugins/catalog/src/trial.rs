@@ -2,12 +2,15 @@
 //!
 //! What does not start there is never started on a worker, where a slow start would keep
 //! traffic waiting. A trial sees no traffic. What it shares, counts and asks for beside
-//! traffic goes nowhere: there is a [`TrialCalls`] for each load, on which the instances find
-//! what the ones before them left, and that is thrown away. Calls to clusters, timers and
+//! traffic goes nowhere: there is a [`TrialWorker`] for each load, on which the instances find
+//! what the ones before them left, and that is thrown away. Instances that share something by
+//! the name of a machine live until all have started, so that the second one meets the first
+//! here as on a worker; others are dropped at once. Calls to clusters, timers and
 //! queues are accepted and never come to anything, since plugins take a refusal at their start
 //! for the end.
 
 use std::{
+    cell::RefCell,
     collections::HashMap,
     rc::Rc,
     sync::Arc,
@@ -15,41 +18,59 @@ use std::{
 };
 
 use host_extension::{
-    BodyKind, CallError, CallResult, FieldWrite, GrpcMethod, GrpcStream, HeaderMapKind, HostCalls,
-    HttpCall, InstanceSpec, LoadedPlugin, LocalReply, LogLevel, MetricId, MetricKind, OnGrpcEvent,
-    OnHttpAnswer, Phases, PluginFault, PropertyValue, QueueId, Stream, Subject, Subscription,
-    WorkerScope,
+    BodyKind, CallError, CallResult, FieldWrite, FilterFactory, GrpcMethod, GrpcStream,
+    HeaderMapKind, HostCalls, HttpCall, InstanceSpec, LoadedPlugin, LocalReply, LogLevel, MetricId,
+    MetricKind, OnGrpcEvent, OnHttpAnswer, Phases, PluginFault, PropertyValue, QueueId,
+    SharedInstances, Stream, Subject, Subscription, WorkerScope,
 };
 use host_telemetry::{DefinedMetrics, log_plugin_line};
-use host_types::{Headers, PluginName};
+use host_types::Headers;
 use plugins_policy::Guard;
 use plugins_shared::{SharedState, call_foreign};
+
+use crate::PluginPlan;
 
 /// How the trials of a generation ended, by use: the phases that the instance
 /// wants, or why it did not start.
 pub(crate) type Trials = HashMap<InstanceSpec, Result<Phases, PluginFault>>;
 
-/// Starts an instance on this thread, and drops it.
-pub(crate) fn try_start(
-    calls: &Rc<TrialCalls>,
-    plugin: &PluginName,
-    loaded: &dyn LoadedPlugin,
-    spec: &InstanceSpec,
-) -> Result<Phases, PluginFault> {
-    let calls: Rc<dyn HostCalls> = Rc::<TrialCalls>::clone(calls);
-    let guard = Guard::new(plugin.clone(), calls, Arc::default());
-    let scope = WorkerScope {
-        worker: None,
-        calls: Rc::new(guard),
-        shared: Rc::default(),
-        on_fault: Rc::new(|_fault| {}),
-    };
-    loaded.start(&scope, spec).map(|factory| factory.phases())
+/// What stands for a worker in the trials of one load.
+#[derive(Default)]
+pub(crate) struct TrialWorker {
+    calls: Rc<TrialCalls>,
+    shared: Rc<SharedInstances>,
+    /// What those to come may share something with.
+    held: RefCell<Vec<Rc<dyn FilterFactory>>>,
+}
+
+impl TrialWorker {
+    /// Starts an instance on this thread.
+    pub(crate) fn start(
+        &self,
+        plan: &PluginPlan,
+        loaded: &dyn LoadedPlugin,
+        spec: &InstanceSpec,
+    ) -> Result<Phases, PluginFault> {
+        let calls: Rc<dyn HostCalls> = Rc::<TrialCalls>::clone(&self.calls);
+        let guard = Guard::new(plan.name.clone(), calls, Arc::default());
+        let scope = WorkerScope {
+            worker: None,
+            calls: Rc::new(guard),
+            shared: Rc::clone(&self.shared),
+            on_fault: Rc::new(|_fault| {}),
+        };
+        let factory = loaded.start(&scope, spec)?;
+        let phases = factory.phases();
+        if plan.vm.id.is_some() {
+            self.held.borrow_mut().push(factory);
+        }
+        Ok(phases)
+    }
 }
 
 /// The host of the trials of one load.
 #[derive(Debug, Default)]
-pub(crate) struct TrialCalls {
+struct TrialCalls {
     state: SharedState,
     metrics: DefinedMetrics,
 }

@@ -1,7 +1,3 @@
-use std::cell::RefCell;
-
-use host_extension::FilterFactory;
-
 use super::*;
 
 /// A plugin whose start does what the test says.
@@ -37,13 +33,17 @@ impl LoadedPlugin for Starts {
     }
 }
 
+fn greet() -> PluginPlan {
+    crate::fake::plan("greet", std::path::Path::new("greet"))
+}
+
 #[track_caller]
 fn check(
-    calls: &Rc<TrialCalls>,
+    worker: &TrialWorker,
     start: impl Fn(&dyn HostCalls) -> CallResult<()> + Send + Sync + 'static,
 ) {
     let plugin = Starts(Box::new(start));
-    let started = try_start(calls, &"greet".into(), &plugin, &InstanceSpec::default());
+    let started = worker.start(&greet(), &plugin, &InstanceSpec::default());
     assert_eq!(started.map_err(|fault| fault.to_string()), Ok(Phases::ALL));
 }
 
@@ -54,7 +54,7 @@ fn never<T>(_: T) {
 
 #[test]
 fn what_a_start_asks_for_beside_traffic_is_accepted_and_never_answered() {
-    check(&Rc::default(), |calls| {
+    check(&TrialWorker::default(), |calls| {
         let call = HttpCall {
             cluster: "no such".into(),
             headers: Vec::new(),
@@ -82,7 +82,7 @@ fn what_a_start_asks_for_beside_traffic_is_accepted_and_never_answered() {
 
 #[test]
 fn a_timer_without_a_period_is_refused_as_on_a_worker() {
-    check(&Rc::default(), |calls| {
+    check(&TrialWorker::default(), |calls| {
         let refused = calls.every(Duration::ZERO, Rc::new(|| {})).map(drop);
         assert_eq!(refused, Err(CallError::BadArgument));
         Ok(())
@@ -91,15 +91,15 @@ fn a_timer_without_a_period_is_refused_as_on_a_worker() {
 
 #[test]
 fn an_instance_finds_what_the_ones_before_it_left_and_only_on_the_same_load() {
-    let calls = Rc::<TrialCalls>::default();
-    check(&calls, |calls| {
+    let worker = TrialWorker::default();
+    check(&worker, |calls| {
         calls.set_shared_data("n", b"k", b"v", 0)?;
         let (queue, _place) = calls.register_queue("n", b"jobs", Rc::new(never))?;
         calls.enqueue(queue, b"job")?;
         let metric = calls.define_metric("an impostor", MetricKind::Counter, "starts")?;
         calls.increment_metric("greet", metric, 1)
     });
-    check(&calls, |calls| {
+    check(&worker, |calls| {
         let shown = RefCell::new(Vec::new());
         calls.shared_data("n", b"k", &mut |value, _version| shown.replace(value.into()).clear())?;
         assert_eq!(shown.take(), b"v");
@@ -111,7 +111,7 @@ fn an_instance_finds_what_the_ones_before_it_left_and_only_on_the_same_load() {
         assert_eq!(calls.metric("greet", metric), Ok(2));
         Ok(())
     });
-    check(&Rc::default(), |calls| {
+    check(&TrialWorker::default(), |calls| {
         let found = calls.shared_data("n", b"k", &mut |_value, _version| {});
         assert_eq!(found, Err(CallError::NotFound));
         assert_eq!(calls.resolve_queue("n", b"jobs"), Err(CallError::NotFound));
@@ -122,7 +122,7 @@ fn an_instance_finds_what_the_ones_before_it_left_and_only_on_the_same_load() {
 #[test]
 fn a_start_that_is_refused_something_says_so() {
     let plugin = Starts(Box::new(|calls| calls.resolve_queue("n", b"jobs").map(drop)));
-    let started = try_start(&Rc::default(), &"greet".into(), &plugin, &InstanceSpec::default());
+    let started = TrialWorker::default().start(&greet(), &plugin, &InstanceSpec::default());
     let fault = started.expect_err("there is no queue");
     assert!(fault.to_string().contains("not found"), "{fault}");
 }

@@ -137,3 +137,30 @@ fn uses_that_share_a_machine_lose_it_together_and_get_the_next_one_together() {
     assert_eq!(of(&uses[1]).faults.of("instance_lost").value(), 2);
     assert_eq!(of(&uses[1]).restarts_total.value(), 2);
 }
+
+/// Shares a machine between the uses of a plugin, in which the second one traps.
+#[test]
+fn a_use_that_would_end_the_machine_of_others_is_found_by_its_trial() {
+    let house = house();
+    let configure = r#"(global $roots (mut i32) (i32.const 0))
+      (func (export "proxy_on_configure") (param i32 i32) (result i32)
+        (if (global.get $roots) (then unreachable))
+        (global.set $roots (i32.const 1)) (i32.const 1))"#;
+    house.write("first", guest(configure));
+    let uses = ["a", "b"].map(|config| filter_use("first", config, OnError::Closed));
+    let mut plan = house.plan("first");
+    plan.vm.id = Some("m".into());
+    let plans = [plan];
+    let check = |uses: &[FilterUse]| {
+        house.worker.apply(house.catalog.load(&plans, uses, house.now()));
+        let failures = house.catalog.snapshot().failures();
+        let refused: Vec<_> = failures.iter().filter_map(|one| one.spec.as_ref()).collect();
+        assert_eq!(refused, [&uses[1].spec]);
+        assert!(house.serve(&uses[0]).is_ok());
+        assert!(house.serve(&uses[1]).is_err());
+        assert!(house.serve(&uses[0]).is_ok(), "its machine lives");
+    };
+    check(&uses);
+    // Who was tried before is there again when another use comes.
+    check(&uses);
+}
