@@ -100,11 +100,8 @@ impl Lines {
         // One reading serves all frames of a fault.
         let mut context = None;
         for address in addresses {
-            {
-                let known = self.known.lock();
-                if known.len() >= KNOWN_MAX || known.contains_key(address) {
-                    continue;
-                }
+            if !self.is_to_learn(*address) {
+                continue;
             }
             let context = context.get_or_insert_with(|| self.context());
             let places = match context {
@@ -113,6 +110,11 @@ impl Lines {
             };
             self.known.lock().insert(*address, places.into());
         }
+    }
+
+    fn is_to_learn(&self, address: usize) -> bool {
+        let known = self.known.lock();
+        known.len() < KNOWN_MAX && !known.contains_key(&address)
     }
 
     fn has_any(&self) -> bool {
