@@ -297,19 +297,19 @@ impl HostCalls for FakeHost {
         self.beside.define_metric(plugin, kind, name)
     }
 
-    fn record_metric(&self, _plugin: &str, metric: MetricId, value: u64) -> CallResult<()> {
+    fn record_metric(&self, plugin: &str, metric: MetricId, value: u64) -> CallResult<()> {
         self.check()?;
-        self.beside.record_metric(metric, value)
+        self.beside.record_metric(plugin, metric, value)
     }
 
-    fn increment_metric(&self, _plugin: &str, metric: MetricId, by: i64) -> CallResult<()> {
+    fn increment_metric(&self, plugin: &str, metric: MetricId, by: i64) -> CallResult<()> {
         self.check()?;
-        self.beside.increment_metric(metric, by)
+        self.beside.increment_metric(plugin, metric, by)
     }
 
-    fn metric(&self, _plugin: &str, metric: MetricId) -> CallResult<u64> {
+    fn metric(&self, plugin: &str, metric: MetricId) -> CallResult<u64> {
         self.check()?;
-        self.beside.metric(metric)
+        self.beside.metric(plugin, metric)
     }
 
     /// There is one, `reverse`.

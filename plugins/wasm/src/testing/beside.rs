@@ -199,15 +199,25 @@ impl Beside {
         Ok(number(metrics.len() - 1))
     }
 
-    pub(crate) fn record_metric(&self, metric: MetricId, value: u64) -> CallResult<()> {
+    pub(crate) fn record_metric(
+        &self,
+        plugin: &str,
+        metric: MetricId,
+        value: u64,
+    ) -> CallResult<()> {
         let mut metrics = self.metrics.borrow_mut();
-        metrics.get_mut(index(metric)).ok_or(CallError::NotFound)?.2 = value;
+        of(&mut metrics, plugin, metric)?.2 = value;
         Ok(())
     }
 
-    pub(crate) fn increment_metric(&self, metric: MetricId, by: i64) -> CallResult<()> {
+    pub(crate) fn increment_metric(
+        &self,
+        plugin: &str,
+        metric: MetricId,
+        by: i64,
+    ) -> CallResult<()> {
         let mut metrics = self.metrics.borrow_mut();
-        let metric = metrics.get_mut(index(metric)).ok_or(CallError::NotFound)?;
+        let metric = of(&mut metrics, plugin, metric)?;
         if metric.0 == MetricKind::Histogram || (metric.0 == MetricKind::Counter && by < 1) {
             return Err(CallError::BadArgument);
         }
@@ -215,10 +225,20 @@ impl Beside {
         Ok(())
     }
 
-    pub(crate) fn metric(&self, metric: MetricId) -> CallResult<u64> {
-        let metrics = self.metrics.borrow();
-        Ok(metrics.get(index(metric)).ok_or(CallError::NotFound)?.2)
+    pub(crate) fn metric(&self, plugin: &str, metric: MetricId) -> CallResult<u64> {
+        Ok(of(&mut self.metrics.borrow_mut(), plugin, metric)?.2)
     }
+}
+
+/// A metric, where it is the plugin's.
+fn of<'a>(
+    metrics: &'a mut [(MetricKind, String, u64)],
+    plugin: &str,
+    metric: MetricId,
+) -> CallResult<&'a mut (MetricKind, String, u64)> {
+    let found = metrics.get_mut(index(metric)).ok_or(CallError::NotFound)?;
+    let is_its = found.1.strip_prefix(plugin).is_some_and(|rest| rest.starts_with('.'));
+    if is_its { Ok(found) } else { Err(CallError::NotFound) }
 }
 
 impl std::fmt::Debug for Beside {

@@ -57,7 +57,8 @@ pub(super) fn scripted_in(hooks: &[Hook<'_>], vm: &VmSettings) -> Rig {
     Rig::with_vm(&module(hooks), vm)
 }
 
-fn module(hooks: &[Hook<'_>]) -> Vec<u8> {
+/// The module of a guest of these hooks.
+pub(super) fn module(hooks: &[Hook<'_>]) -> Vec<u8> {
     let names: BTreeSet<&str> = hooks
         .iter()
         .flat_map(|hook| hook.acts)

@@ -1,11 +1,11 @@
-use host_extension::CallError;
+use host_extension::{CallError, MetricKind};
 use host_types::VmSettings;
 
 use super::{
     BAD, OUT,
-    script::{Act, Hook, configure, event, request, scripted, scripted_in},
+    script::{Act, Hook, configure, event, module, request, scripted, scripted_in},
 };
-use crate::testing::{Rig, stream};
+use crate::testing::{Rig, load_as, stream};
 
 const OUTS: i64 = OUT as i64;
 const BAD_WIDE: i64 = BAD as i64;
@@ -194,6 +194,34 @@ fn metrics_are_defined_counted_and_read() {
     let metrics = rig.host.beside.metrics.borrow();
     let names: Vec<_> = metrics.iter().map(|(_, name, _)| name.as_str()).collect();
     assert_eq!(names, ["guest.x-one", "guest.value", "guest.request"]);
+}
+
+#[test]
+fn a_metric_that_another_plugin_of_the_machine_defined_can_be_counted() {
+    let acts = [
+        Act::Call("proxy_increment_metric", &[1, 3]),
+        Act::Call("proxy_get_metric", &[1, 320]),
+        Act::Number(320),
+        Act::Call("proxy_record_metric", &[1, 7]),
+        Act::Call("proxy_record_metric", &[2, 7]),
+    ];
+    let code = module(&[request(&acts)]);
+    let rig = Rig::of(load_as("one", &code, &named()));
+    let other = rig.beside(load_as("two", &code, &named()));
+    let host = &rig.host.beside;
+    let first = rig.factory();
+    let metric = host.define_metric("one", MetricKind::Gauge, "open").expect("a metric");
+    assert_eq!(metric, 1);
+    host.define_metric("three", MetricKind::Gauge, "open").expect("a metric");
+    let stream = stream();
+    let second = other.factory();
+    let mut filter = second.stream_filter(&stream).expect("a filter");
+    drop(filter.on_request_headers(&stream, true));
+    assert_eq!(other.host.said(), "AA3AB", "of a plugin that has no root there it means nothing");
+    assert_eq!(host.metric("one", 1), Ok(7));
+    drop(first);
+    run(&other);
+    assert_eq!(other.host.said(), "BB3BB", "nor of one that is gone");
 }
 
 #[test]
