@@ -30,7 +30,9 @@ fn get(call: &mut Call<'_>, path: u32, len: u32, ptr_out: u32, len_out: u32) -> 
 
 fn look_up(call: &Call<'_>, path: u32, len: u32) -> Result<PropertyValue, Status> {
     let data = call.data();
-    let segments = segments(read_path(call, path, len)?)?;
+    let path = read_path(call, path, len)?;
+    // Nothing has so long a name, and guests expect to hear that of what they look for.
+    let segments = segments(path.ok_or(Status::NotFound)?)?;
     // SDKs of C++ and AssemblyScript ask for the root's id as they start, and end
     // themselves where there is no answer.
     let root = &data.root;
@@ -47,14 +49,16 @@ fn look_up(call: &Call<'_>, path: u32, len: u32) -> Result<PropertyValue, Status
 }
 
 fn set(call: &mut Call<'_>, path: u32, path_len: u32, ptr: u32, len: u32) -> Answer {
-    let segments = segments(read_path(call, path, path_len)?)?;
+    let path = read_path(call, path, path_len)?;
     let value = call.read(ptr, len)?;
+    let segments = segments(path.ok_or(Status::BadArgument)?)?;
     answer::of_change(call.data().root.calls.set_property(call.subject(), &segments, value))
 }
 
-fn read_path<'a>(call: &'a Call<'_>, path: u32, len: u32) -> Result<&'a [u8], Status> {
+/// `None` for a path that is too long.
+fn read_path<'a>(call: &'a Call<'_>, path: u32, len: u32) -> Result<Option<&'a [u8]>, Status> {
     let path = call.read(path, len)?;
-    if len > PATH_BYTES_MAX { Err(Status::BadArgument) } else { Ok(path) }
+    Ok((len <= PATH_BYTES_MAX).then_some(path))
 }
 
 /// The segments stand between NUL bytes; one at the end is no segment.
