@@ -25,9 +25,12 @@ struct Described {
     metadata: Slice,
     /// The message of a call.
     message: Option<Slice>,
-    /// Zero is no limit.
+    /// Of a call; zero leaves it to the host.
     timeout_ms: u32,
 }
+
+/// Longest time that a call may take, as that of an HTTP call. A stream may stay open.
+const CALL_TIME_MAX: Duration = Duration::from_secs(5 * 60);
 
 const CALL: &str = "proxy_grpc_call";
 const STREAM: &str = "proxy_grpc_stream";
@@ -148,8 +151,17 @@ impl Described {
             service: text(self.service)?,
             method: text(self.method)?,
             metadata: metadata(pairs(call, self.metadata)?),
-            timeout: (self.timeout_ms > 0).then(|| Duration::from_millis(self.timeout_ms.into())),
+            timeout: self.timeout()?,
         })
+    }
+
+    /// Streams have none.
+    fn timeout(&self) -> Result<Option<Duration>, Status> {
+        let asked = super::milliseconds(self.timeout_ms);
+        // Not the status of HTTP calls: guests expect no other for nonsense in gRPC.
+        let asked = asked.map_err(|_negative| answer::of_grpc_open(CallError::BadArgument))?;
+        let longest = self.message.map(|_message| CALL_TIME_MAX);
+        Ok(longest.map(|longest| asked.unwrap_or(longest).min(longest)))
     }
 }
 

@@ -106,6 +106,24 @@ fn a_call_hands_its_answer_over_once_it_ended_well_and_tells_nothing_else() {
 }
 
 #[test]
+fn a_call_without_a_time_has_that_of_the_host_and_a_negative_one_is_refused() {
+    let check = |time: i64, expect: Option<Duration>| {
+        let args = [178, 2, 100, 5, 110, 5, 140, 16, 190, 7, time, 300];
+        let rig = scripted(&[configure(&[Act::Call("proxy_grpc_call", &args)])]);
+        let _factory = rig.factory();
+        assert_eq!(rig.host.said(), if expect.is_some() { "A" } else { "E" }, "{time}");
+        let opened = rig.host.beside.grpc.borrow();
+        assert_eq!(opened.first().and_then(|(method, _)| method.timeout), expect, "{time}");
+    };
+    let longest = Some(Duration::from_secs(300));
+    check(0, longest);
+    check(299_999, Some(Duration::from_millis(299_999)));
+    check(i32::MAX.into(), longest);
+    check(-1, None);
+    check(i32::MIN.into(), None);
+}
+
+#[test]
 fn a_call_that_failed_hands_no_answer_over() {
     let rig = scripted(&listening(configure(&[CALL])));
     let _factory = rig.factory();
