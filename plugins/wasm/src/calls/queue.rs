@@ -72,7 +72,8 @@ fn resolve(call: &mut Call<'_>, vm_id: Slice, name: Slice, out: u32) -> Answer {
     Ok(call.write_u32(out, queue)?)
 }
 
-/// What is taken out is gone, so the addresses are looked at first.
+/// What is taken out is gone, so the addresses are looked at first. Only a guest whose allocator
+/// has no room for it loses it: how large it is nobody knows before.
 fn dequeue(call: &mut Call<'_>, queue: u32, (ptr_out, len_out): Slice) -> Answer {
     call.read(ptr_out, 4)?;
     call.read(len_out, 4)?;
