@@ -53,6 +53,9 @@ pub(crate) struct Compiled {
     pub(crate) name: PluginName,
     pub(crate) limits: PluginLimits,
     pub(crate) vm: VmSettings,
+    /// What a policy lets it ask the host for, in order; none says anything yet. Guests with
+    /// other grants are other guests.
+    pub(crate) grants: Vec<Box<str>>,
     pub(crate) pre: InstancePre<VmData>,
     /// The hash of the module's bytes.
     pub(crate) digest: [u8; 32],
@@ -92,6 +95,10 @@ impl WasmBackend {
     /// # Errors
     /// The module cannot be loaded; the message says why, and what to do.
     pub fn load(&self, spec: WasmSpec<'_>) -> Result<Arc<dyn LoadedPlugin>, PluginFault> {
+        Ok(Arc::new(LoadedWasm(Arc::new(self.compile(spec)?))))
+    }
+
+    pub(crate) fn compile(&self, spec: WasmSpec<'_>) -> Result<Compiled, PluginFault> {
         let refuse = |what: String| fault::load_failed(spec.name, &what);
         let facts = inspect::inspect(spec.bytes, spec.phases).map_err(refuse)?;
         let module = self
@@ -102,10 +109,11 @@ impl WasmBackend {
             .linker
             .instantiate_pre(&module)
             .map_err(|error| refuse(format!("cannot be linked: {error:#}")))?;
-        Ok(Arc::new(LoadedWasm(Arc::new(Compiled {
+        Ok(Compiled {
             name: spec.name.clone(),
             limits: spec.limits.clone(),
             vm: spec.vm.clone(),
+            grants: Vec::new(),
             pre,
             digest: Sha256::digest(spec.bytes).into(),
             version: facts.version,
@@ -113,7 +121,7 @@ impl WasmBackend {
             lines: Lines::read(spec.bytes).map(Arc::new),
             pulse: self.ticker.pulse(spec.limits),
             lone: Arc::clone(&self.lone),
-        }))))
+        })
     }
 }
 

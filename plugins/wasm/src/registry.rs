@@ -48,8 +48,11 @@ fn key(compiled: &Compiled) -> Option<[u8; 32]> {
         Isolation::PerStream => b"per_stream",
     });
     key.limits(&compiled.limits);
-    // What a guest may ask the host for will stand here, too, once policies say it: the host
-    // calls of a guest are those of all its uses.
+    // Who lives in one guest can do what any of them may.
+    key.number(compiled.grants.len());
+    for grant in &compiled.grants {
+        key.add(grant.as_bytes());
+    }
     key.add(format!("{:?}", compiled.phases).as_bytes());
     Some(key.0.finalize().into())
 }

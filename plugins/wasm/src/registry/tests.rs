@@ -1,9 +1,13 @@
 use std::{rc::Rc, sync::Arc};
 
 use host_extension::{FaultKind, FilterFactory, LoadedPlugin, Step, Verdict};
-use host_types::{Isolation, VmSettings};
+use host_types::{Isolation, PluginLimits, VmSettings};
 
-use crate::testing::{LOG, Rig, SAY, fault, guest, load_as, stream};
+use super::key;
+use crate::{
+    WasmSpec,
+    testing::{BACKEND, LOG, Rig, SAY, fault, guest, load_as, stream},
+};
 
 /// A guest that counts its roots in a global and says the count as each is configured; one
 /// whose configuration has one byte is refused, one of two bytes traps. Each stream's request
@@ -86,6 +90,21 @@ fn whatever_a_guest_is_made_from_sets_it_apart() {
     let factory = alone.start(b"").expect("it starts");
     let _filter = factory.stream_filter(&stream()).expect("a filter");
     assert_eq!(alone.host.said(), "v1");
+}
+
+#[test]
+fn plugins_with_other_grants_live_in_other_machines() {
+    let (bytes, limits, vm) = (counting(), PluginLimits::default(), named("m"));
+    let granted = |grants: &[&str]| {
+        let name = &"one".into();
+        let spec = WasmSpec { name, bytes: &bytes, limits: &limits, phases: None, vm: &vm };
+        let mut compiled = BACKEND.compile(spec).expect("it compiles");
+        compiled.grants = grants.iter().map(|grant| (*grant).into()).collect();
+        key(&compiled).expect("its machine has a name")
+    };
+    assert_eq!(granted(&[]), granted(&[]));
+    assert_ne!(granted(&[]), granted(&["http_call"]));
+    assert_ne!(granted(&["a", "b"]), granted(&["ab"]));
 }
 
 #[test]
