@@ -12,6 +12,8 @@ pub struct LocalReply {
     pub headers: HeaderMap,
     /// The body.
     pub body: Bytes,
+    /// The status for a client that asked in gRPC; without one, the counterpart of `status`.
+    pub grpc_status: Option<u32>,
     /// Why, for the access log; not sent.
     pub details: Box<str>,
 }
@@ -25,6 +27,6 @@ impl LocalReply {
         if !body.is_empty() {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
         }
-        Self { status, headers, body, details: Box::default() }
+        Self { status, headers, body, grpc_status: None, details: Box::default() }
     }
 }

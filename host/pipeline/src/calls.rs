@@ -29,6 +29,7 @@ use host_types::{HeaderError, Headers, ReplyReason};
 use http::HeaderMap;
 use plugins_shared::call_foreign;
 
+pub(crate) use self::grpc::code_of_http;
 pub use self::shared::Commons;
 use self::{outbound::Outbound, shared::Places};
 use crate::worker::Worker;

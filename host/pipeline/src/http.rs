@@ -224,6 +224,7 @@ fn open(
     let worker = &state.worker;
     let facts = facts_for(&connection.facts, version);
     let request_id = forward::request_id(&mut headers);
+    let is_grpc = reply::grpc::is_grpc(headers.map());
     let stream = Rc::new(Stream::new(worker.next_stream(), facts, SystemTime::now(), headers));
     stream.facts.borrow_mut().request_id = Some(request_id);
     stream.held_bytes_max.set(state.plan.limits.held_body_bytes_max);
@@ -236,7 +237,7 @@ fn open(
     let abort = TASK_ABORT.try_with(Rc::clone).unwrap_or_else(|_| Rc::clone(&connection.abort));
     let watch = Watch::new(&stream, worker, abort, sweeps);
     let end = StreamEnd::new(state, &stream, &chain, watch, connection);
-    Exchange { listener: Rc::clone(state), stream, chain, end, upgrade: None }
+    Exchange { listener: Rc::clone(state), stream, chain, is_grpc, end, upgrade: None }
 }
 
 /// HTTP/1.0 and HTTP/1.1 share a connection, so the version is the stream's.

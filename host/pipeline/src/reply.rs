@@ -1,5 +1,7 @@
 //! The way out: a response, from the upstream or from us, through the filters to the client.
 
+pub(crate) mod grpc;
+
 use std::{
     pin::Pin,
     rc::Rc,
@@ -156,6 +158,9 @@ fn local_parts(exchange: &Exchange, mut reply: LocalReply) -> (Headers, Source) 
     if reply.status.is_informational() {
         // A plugin's mistake: a client would wait for another head, or change the protocol.
         reply.status = StatusCode::INTERNAL_SERVER_ERROR;
+    }
+    if exchange.is_grpc {
+        grpc::answer_grpc(&mut reply);
     }
     let mut map = reply.headers;
     forward::remove_hop_by_hop(&mut map);

@@ -33,6 +33,8 @@ pub(crate) struct Exchange {
     pub(crate) listener: Rc<ListenerState>,
     pub(crate) stream: Rc<Stream>,
     pub(crate) chain: Rc<Chain>,
+    /// The client asked in gRPC, and understands no other reply.
+    pub(crate) is_grpc: bool,
     /// Ends the stream when it is dropped, wherever that happens.
     pub(crate) end: StreamEnd,
     /// The protocol that the client asks to change to, with its side of the connection.

@@ -23,6 +23,7 @@ use http::{
 use http_body::Body as _;
 use hyper::body::Incoming;
 
+pub(crate) use self::status::code_of_http;
 use self::{
     frames::{FrameError, Unframer},
     queue::SendQueue,

@@ -47,7 +47,7 @@ fn in_time(phase: Phase) -> [Case; 3] {
 
 fn particulars() -> Vec<Case> {
     let head = |what| Case::at(Phase::RequestHeaders, SUBJECT, what);
-    let grpc = call::reply(200, "", &[]).with(7, 7);
+    let grpc = call::reply(403, "no", &[]).with(7, 7);
     vec![
         head("the first of two")
             .call(call::reply(403, "one", &[]), ok())
@@ -61,7 +61,20 @@ fn particulars() -> Vec<Case> {
         head("a field twice")
             .call(call::reply(403, "no", &[("x-a", "1"), ("x-a", "2")]), ok())
             .check(Check::Field("x-a", "1,2")),
-        head("a gRPC status").call(grpc, ok()).check(Check::Field("grpc-status", "7")).only_here(),
+        head("a gRPC status")
+            .drive(Exchange::post(&["hello"]).field("content-type", "application/grpc"))
+            .call(grpc.clone(), ok())
+            .check(Check::Status(200))
+            .check(Check::Field("grpc-status", "7"))
+            .check(Check::Field("grpc-message", "no"))
+            .check(Check::Body(String::new()))
+            .only_here(),
+        head("a gRPC status for who did not ask in gRPC")
+            .call(grpc, ok())
+            .check(Check::Status(403))
+            .check(Check::NoField("grpc-status"))
+            .check(Check::Body("no".to_owned()))
+            .only_here(),
         head("over HTTP/1")
             .drive(Exchange::get("/probe").http1())
             .call(call::reply(403, "no", &[]), ok())

@@ -18,9 +18,6 @@ struct Described {
     grpc_status: u32,
 }
 
-/// A gRPC client finds its status here; a negative number means that there is none.
-const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
-
 pub(super) fn link(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
     for name in ["proxy_send_local_response", "proxy_send_http_response"] {
         link_as(linker, name)?;
@@ -75,16 +72,14 @@ fn reply(call: &Call<'_>, described: &Described) -> Result<LocalReply, Status> {
     let details = call.read(described.details.0, described.details.1)?;
     let body = call.read(described.body.0, described.body.1)?;
     let pairs = call.read(described.headers.0, described.headers.1)?;
-    let mut headers = headers(pairs);
-    if i32::try_from(described.grpc_status).is_ok() {
-        headers.insert(GRPC_STATUS, HeaderValue::from(described.grpc_status));
-    }
     let kept = details.len().min(call.data().log_line_bytes_max());
     let details = details.get(..kept).unwrap_or_default();
     Ok(LocalReply {
         status: final_status(described.status)?,
-        headers,
+        headers: headers(pairs),
         body: Bytes::copy_from_slice(body),
+        // A negative number means that there is none.
+        grpc_status: i32::try_from(described.grpc_status).ok().map(|_| described.grpc_status),
         details: String::from_utf8_lossy(details).into(),
     })
 }

@@ -51,16 +51,13 @@ impl Status {
 
     /// Of an answer that is no gRPC.
     pub(super) fn of_http(status: StatusCode) -> Self {
-        let code = match status.as_u16() {
-            200 => return Self::missing(),
-            400 => INTERNAL,
-            401 => UNAUTHENTICATED,
-            403 => PERMISSION_DENIED,
-            404 => UNIMPLEMENTED,
-            429 | 502 | 503 | 504 => UNAVAILABLE,
-            _ => UNKNOWN,
-        };
-        Self::new(code, format!("the upstream answered with status {}", status.as_u16()))
+        if status == StatusCode::OK {
+            return Self::missing();
+        }
+        Self::new(
+            code_of_http(status),
+            format!("the upstream answered with status {}", status.as_u16()),
+        )
     }
 
     /// Of a body that breaks its own frames.
@@ -95,6 +92,18 @@ impl Status {
     /// Of an answer that does not say.
     pub(super) fn missing() -> Self {
         Self::new(UNKNOWN, "the answer has no grpc-status")
+    }
+}
+
+/// The counterpart of a status of HTTP.
+pub(crate) fn code_of_http(status: StatusCode) -> u32 {
+    match status.as_u16() {
+        400 => INTERNAL,
+        401 => UNAUTHENTICATED,
+        403 => PERMISSION_DENIED,
+        404 => UNIMPLEMENTED,
+        429 | 502 | 503 | 504 => UNAVAILABLE,
+        _ => UNKNOWN,
     }
 }
 
