@@ -84,10 +84,21 @@ impl SharedState {
         if key.len() > key_bytes_max || value.len() > value_bytes_max {
             return Err(CallError::LimitReached);
         }
-        let namespace = self.namespace_or_new(namespace)?;
-        let evicted = namespace.data.set(key, value, version, || self.next_version())?;
-        self.evicted.fetch_add(evicted, Relaxed);
+        let home = self.namespace_or_new(namespace)?;
+        let evicted = home.data.set(key, value, version, || self.next_version())?;
+        if evicted > 0 {
+            self.count_evicted(namespace, evicted);
+        }
         Ok(())
+    }
+
+    /// Says so ever more seldom: at the first key, and each time that there are twice as many.
+    fn count_evicted(&self, namespace: &str, evicted: u64) {
+        let before = self.evicted.fetch_add(evicted, Relaxed);
+        let now = before.saturating_add(evicted);
+        if before.checked_ilog2() != now.checked_ilog2() {
+            tracing::warn!(namespace, evicted = now, "shared data is full and lets go of old keys");
+        }
     }
 
     /// How many keys full namespaces have let go of so far.

@@ -122,6 +122,18 @@ fn what_is_too_large_or_too_many_is_refused_before_anything_is_kept() {
 }
 
 #[test]
+fn keys_that_full_namespaces_let_go_of_are_counted() {
+    let state = SharedState::new(SharedLimits { keys_max: 2, ..SharedLimits::default() });
+    for key in [b"a", b"b", b"c", b"d"] {
+        assert_eq!(state.set_data("n", key, b"value", 0), Ok(()));
+        assert_eq!(state.set_data("other", b"k", b"value", 0), Ok(()));
+    }
+    assert_eq!(state.evicted(), 2);
+    assert_eq!(value(&state, "n", b"b"), Err(CallError::NotFound));
+    assert!(value(&state, "n", b"d").is_ok() && value(&state, "other", b"k").is_ok());
+}
+
+#[test]
 fn a_plugin_may_call_again_while_it_is_shown_something() {
     let state = SharedState::default();
     assert_eq!(state.set_data("n", b"k", b"one", 0), Ok(()));
