@@ -4,7 +4,7 @@
 //! too, which is the back-pressure. A filter that holds keeps the bytes at its place; what it
 //! lets go runs on to the filters behind it. What has passed all filters stands in `out`.
 
-use std::{collections::VecDeque, io};
+use std::{cell::Cell, collections::VecDeque, io, rc::Rc};
 
 use bytes::{Bytes, BytesMut};
 use host_extension::{Flow, FlowState};
@@ -25,7 +25,7 @@ pub(super) struct Passage<'a> {
     out: VecDeque<Bytes>,
     /// The end has been put in.
     ended: bool,
-    written: u64,
+    written: Rc<Cell<u64>>,
 }
 
 /// Bytes that a filter has in hand. Whenever this ends, nobody has them any more.
@@ -54,7 +54,8 @@ impl<'a> Passage<'a> {
     /// A direction in which nothing came yet.
     pub(super) fn new(chain: &'a NetworkChain, flow: Flow) -> Self {
         let held = std::iter::repeat_with(BytesMut::new).take(chain.len()).collect();
-        Self { chain, flow, held, laid_out: None, out: VecDeque::new(), ended: false, written: 0 }
+        let (out, written) = (VecDeque::new(), Rc::default());
+        Self { chain, flow, held, laid_out: None, out, ended: false, written }
     }
 
     /// True once the end was put in.
@@ -62,9 +63,9 @@ impl<'a> Passage<'a> {
         self.ended
     }
 
-    /// Bytes that passed all filters and were taken.
-    pub(super) fn written(&self) -> u64 {
-        self.written
+    /// Bytes that passed all filters and were taken so far.
+    pub(super) fn written(&self) -> Rc<Cell<u64>> {
+        Rc::clone(&self.written)
     }
 
     /// Puts in the next bytes; `end` where nothing follows.
@@ -153,7 +154,7 @@ impl<'a> Passage<'a> {
             }
             match writer.write_buf(bytes).await? {
                 0 => return Err(io::ErrorKind::WriteZero.into()),
-                count => self.written = self.written.saturating_add(count as u64),
+                count => self.written.set(self.written.get().saturating_add(count as u64)),
             }
         }
         writer.flush().await

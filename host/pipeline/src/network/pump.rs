@@ -4,7 +4,7 @@
 //! read before what the listener speaks asks for bytes: of a tunnel, that is when its upstream
 //! is connected.
 
-use std::{pin::pin, rc::Rc, time::Duration};
+use std::{cell::Cell, pin::pin, rc::Rc, time::Duration};
 
 use bytes::BytesMut;
 use futures_util::future::{join, try_join};
@@ -31,7 +31,7 @@ const LINGER: Duration = Duration::from_secs(1);
 pub(super) struct Pump<'a> {
     pub(super) chain: &'a NetworkChain,
     pub(super) worker: &'a Rc<Worker>,
-    /// How long the last bytes may take.
+    /// How long a client may take nothing of the last bytes.
     pub(super) stall: Duration,
 }
 
@@ -76,6 +76,7 @@ impl Pump<'_> {
         let (mut service_reads, mut service_writes) = tokio::io::split(pipe);
         let mut down = Passage::new(self.chain, Flow::Downstream);
         let mut up = Passage::new(self.chain, Flow::Upstream);
+        let sent = up.written();
         let cut = {
             let down =
                 self.downstream(&mut down, &mut client_reads, &mut service_writes, watch.clone());
@@ -86,31 +87,37 @@ impl Pump<'_> {
                 () = self.worker.abort.wait() => Err(Cut::Given),
                 () = self.chain.connection().until_closed() => Err(Cut::Filter),
                 moved = moving => moved.map(|_both| ()),
-                () = self.patience(watch.clone()) => Err(Cut::Given),
+                () = self.patience(watch.clone(), &sent) => Err(Cut::Given),
             }
         };
         if cut.is_err() {
             failure.raise();
         }
         if cut == Err(Cut::Filter) {
-            drop(service_reads);
-            // Who does not take it any more has closed already.
+            // Each side is let go with its last half, whatever the other one still does. Who
+            // does not take it any more has closed already.
             let service = async {
-                let _gone = down.write_out(&mut service_writes).await;
-                drop(service_writes);
+                let _gone = timeout(LINGER, down.write_out(&mut service_writes)).await;
+                drop((service_reads, service_writes));
             };
             let client = async {
                 let _gone = up.write_out(&mut client_writes).await;
                 linger(&mut client_reads, &mut client_writes).await;
+                drop((client_reads, client_writes));
             };
-            let closing = join(service, client);
+            let client = async {
+                tokio::select! {
+                    () = client => {}
+                    () = self.until_stalled(&sent) => {}
+                }
+            };
             tokio::select! {
                 () = self.worker.abort.wait() => {}
-                _late = timeout(self.stall, closing) => {}
+                _both = join(service, client) => {}
             }
         }
         Moved {
-            sent: up.written(),
+            sent: sent.get(),
             client_closed: down.has_ended() || cut == Err(Cut::Client),
             service_ended: watch.ended(),
         }
@@ -166,10 +173,19 @@ impl Pump<'_> {
         Ok(())
     }
 
-    /// Ends when the service has been gone for too long.
-    async fn patience(&self, mut watch: ServiceWatch) {
+    /// Ends when the service is gone and the client takes nothing of the rest any more.
+    async fn patience(&self, mut watch: ServiceWatch, sent: &Cell<u64>) {
         watch.until_gone().await;
-        sleep(self.stall).await;
+        self.until_stalled(sent).await;
+    }
+
+    /// Ends when the client took nothing for so long.
+    async fn until_stalled(&self, sent: &Cell<u64>) {
+        let mut before = None;
+        while before != Some(sent.get()) {
+            before = Some(sent.get());
+            sleep(self.stall).await;
+        }
     }
 }
 

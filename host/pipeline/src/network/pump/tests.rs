@@ -149,6 +149,51 @@ fn last_bytes_that_nobody_takes_are_given_up() {
     });
 }
 
+#[test]
+fn a_client_that_still_reads_gets_all_of_the_last_bytes() {
+    for closed in [false, true] {
+        local(async {
+            let mut bench = bench(&[NetworkFake::new(&Log::default(), "a")]);
+            bench.service.write_all(&[b'x'; 5000]).await.unwrap();
+            while bench.connection.upstream.bytes_seen.get() < 5000 {
+                tokio::task::yield_now().await;
+            }
+            if closed {
+                bench.connection.close(ReplyReason::Plugin("b".into()));
+            } else {
+                drop(bench.service);
+            }
+            pause();
+            for _ in 0..4 {
+                tokio::time::advance(STALL - Duration::from_secs(1)).await;
+                read(&mut bench.client, 1000).await;
+            }
+            assert_eq!(rest(&mut bench.client).await.0.len(), 1000);
+            drop(bench.client);
+            assert_eq!(bench.moved.await.unwrap().sent, 5000);
+        });
+    }
+}
+
+#[test]
+fn a_service_that_takes_nothing_does_not_keep_a_closed_connection() {
+    local(async {
+        let mut bench = bench(&[NetworkFake::new(&Log::default(), "a")]);
+        assert!(bench.service.read_u8().now_or_never().is_none());
+        // More than fits on the way.
+        for _ in 0..35 {
+            assert!(bench.client.write_all(&[b'x'; 512]).await.is_ok());
+            tokio::task::yield_now().await;
+        }
+        pause();
+        let start = Instant::now();
+        bench.connection.close(ReplyReason::Plugin("b".into()));
+        bench.moved.await.unwrap();
+        assert!(start.elapsed() < STALL);
+        assert!(bench.client.write_u8(b'x').await.is_err(), "it is gone");
+    });
+}
+
 /// A socket that fails once it was looked at.
 struct Broken;
 

@@ -170,7 +170,7 @@ async fn run(case: &Case) {
         }
         assert!(seen.iter().all(|(text, end)| *end || !text.is_empty()), "nothing is new");
     }
-    assert_eq!(passage.written(), out.len() as u64);
+    assert_eq!(passage.written().get(), out.len() as u64);
 }
 
 proptest! {
