@@ -301,10 +301,10 @@ pub trait HostCalls {
     }
 
     /// Sets such a value; `version` is the one that it must still have, zero for any. A key that
-    /// is not there takes every version.
+    /// is not there takes every version. A namespace that is full lets go of old keys.
     ///
     /// # Errors
-    /// `Conflict` where it has another version, `LimitReached` past the namespace's limits.
+    /// `Conflict` where it has another version, `LimitReached` for what is too large to keep.
     fn set_shared_data(
         &self,
         namespace: &str,
