@@ -15,6 +15,7 @@ use http::{HeaderMap, HeaderName};
 
 use crate::{
     chain::{Chain, Hook, Passed},
+    forward::drop_forbidden_trailers,
     source::{is_malformed, note},
     stop,
 };
@@ -35,8 +36,8 @@ pub(crate) struct Direction {
     /// The step at which the head stands: it has passed all steps before.
     head_at: usize,
     head_held: bool,
-    /// What each step holds of the body.
-    held: Vec<BytesMut>,
+    /// What each step holds of the body; a filter may hold on with nothing in hand.
+    held: Vec<Option<BytesMut>>,
     /// The step whose held bytes lie on duty meanwhile.
     laid_out: Option<usize>,
     /// What has passed all steps, in order.
@@ -197,6 +198,7 @@ impl Direction {
                 Event::Trailers(map) => self.trailers_from(from, map).await?,
             }
         }
+        self.lay_out();
         Ok(())
     }
 
@@ -273,8 +275,10 @@ impl Direction {
         self.keep(at, content);
     }
 
+    /// True where the step has bytes, or waits for some from beside.
     fn holds(&self, at: usize) -> bool {
-        self.held.get(at).is_some_and(|held| !held.is_empty())
+        let waits = || self.chain.is_waiting(self.place(at), self.side);
+        self.held.get(at).and_then(Option::as_ref).is_some_and(|held| !held.is_empty() || waits())
     }
 
     async fn data_from(
@@ -319,17 +323,9 @@ impl Direction {
         bytes: Bytes,
         end: bool,
     ) -> Result<Option<Bytes>, Interrupt> {
-        let held = self.held.get_mut(at).map(std::mem::take).unwrap_or_default();
+        let bytes = self.unhold(at, bytes);
         let message = self.stream.message(self.side);
-        {
-            let mut body = message.body.borrow_mut();
-            if held.is_empty() {
-                body.set(bytes);
-            } else {
-                body.set(held.freeze());
-                body.push(&bytes);
-            }
-        }
+        message.body.borrow_mut().set(bytes);
         message.body_on_duty.set(true);
         message.end_on_duty.set(end);
         let passed = self.call(place, Hook::Body { end }).await;
@@ -352,16 +348,16 @@ impl Direction {
 
     fn keep(&mut self, at: usize, content: Bytes) {
         if self.held.len() <= at {
-            self.held.resize_with(at + 1, BytesMut::new);
+            self.held.resize_with(at + 1, || None);
         }
         if let Some(slot) = self.held.get_mut(at) {
-            *slot = BytesMut::from(content);
+            *slot = Some(BytesMut::from(content));
         }
     }
 
     /// What a filter held before it failed open goes on with the next bytes.
     fn unhold(&mut self, at: usize, bytes: Bytes) -> Bytes {
-        match self.held.get_mut(at).map(std::mem::take) {
+        match self.held.get_mut(at).and_then(Option::take) {
             Some(mut held) if !held.is_empty() => {
                 held.extend_from_slice(&bytes);
                 held.freeze()
@@ -392,6 +388,8 @@ impl Direction {
                 Box::pin(self.data_from(at + 1, held, false)).await?;
             }
         }
+        // A filter may have written some that must not go on.
+        drop_forbidden_trailers(&mut map);
         if self.keeps_trailers() && !map.is_empty() {
             let kept = Headers::trailers(map.clone());
             self.stream.message(self.side).trailers.replace(Some(kept));
@@ -449,6 +447,13 @@ impl Direction {
 
     fn phase(&self, hook: Hook) -> Phases {
         hook.phase(self.side)
+    }
+}
+
+impl Drop for Direction {
+    fn drop(&mut self) {
+        // Nobody sends on what is left; the other direction's hooks must not find it in hand.
+        self.put_away();
     }
 }
 

@@ -372,15 +372,11 @@ impl Filtered {
     }
 }
 
-/// What goes on of a piece that passed all filters; a filter may have written trailers that
-/// must not.
+/// What goes on of a piece that passed all filters.
 fn frame_of(event: Event) -> Option<Frame<Bytes>> {
     match event {
         Event::Data(bytes) => Some(Frame::data(bytes)),
-        Event::Trailers(mut map) => {
-            drop_forbidden_trailers(&mut map);
-            (!map.is_empty()).then(|| Frame::trailers(map))
-        }
+        Event::Trailers(map) => (!map.is_empty()).then(|| Frame::trailers(map)),
     }
 }
 

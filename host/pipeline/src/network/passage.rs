@@ -17,8 +17,8 @@ use crate::chain::Passed;
 pub(super) struct Passage<'a> {
     chain: &'a NetworkChain,
     flow: Flow,
-    /// What each step holds.
-    held: Vec<BytesMut>,
+    /// What each step holds; a filter may hold on with nothing in hand.
+    held: Vec<Option<BytesMut>>,
     /// The step whose held bytes lie on duty meanwhile.
     laid_out: Option<usize>,
     /// What has passed all steps, in order.
@@ -53,7 +53,7 @@ impl Drop for OnDuty<'_> {
 impl<'a> Passage<'a> {
     /// A direction in which nothing came yet.
     pub(super) fn new(chain: &'a NetworkChain, flow: Flow) -> Self {
-        let held = std::iter::repeat_with(BytesMut::new).take(chain.len()).collect();
+        let held = std::iter::repeat_with(|| None).take(chain.len()).collect();
         let (out, written) = (VecDeque::new(), Rc::default());
         Self { chain, flow, held, laid_out: None, out, ended: false, written }
     }
@@ -113,7 +113,7 @@ impl<'a> Passage<'a> {
         if !self.chain.is_waiting(self.place(at), self.flow) {
             return;
         }
-        let held = self.held.get_mut(at).map(std::mem::take).unwrap_or_default();
+        let held = self.held.get_mut(at).and_then(Option::take).unwrap_or_default();
         let state = self.state();
         state.bytes.borrow_mut().set(held.freeze());
         state.on_duty.set(true);
@@ -127,12 +127,14 @@ impl<'a> Passage<'a> {
         state.on_duty.set(false);
         let content = state.bytes.borrow_mut().take();
         if let Some(slot) = self.held.get_mut(at) {
-            *slot = BytesMut::from(content);
+            *slot = Some(BytesMut::from(content));
         }
     }
 
+    /// True where the step has bytes, or waits for some from beside.
     fn holds(&self, at: usize) -> bool {
-        self.held.get(at).is_some_and(|held| !held.is_empty())
+        let waits = || self.chain.is_waiting(self.place(at), self.flow);
+        self.held.get(at).and_then(Option::as_ref).is_some_and(|held| !held.is_empty() || waits())
     }
 
     /// Writes what has passed all filters. It may be dropped at any time: what was not taken
@@ -199,7 +201,7 @@ impl<'a> Passage<'a> {
         }
         self.chain.set_holding(self.place(at), self.flow, true);
         if let Some(slot) = self.held.get_mut(at) {
-            *slot = BytesMut::from(content);
+            *slot = Some(BytesMut::from(content));
         }
         Ok(())
     }
@@ -207,7 +209,7 @@ impl<'a> Passage<'a> {
     /// What a step held, with the bytes behind it.
     fn unhold(&mut self, at: usize, bytes: Bytes) -> Bytes {
         self.chain.set_holding(self.place(at), self.flow, false);
-        match self.held.get_mut(at).map(std::mem::take) {
+        match self.held.get_mut(at).and_then(Option::take) {
             Some(mut held) if !held.is_empty() => {
                 held.extend_from_slice(&bytes);
                 held.freeze()

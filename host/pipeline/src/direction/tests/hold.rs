@@ -253,6 +253,84 @@ async fn who_holds_a_body_may_change_it_from_beside() {
 }
 
 #[tokio::test]
+async fn who_waits_with_nothing_in_hand_may_still_put_something_there() {
+    for side in SIDES {
+        let (log, go) = (Log::default(), Rc::new(Notify::new()));
+        let goes = Rc::clone(&go);
+        let fake = Fake::new(&log, "a").answering(move |side, hook, stream| {
+            let Hook::Body { end: false } = hook else { return Step::CONTINUE };
+            stream.message(side).body.borrow_mut().set(bytes(""));
+            let go = Rc::clone(&goes);
+            Step::HoldUntil(Box::pin(async move {
+                go.notified().await;
+                Verdict::Continue
+            }))
+        });
+        let mut bench = bench(side, &[fake]);
+        bench.direction.headers(false).await.unwrap();
+        bench.direction.data(bytes("ab"), false).await.unwrap();
+        assert!(bench.stream.message(side).body_on_duty.get());
+        bench.stream.message(side).body.borrow_mut().set(bytes("new"));
+        go.notify_one();
+        let place = bench.direction.resumed().await.unwrap();
+        bench.direction.release(place).await.unwrap();
+        assert_eq!(bench.out().0, "new");
+    }
+}
+
+#[tokio::test]
+async fn what_is_held_is_in_nobodys_hand_once_its_direction_is_gone() {
+    for side in SIDES {
+        let (log, go) = (Log::default(), Rc::new(Notify::new()));
+        let mut bench = bench(side, &[holding_until(&log, "a", &go)]);
+        bench.direction.headers(false).await.unwrap();
+        bench.direction.data(bytes("ab"), false).await.unwrap();
+        assert!(bench.stream.message(side).body_on_duty.get());
+        drop(bench.direction);
+        let message = bench.stream.message(side);
+        assert!(!message.body_on_duty.get() && message.body.borrow().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn what_is_held_of_a_replay_is_in_hand() {
+    let (log, go) = (Log::default(), Rc::new(Notify::new()));
+    let mut bench = bench(Side::Request, &[Fake::new(&log, "a")]);
+    bench.direction.headers(false).await.unwrap();
+    bench.direction.data(bytes("ab"), false).await.unwrap();
+    bench.chain.extend(&[holding_until(&log, "b", &go).entry()]);
+    bench.direction.headers(false).await.unwrap();
+    bench.direction.replay(1).await.unwrap();
+    assert!(bench.stream.request.body_on_duty.get());
+    assert_eq!(bench.stream.request.body.borrow().as_slice(), b"ab");
+    // What was laid out before a replay is there after it, too.
+    bench.direction.replay(2).await.unwrap();
+    assert!(bench.stream.request.body_on_duty.get());
+    go.notify_one();
+    let place = bench.direction.resumed().await.unwrap();
+    bench.direction.release(place).await.unwrap();
+    assert_eq!(bench.out().0, "ab");
+}
+
+#[tokio::test]
+async fn trailers_that_must_not_go_on_are_not_announced() {
+    let log = Log::default();
+    let fake = Fake::new(&log, "a").answering(|side, hook, stream| {
+        if hook == (Hook::Body { end: true }) {
+            let made = fields(&[("content-length", "5"), ("sum", "1")]);
+            stream.message(side).trailers.replace(Some(Headers::trailers(made)));
+        }
+        Step::CONTINUE
+    });
+    let mut bench = bench(Side::Response, &[fake]);
+    bench.direction.headers(false).await.unwrap();
+    bench.direction.data(bytes("x"), true).await.unwrap();
+    let names: Vec<_> = bench.direction.ready_trailers().map(|name| name.as_str()).collect();
+    assert_eq!(names, ["sum"]);
+    assert_eq!(bench.out(), ("x".to_owned(), Some(fields(&[("sum", "1")]))));
+}
+
+#[tokio::test]
 async fn bytes_that_two_filters_hold_are_on_nobodys_duty() {
     let (log, go) = (Log::default(), Rc::new(Notify::new()));
     let (holding, open) = (holding_until(&log, "a", &go), Rc::new(Cell::new(true)));

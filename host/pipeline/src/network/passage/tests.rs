@@ -268,6 +268,28 @@ fn what_waits_in_a_hold_can_be_read_and_changed_from_beside() {
 }
 
 #[test]
+fn who_waits_with_nothing_in_hand_may_still_put_something_there() {
+    local(async {
+        let log = Log::default();
+        let signal = Rc::<Signal>::default();
+        let hold = held_until(&signal, || Verdict::Continue);
+        let fake = NetworkFake::new(&log, "a").on_data(move |connection, flow, _| {
+            connection.flow(flow).bytes.borrow_mut().set(bytes(""));
+            hold()
+        });
+        let chain = chain(&[fake]);
+        let mut up = Passage::new(&chain, Upstream);
+        up.put("x").await.unwrap();
+        assert_eq!(in_hand(chain.connection(), Upstream), "");
+        chain.connection().upstream.bytes.borrow_mut().set(bytes("new"));
+        signal.raise();
+        let place = up.resumed().await.unwrap();
+        up.release(place).await.unwrap();
+        assert_eq!(up.passed().await, "new");
+    });
+}
+
+#[test]
 fn what_only_more_bytes_let_go_or_what_two_hold_is_not_in_hand() {
     local(async {
         let log = Log::default();
