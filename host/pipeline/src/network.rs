@@ -40,24 +40,25 @@ pub(crate) async fn run(accepted: Accepted, client: TcpStream) {
         let (io, service) = pipe::pair();
         let pump = Pump { chain: &chain, worker: &state.worker, stall: limits.stall_timeout };
         let served = serve(&accepted, ClientIo::Filtered(io), Some(&connection));
-        let (mut served, moved) = join(served, pump.run(client, service)).await;
-        if let Some(record) = &mut served.record {
-            record.bytes = (connection.downstream.bytes_seen.get(), moved.sent);
-        }
+        let (served, moved) = join(served, pump.run(client, service)).await;
         if let Some(by) = upstream_closed_by(&served, moved.service_ended) {
             chain.close(Flow::Upstream, by);
         }
         let by = if moved.client_closed { Peer::Remote } else { Peer::Local };
         chain.close(Flow::Downstream, by);
-        write_record(&accepted, &chain, served);
+        write_record(&accepted, &chain, served, moved.sent);
     } else {
         drop(client);
         chain.close(Flow::Downstream, Peer::Local);
-        write_record(&accepted, &chain, Served::nothing());
+        write_record(&accepted, &chain, Served::nothing(), 0);
     }
 }
 
 /// Makes the filters' beginnings; false where the connection does not go on.
+///
+/// Nothing is read meanwhile, so a client that goes away is noticed only once the filters are
+/// through with it, or have waited for `stall_timeout`; and one whose bytes nobody read is reset,
+/// not ended, where a filter refuses it or a drain comes first.
 async fn opened(accepted: &Accepted, chain: &NetworkChain) -> bool {
     tokio::select! {
         biased;
@@ -77,8 +78,8 @@ fn upstream_closed_by(served: &Served<'_>, ended: bool) -> Option<Peer> {
 }
 
 /// Ends the filters, and writes the line of a connection that passed bytes on or that a filter
-/// closed.
-fn write_record(accepted: &Accepted, chain: &NetworkChain, served: Served<'_>) {
+/// closed. The client was `sent` so many bytes.
+fn write_record(accepted: &Accepted, chain: &NetworkChain, served: Served<'_>, sent: u64) {
     chain.complete();
     let state = &accepted.state;
     let closed = chain.connection().close_reason();
@@ -98,6 +99,7 @@ fn write_record(accepted: &Accepted, chain: &NetworkChain, served: Served<'_>) {
         state.metrics.connections_closed_by_filters_total.increment();
     }
     if let Some(mut record) = record {
+        record.bytes = (chain.connection().downstream.bytes_seen.get(), sent);
         record.plugins = chain.times();
         record.write(state, &accepted.facts(served.protocol));
     }

@@ -261,6 +261,9 @@ fn a_filter_may_close_a_connection_at_its_data() {
         let mut reasons: Vec<_> = lines.iter().map(|line| field(line, "reason")).collect();
         reasons.dedup();
         assert_eq!((reasons, lines.len()), (vec![Some("plugin")], 2), "stream and connection");
+        let bytes = (head.len() + "bad".len()).to_string();
+        let counted = |line: &String| field(line, "request_bytes") == Some(bytes.as_str());
+        assert!(lines.iter().any(counted), "the connection's own: {lines:?}");
     });
 }
 
