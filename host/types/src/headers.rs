@@ -252,16 +252,19 @@ impl Headers {
     fn set_pseudo(&mut self, name: &str, value: &[u8]) -> Result<(), HeaderError> {
         match (&mut self.start, name) {
             (Start::Request(head), METHOD) => {
-                head.method = Method::from_bytes(value).map_err(|_refused| HeaderError::Value)?;
+                // Nobody behind this could hold a tunnel.
+                let method = Method::from_bytes(value).ok().filter(|to| *to != Method::CONNECT);
+                head.method = method.ok_or(HeaderError::Value)?;
             }
             (Start::Request(head), SCHEME) => {
                 head.scheme = Scheme::try_from(value).map_err(|_refused| HeaderError::Value)?;
             }
             (Start::Request(head), PATH) => head.path = parse_path(value)?,
             (Start::Request(head), AUTHORITY) => {
-                let authority =
-                    Authority::try_from(value).map_err(|_refused| HeaderError::Value)?;
-                head.authority = Some(authority);
+                // A request has none with the name of a user in it.
+                let plain = Some(value).filter(|value| !value.contains(&b'@'));
+                let authority = plain.and_then(|value| Authority::try_from(value).ok());
+                head.authority = Some(authority.ok_or(HeaderError::Value)?);
             }
             (Start::Response(status), STATUS) => {
                 *status = parse_final_status(value)?;

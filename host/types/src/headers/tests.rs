@@ -65,6 +65,9 @@ fn only_well_formed_fields_can_be_written() {
     check_write(":path", b"other", Err(HeaderError::Value));
     check_write(":path", b"/a b", Err(HeaderError::Value));
     check_write(":method", b"G T", Err(HeaderError::Value));
+    check_write(":method", b"CONNECT", Err(HeaderError::Value));
+    check_write(":authority", b"user@b.example", Err(HeaderError::Value));
+    check_write("host", b"user:word@b.example", Err(HeaderError::Value));
     check_write(":status", b"200", Err(HeaderError::Pseudo));
     check_write(":made-up", b"1", Err(HeaderError::Pseudo));
     check_write("x a", b"1", Err(HeaderError::Name));
