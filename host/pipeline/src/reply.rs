@@ -94,6 +94,9 @@ fn finish_head(exchange: &mut Exchange, filtered: Filtered) -> Response<ReplyBod
     let bodyless = exchange.end.is_bodyless(status);
     if !bodyless {
         filtered.announce_length(&mut map);
+    } else if status == StatusCode::NO_CONTENT || !pass_by || content_length(&map).is_none() {
+        // It would be no length, or one that filters may change where there is a body.
+        map.remove(CONTENT_LENGTH);
     }
     if exchange.upgrade.is_some() || exchange.end.closes_connection() {
         // What follows an upgrade that was refused was never looked at.
@@ -114,8 +117,11 @@ fn finish_head(exchange: &mut Exchange, filtered: Filtered) -> Response<ReplyBod
     response
 }
 
+/// The length that is announced, where it is one length and nothing else.
 fn content_length(map: &HeaderMap) -> Option<u64> {
-    map.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+    let mut values = map.get_all(CONTENT_LENGTH).iter();
+    let only = values.next().filter(|_| values.next().is_none())?.to_str().ok()?;
+    only.bytes().all(|byte| byte.is_ascii_digit()).then(|| only.parse().ok())?
 }
 
 /// Replies in the upstream's place. The filters that saw the request see the reply; where one

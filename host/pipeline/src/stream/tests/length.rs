@@ -89,8 +89,24 @@ fn what_has_no_body_keeps_the_length_that_it_stands_for() {
     local(async {
         let log = Log::default();
         let head = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n";
-        let got = world(head, rewriting(&log, "longer")).await.ask(&ask("HEAD", "/")).await;
+        let passing = || Fake::new(&log, "a").phases(Phases::RESPONSE_HEADERS);
+        let got = world(head, passing()).await.ask(&ask("HEAD", "/")).await;
         assert!(got.contains("content-length: 5") && got.ends_with("\r\n\r\n"), "{got}");
+        let got = world(head, rewriting(&log, "longer")).await.ask(&ask("HEAD", "/")).await;
+        assert!(got.ends_with("\r\n\r\n"), "{got}");
+        assert!(!got.contains("content-length"), "a filter would change it: {got}");
+        for (status, length) in [("200", "abc"), ("204", "5"), ("200", "+5")] {
+            let writing = passing().answering(move |side, _, stream| {
+                if side == Side::Response {
+                    write(stream, HeaderMapKind::ResponseHeaders, "content-length", length);
+                    write(stream, HeaderMapKind::ResponseHeaders, ":status", status);
+                }
+                Step::CONTINUE
+            });
+            let got = world(head, writing).await.ask(&ask("HEAD", "/")).await;
+            assert!(got.starts_with(&format!("HTTP/1.1 {status}")), "{got}");
+            assert!(!got.contains("content-length"), "{got}");
+        }
         let unchanged = "HTTP/1.1 304 Not Modified\r\ncontent-length: 5\r\n\r\n";
         let got = world(unchanged, rewriting(&log, "longer")).await.ask(&ask("GET", "/")).await;
         assert!(got.starts_with("HTTP/1.1 304") && got.ends_with("\r\n\r\n"), "{got}");
