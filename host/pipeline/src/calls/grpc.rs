@@ -17,7 +17,7 @@ use host_types::Headers;
 use host_upstream::{Body, Cluster, UpstreamProtocol};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri,
-    header::{CONTENT_TYPE, HOST, TE},
+    header::{CONTENT_TYPE, TE},
     uri::{Authority, Parts, PathAndQuery, Scheme},
 };
 use http_body::Body as _;
@@ -131,12 +131,24 @@ fn request_head(method: &GrpcMethod) -> CallResult<Request<()>> {
     Ok(request)
 }
 
-/// Metadata without what belongs to the protocol, which is ours.
+/// What belongs to the protocol, and to us. Other names with `grpc-` are for the peer.
+const PROTOCOL_FIELDS: [&str; 10] = [
+    "content-length",
+    "content-type",
+    "grpc-accept-encoding",
+    "grpc-encoding",
+    "grpc-message",
+    "grpc-status",
+    "grpc-status-details-bin",
+    "grpc-timeout",
+    "host",
+    "te",
+];
+
+/// Metadata without the fields of the protocol.
 fn own_metadata(pairs: &Pairs) -> Pairs {
     let ours = |name: &[u8]| {
-        let reserved = name.get(..5).is_some_and(|start| start.eq_ignore_ascii_case(b"grpc-"));
-        let names = [CONTENT_TYPE.as_str(), "content-length", TE.as_str(), HOST.as_str()];
-        reserved || names.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
+        PROTOCOL_FIELDS.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
     };
     pairs.iter().filter(|(name, _)| !ours(name)).cloned().collect()
 }

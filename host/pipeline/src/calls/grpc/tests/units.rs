@@ -106,6 +106,14 @@ fn a_queue_that_ended_gives_all_and_one_that_is_given_up_breaks() {
 }
 
 #[test]
+fn only_the_fields_of_the_protocol_are_left_out_of_metadata() {
+    let names = ["x-a", "Grpc-Timeout", "grpc-encoding", "TE", "grpc-trace-bin", "grpc-tags-bin"];
+    let pairs = names.iter().map(|name| (name.as_bytes().to_vec(), b"1".to_vec())).collect();
+    let kept: Vec<_> = own_metadata(&pairs).into_iter().map(|(name, _)| name).collect();
+    assert_eq!(kept, [&b"x-a"[..], b"grpc-trace-bin", b"grpc-tags-bin"]);
+}
+
+#[test]
 fn a_timeout_is_written_with_at_most_eight_digits() {
     for (time, text) in [
         (Duration::ZERO, "0u"),
