@@ -5,6 +5,14 @@ use crate::testing::local;
 
 const PERIOD: Duration = Duration::from_millis(100);
 
+/// Lets that much of the paused clock pass, and the timer see it.
+async fn pass(time: Duration) {
+    tokio::time::advance(time).await;
+    for _ in 0..3 {
+        tokio::task::yield_now().await;
+    }
+}
+
 /// A timer that counts.
 fn counting(outbound: &Outbound) -> (Subscription, Rc<Cell<u32>>) {
     let ticks = Rc::new(Cell::new(0));
@@ -19,14 +27,17 @@ fn the_first_tick_comes_after_one_period_and_the_last_before_it_is_dropped() {
         tokio::time::pause();
         let outbound = Outbound::default();
         let (timer, ticks) = counting(&outbound);
-        tokio::time::sleep(PERIOD * 9 / 10).await;
+        pass(Duration::ZERO).await;
+        pass(PERIOD * 9 / 10).await;
         assert_eq!(ticks.get(), 0);
-        tokio::time::sleep(PERIOD).await;
+        pass(PERIOD).await;
         assert_eq!(ticks.get(), 1);
-        tokio::time::sleep(PERIOD * 3).await;
+        for _ in 0..3 {
+            pass(PERIOD).await;
+        }
         assert_eq!(ticks.get(), 4);
         drop(timer);
-        tokio::time::sleep(PERIOD * 3).await;
+        pass(PERIOD * 3).await;
         assert_eq!(ticks.get(), 4);
         assert_eq!(Rc::strong_count(&ticks), 1, "nothing is left of it");
     });
@@ -38,11 +49,11 @@ fn ticks_that_were_missed_are_left_out() {
         tokio::time::pause();
         let outbound = Outbound::default();
         let (_timer, ticks) = counting(&outbound);
-        tokio::time::sleep(PERIOD / 2).await;
-        tokio::time::advance(PERIOD * 10).await;
-        tokio::time::sleep(PERIOD / 4).await;
+        pass(PERIOD / 2).await;
+        pass(PERIOD * 10).await;
+        pass(PERIOD / 4).await;
         assert_eq!(ticks.get(), 1);
-        tokio::time::sleep(PERIOD).await;
+        pass(PERIOD).await;
         assert_eq!(ticks.get(), 2);
     });
 }
@@ -59,7 +70,9 @@ fn a_tick_may_end_its_own_timer() {
             held.take();
         });
         own.replace(Some(start(&outbound, PERIOD, tick).unwrap()));
-        tokio::time::sleep(PERIOD * 5).await;
+        for _ in 0..5 {
+            pass(PERIOD).await;
+        }
         assert_eq!(ticks.get(), 1);
     });
 }
