@@ -5,6 +5,8 @@
 //! the body at its place; what it lets go runs on to the filters behind it. What has passed
 //! all filters stands in `out`.
 
+mod duty;
+
 use std::{collections::VecDeque, rc::Rc};
 
 use bytes::{Bytes, BytesMut};
@@ -13,6 +15,7 @@ use host_types::{Headers, ReplyReason};
 use host_upstream::BodyError;
 use http::{HeaderMap, HeaderName};
 
+use self::duty::OnDuty;
 use crate::{
     chain::{Chain, Hook, Passed},
     forward::drop_forbidden_trailers,
@@ -324,14 +327,9 @@ impl Direction {
         end: bool,
     ) -> Result<Option<Bytes>, Interrupt> {
         let bytes = self.unhold(at, bytes);
-        let message = self.stream.message(self.side);
-        message.body.borrow_mut().set(bytes);
-        message.body_on_duty.set(true);
-        message.end_on_duty.set(end);
+        let duty = OnDuty::new(self.stream.message(self.side), bytes, end);
         let passed = self.call(place, Hook::Body { end }).await;
-        message.body_on_duty.set(false);
-        message.end_on_duty.set(false);
-        let content = message.body.borrow_mut().take();
+        let content = duty.take();
         match passed? {
             Passed::Held if !end => self.hold(at, content).map(|()| None),
             Passed::Held | Passed::On => Ok(Some(content)),
@@ -412,13 +410,9 @@ impl Direction {
     ) -> Result<(Bytes, HeaderMap), Interrupt> {
         let message = self.stream.message(self.side);
         message.trailers.replace(Some(Headers::trailers(map)));
-        message.body.borrow_mut().set(held);
-        message.body_on_duty.set(true);
-        message.end_on_duty.set(true);
+        let duty = OnDuty::new(message, held, true);
         let passed = self.call(place, Hook::Trailers).await;
-        message.body_on_duty.set(false);
-        message.end_on_duty.set(false);
-        let held = message.body.borrow_mut().take();
+        let held = duty.take();
         let map = self.take_trailers();
         passed.map(|_on| (held, map))
     }

@@ -1,5 +1,6 @@
 use std::cell::Cell;
 
+use futures_util::FutureExt as _;
 use host_extension::Phases;
 use host_types::Headers;
 use tokio::sync::Notify;
@@ -289,6 +290,22 @@ async fn what_is_held_is_in_nobodys_hand_once_its_direction_is_gone() {
         drop(bench.direction);
         let message = bench.stream.message(side);
         assert!(!message.body_on_duty.get() && message.body.borrow().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_wait_that_is_given_up_leaves_nothing_in_hand() {
+    for hook in ["body", "trailers"] {
+        let waiting = || Step::Later(Box::pin(std::future::pending()));
+        let fake = Fake::new(&Log::default(), "a").answering(only(hook, waiting));
+        let mut bench = bench(Side::Request, &[fake]);
+        let message = &bench.stream.request;
+        let mut run = Box::pin(run(&mut bench.direction));
+        assert!((&mut run).now_or_never().is_none());
+        assert!(message.body_on_duty.get());
+        drop(run);
+        assert!(!message.body_on_duty.get() && !message.end_on_duty.get());
+        assert!(message.body.borrow().is_empty());
     }
 }
 
