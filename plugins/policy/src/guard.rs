@@ -29,6 +29,9 @@ pub struct Guard {
     calls: Rc<dyn HostCalls>,
 }
 
+/// The function by name that sets a property: who may not do that may not do it this way.
+const SETS_PROPERTY: &[u8] = b"set_envoy_filter_state";
+
 impl Guard {
     /// Guards `calls` for `plugin`; what it asks for is counted in `counts`, which only
     /// guards of one thread may share.
@@ -259,6 +262,9 @@ impl HostCalls for Guard {
         show: &mut dyn FnMut(&[u8]),
     ) -> CallResult<()> {
         self.check(HostCall::Foreign)?;
+        if name == SETS_PROPERTY {
+            self.check(HostCall::SetProperty)?;
+        }
         self.calls.foreign(subject, name, argument, show)
     }
 

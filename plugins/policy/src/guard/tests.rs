@@ -201,6 +201,16 @@ fn a_line_is_written_and_dropped_in_the_name_of_the_plugin() {
 }
 
 #[test]
+fn a_function_that_sets_a_property_is_counted_as_that_too() {
+    let bench = bench();
+    let name = b"set_envoy_filter_state";
+    let _seen = bench.guard.foreign(Subject::Host, name, b"x", &mut |_| {});
+    assert_eq!(*bench.host.seen.borrow(), ["foreign set_envoy_filter_state x"]);
+    assert_eq!(counted(&bench, HostCall::Foreign), (1, 0));
+    assert_eq!(counted(&bench, HostCall::SetProperty), (1, 0));
+}
+
+#[test]
 fn the_time_is_that_of_the_host() {
     let bench = bench();
     assert_eq!(bench.guard.now(), SystemTime::UNIX_EPOCH + Duration::from_secs(7));
