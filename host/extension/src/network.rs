@@ -1,7 +1,7 @@
 //! Network filters: the L4 extension point.
 
 use std::{
-    cell::{Cell, RefCell},
+    cell::{Cell, OnceCell, RefCell},
     fmt,
     future::poll_fn,
     rc::Rc,
@@ -9,7 +9,7 @@ use std::{
     time::SystemTime,
 };
 
-use host_types::{Limits, ReplyReason};
+use host_types::{ClusterName, Limits, ReplyReason};
 
 use crate::{Attribute, BodyBuffer, ConnectionFacts, PluginFault, Signal, Step};
 
@@ -59,6 +59,10 @@ pub struct Connection {
     pub upstream: FlowState,
     /// The endpoint that a TCP proxy chose, once it did.
     pub upstream_address: Cell<Option<std::net::SocketAddr>>,
+    /// Our own address on the connection to it.
+    pub upstream_local: Cell<Option<std::net::SocketAddr>>,
+    /// The cluster that a TCP proxy sends to, once it does.
+    pub cluster: OnceCell<ClusterName>,
     /// Attributes that plugins set, by path (segments joined by NUL).
     pub attributes: RefCell<Vec<Attribute>>,
     /// How many bytes of one direction a filter may hold, or make of what it has in hand.
@@ -77,6 +81,8 @@ impl Connection {
             downstream: FlowState::default(),
             upstream: FlowState::default(),
             upstream_address: Cell::default(),
+            upstream_local: Cell::default(),
+            cluster: OnceCell::new(),
             attributes: RefCell::default(),
             held_bytes_max: Cell::new(Limits::default().held_body_bytes_max),
             close: RefCell::default(),

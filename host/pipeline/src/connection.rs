@@ -154,6 +154,9 @@ async fn pass_bytes<'a>(
     let worker = &state.worker;
     let mut record = ConnectionRecord::new(began, ReplyReason::Upstream);
     record.cluster = Some(&plan.cluster);
+    if let Some(carrier) = carrier {
+        carrier.cluster.get_or_init(|| plan.cluster.clone());
+    }
     let Some(cluster) = worker.clusters.get(&plan.cluster) else {
         record.ended_by(ReplyReason::NoEndpoint, "the cluster does not exist");
         return Some(record);
@@ -175,6 +178,7 @@ async fn pass_bytes<'a>(
     record.upstream = Some(endpoint);
     if let Some(carrier) = carrier {
         carrier.upstream_address.set(Some(endpoint));
+        carrier.upstream_local.set(upstream.local_addr().ok());
     }
     let idle = state.plan.limits.idle_timeout;
     let end = tokio::select! {

@@ -124,7 +124,15 @@ fn of_stream(stream: &Stream, path: &[&[u8]], now: SystemTime) -> CallResult<Pro
 
 fn of_connection(connection: &Connection, path: &[&[u8]]) -> CallResult<PropertyValue> {
     match path {
-        [b"upstream", rest @ ..] => upstream(connection.upstream_address.get(), None, rest),
+        [b"upstream", rest @ ..] => {
+            upstream(connection.upstream_address.get(), connection.upstream_local.get(), rest)
+        }
+        [b"cluster_name"] | [b"xds", b"cluster_name"] => {
+            known(connection.cluster.get().map(|cluster| cluster.as_str()))
+        }
+        [b"cluster_metadata"] | [b"xds", b"cluster_metadata"] => {
+            no_metadata(connection.cluster.get().is_some())
+        }
         [b"connection", b"termination_details"] => termination(Some(connection)),
         [b"xds", b"upstream_host_metadata"] => {
             no_metadata(connection.upstream_address.get().is_some())

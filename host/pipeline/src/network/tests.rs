@@ -299,7 +299,9 @@ fn the_upstream_is_known_when_the_first_bytes_come() {
         let known = Rc::new(std::cell::Cell::new(false));
         let knows = Rc::clone(&known);
         let fake = NetworkFake::new(&log, "a").on_data(move |connection, _, _| {
-            knows.set(connection.upstream_address.get().is_some());
+            let both = [&connection.upstream_address, &connection.upstream_local];
+            let cluster = connection.cluster.get().is_some();
+            knows.set(cluster && both.into_iter().all(|address| address.get().is_some()));
             Step::CONTINUE
         });
         let world = echo(Speaks::Tcp, vec![fake]).await.start().await;

@@ -263,11 +263,18 @@ fn a_connection_has_properties_and_attributes_of_its_own() {
     assert_eq!(read("destination.port"), Ok(Value::Integer(80)));
     assert_eq!(read("listener_name"), text("main"));
     assert_eq!(read("connection.id"), Ok(Value::Unsigned(connection.facts.id.as_u64())));
-    for unknown in ["upstream.address", "upstream.local_address", "request.path", "mine", ""] {
+    let later = ["upstream.address", "upstream.local_address", "cluster_name", "cluster_metadata"];
+    for unknown in later.into_iter().chain(["request.path", "mine", ""]) {
         assert_eq!(read(unknown), Err(CallError::NotFound), "{unknown}");
     }
     connection.upstream_address.set(Some("198.51.100.1:81".parse().unwrap()));
+    connection.upstream_local.set(Some("192.0.2.3:4567".parse().unwrap()));
+    connection.cluster.set("app".into()).unwrap();
     assert_eq!(read("upstream.address"), text("198.51.100.1:81"));
+    assert_eq!(read("upstream.local_address"), text("192.0.2.3:4567"));
+    assert_eq!(read("cluster_name"), text("app"));
+    assert_eq!(read("xds.cluster_name"), text("app"));
+    assert_eq!(read("cluster_metadata"), text(""));
     assert_eq!(read("connection.termination_details"), Err(CallError::NotFound));
     connection.close(ReplyReason::Drain);
     assert_eq!(read("connection.termination_details"), text("drain"));
