@@ -121,7 +121,7 @@ impl Attempt<'_> {
         let start = |spec: &InstanceSpec| self.trial.start(self.plan, loaded, spec);
         let is_known = |spec: &&InstanceSpec| started(spec).is_some();
         // Who is new in a machine meets those that are in it on a worker, and so does here.
-        if self.plan.vm.id.is_some() && !self.specs.iter().all(|spec| is_known(&spec)) {
+        if self.plan.shares_machines() && !self.specs.iter().all(|spec| is_known(&spec)) {
             for spec in self.specs.iter().filter(is_known) {
                 drop(start(spec));
             }

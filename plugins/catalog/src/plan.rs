@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use host_extension::Phases;
-use host_types::{PluginLimits, PluginName, VmSettings};
+use host_types::{Isolation, PluginLimits, PluginName, VmSettings};
 
 /// One plugin: where it comes from and how it runs.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -27,6 +27,11 @@ impl PluginPlan {
     #[must_use]
     pub fn shared_namespace(&self) -> &str {
         self.vm.id.as_deref().unwrap_or(self.name.as_str())
+    }
+
+    /// True where several uses may live in one machine.
+    pub(crate) fn shares_machines(&self) -> bool {
+        self.vm.id.is_some() && self.vm.isolation == Isolation::Shared
     }
 }
 

@@ -61,7 +61,7 @@ impl TrialWorker {
         };
         let factory = loaded.start(&scope, spec)?;
         let phases = factory.phases();
-        if plan.vm.id.is_some() {
+        if plan.shares_machines() {
             self.held.borrow_mut().push(factory);
         }
         Ok(phases)

@@ -163,4 +163,9 @@ fn a_use_that_would_end_the_machine_of_others_is_found_by_its_trial() {
     check(&uses);
     // Who was tried before is there again when another use comes.
     check(&uses);
+    // With a machine for each stream they never meet.
+    let mut apart = plans[0].clone();
+    apart.vm.isolation = Isolation::PerStream;
+    house.catalog.load(&[apart], &uses, house.now());
+    assert!(house.catalog.snapshot().failures().is_empty());
 }
