@@ -16,11 +16,12 @@ use crate::{LocalReply, PluginFault};
 pub enum Step {
     /// The verdict stands.
     Ready(Verdict),
-    /// The verdict comes when the future is done.
+    /// The verdict comes when the future is done; past the listener's `stall_timeout` the stream
+    /// or connection ends.
     Later(LocalBoxFuture<'static, Verdict>),
     /// As [`Verdict::Hold`] of a body, unless the future is done before more of it comes: then
-    /// its verdict stands for what is held. Of any other hook, and at the end of a body, this
-    /// is [`Step::Later`].
+    /// its verdict stands for what is held. Of any other hook, and at the end of a body or of one
+    /// direction of a connection, this is [`Step::Later`].
     HoldUntil(LocalBoxFuture<'static, Verdict>),
 }
 

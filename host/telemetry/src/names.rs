@@ -267,12 +267,12 @@ pub(crate) const CLUSTER: &[Family<ClusterMetrics>] = &[
 pub(crate) const PLUGIN: &[Family<PluginMetrics>] = &[
     family(
         "mortise_plugin_streams",
-        "Streams that the plugin saw.",
+        "Streams that the plugin saw, and connections that it saw as a network filter.",
         Read::Counter(|m| &m.streams_total),
     ),
     family(
         "mortise_plugin_stream_duration_seconds",
-        "Time spent in the plugin, per stream.",
+        "Time spent in the plugin, per stream or connection.",
         Read::Histogram(|m| &m.stream_duration),
     ),
     family(

@@ -27,7 +27,9 @@ pub struct Limits {
     /// how long a sniffing listener waits for a first byte.
     pub idle_timeout: Duration,
     /// Longest time that a stream may make no progress in either direction while one of its
-    /// bodies is on its way; also the longest time that a filter may hold a stream.
+    /// bodies is on its way; also the longest time that a filter may hold a stream, or the end of
+    /// one direction of a connection, and how long a client may take nothing of the last bytes of
+    /// a connection behind network filters.
     pub stall_timeout: Duration,
 }
 

@@ -29,7 +29,8 @@ pub(crate) struct ListenerConfig {
     #[serde(default)]
     pub(crate) forwarding: ForwardingConfig,
     /// The filters of every connection's bytes, in order; they see what the client sends before
-    /// the listener's protocol does, and last what it is sent.
+    /// the listener's protocol does, and last what it is sent. A connection keeps those that it
+    /// began with for as long as it is open.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
     pub(crate) network_filters: Vec<FilterConfig>,
@@ -102,7 +103,9 @@ pub(crate) struct LimitsConfig {
     #[schemars(range(min = 1, max = 86_400_000))]
     pub(crate) idle_timeout_ms: u32,
     /// Longest time that a stream with a body on its way may make no progress, in milliseconds;
-    /// also the longest time that a plugin may hold a stream.
+    /// also the longest time that a plugin may hold a stream, or the end of one direction of a
+    /// connection, and how long a client may take nothing of the last bytes of a connection
+    /// behind network filters.
     #[schemars(range(min = 1, max = 86_400_000))]
     pub(crate) stall_timeout_ms: u32,
 }

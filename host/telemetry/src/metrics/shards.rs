@@ -121,9 +121,9 @@ impl ClusterMetrics {
 #[derive(Debug)]
 #[repr(align(128))]
 pub struct PluginMetrics {
-    /// Streams that the plugin saw.
+    /// Streams that the plugin saw, and connections that it saw as a network filter.
     pub streams_total: Counter,
-    /// Time spent in the plugin, per stream.
+    /// Time spent in the plugin, per stream or connection.
     pub stream_duration: Histogram,
     /// Faults by kind; see [`PluginMetrics::fault`].
     pub faults: LabelledCounters,

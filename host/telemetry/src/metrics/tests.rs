@@ -144,7 +144,7 @@ fn the_time_in_plugins_is_shown_in_buckets_of_microseconds() {
         &metrics,
         "mortise_plugin_stream_duration_seconds",
         &expect![[r##"
-        # HELP mortise_plugin_stream_duration_seconds Time spent in the plugin, per stream.
+        # HELP mortise_plugin_stream_duration_seconds Time spent in the plugin, per stream or connection.
         # TYPE mortise_plugin_stream_duration_seconds histogram
         mortise_plugin_stream_duration_seconds_sum{plugin="greet",backend="wasm"} 2.000014
         mortise_plugin_stream_duration_seconds_count{plugin="greet",backend="wasm"} 4
