@@ -120,7 +120,8 @@ impl Listener {
         Rc::clone(&self.state.borrow())
     }
 
-    /// Serves new streams by another state.
+    /// Serves new streams by another state. Open connections keep their network filters, which
+    /// may be in the middle of what they read.
     pub fn update(&self, state: Rc<ListenerState>) {
         self.state.replace(state);
     }

@@ -1,7 +1,7 @@
 //! Connections behind network filters, over real sockets: what listeners speak, and how
 //! connections end.
 
-use std::{rc::Rc, time::Duration};
+use std::{rc::Rc, sync::Arc, time::Duration};
 
 use host_extension::{Connection, FaultKind, Flow, PluginFault, Step, Verdict};
 use host_types::{Limits, ReplyReason};
@@ -14,6 +14,7 @@ use crate::testing::{
     Log, NetworkFake, Setup, Speaks, World, answering, ask, field, in_hand, later, local, never,
     read_head, silent, upstream,
 };
+use crate::{ListenerPlan, ListenerState};
 
 use Flow::{Downstream, Upstream};
 
@@ -432,6 +433,31 @@ fn an_answer_reaches_a_client_that_ended_its_half() {
         let network_filters = vec![NetworkFake::new(&Log::default(), "a")];
         let world = Setup { network_filters, ..setup }.start().await;
         assert!(world.ask(&ask("GET", "/")).await.ends_with("ok"));
+        world.finish().await;
+    });
+}
+
+#[test]
+fn an_open_connection_keeps_its_filters_where_new_ones_have_others() {
+    local(async {
+        let log = Log::default();
+        let world = echo(Speaks::Tcp, vec![NetworkFake::new(&log, "a")]).await.start().await;
+        let mut open = world.send("x").await;
+        assert_eq!(open.read_u8().await.unwrap(), b'x');
+        let state = world.listener.state();
+        let plan = ListenerPlan { network_filters: Vec::new(), ..(*state.plan).clone() };
+        let metrics = Arc::clone(&world.metrics);
+        let none = &mut |_: &_| unreachable!("it has no filters");
+        let other = ListenerState::new(Arc::new(plan), Rc::clone(&world.worker), metrics, none);
+        world.listener.update(other);
+
+        log.take();
+        assert_eq!(say(&world, "y").await, "y bye");
+        assert!(log.take().is_empty(), "a new one has no filter");
+        open.write_all(b"z").await.unwrap();
+        assert_eq!(open.read_u8().await.unwrap(), b'z');
+        assert!(!log.take().is_empty(), "the open one still has its own");
+        drop(open);
         world.finish().await;
     });
 }
