@@ -276,7 +276,11 @@ async fn requests_on_one_connection_share_what_its_filter_set() {
     for _ in 0..3 {
         assert_eq!(client.ask(get("/", &[])).await.status.as_u16(), 200);
     }
-    let seen = callbacks(&proxy);
-    let tagged = seen.iter().filter(|line| line.ends_with("listener=web tag=blue")).count();
-    assert!(tagged >= 3, "{seen:?}");
+    // Lines of the log come some time after the answers.
+    tests_support::until("three requests with the tag", async || {
+        let seen = callbacks(&proxy);
+        let tagged = seen.iter().filter(|line| line.ends_with("listener=web tag=blue")).count();
+        (tagged >= 3).then_some(())
+    })
+    .await;
 }
