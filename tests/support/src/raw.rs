@@ -4,7 +4,7 @@ use std::{io, net::SocketAddr};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
 };
 
 use crate::{fail, within};
@@ -41,9 +41,14 @@ impl RawUpstream {
         }
     }
 
-    /// An address that refuses connections, as far as anybody can know one.
+    /// An address that refuses connections, and that nobody else gets while the tests run: a
+    /// socket has it and never listens.
     pub async fn refused() -> SocketAddr {
-        Self::bind().await.address
+        let socket = TcpSocket::new_v4().unwrap_or_else(|error| fail(error));
+        let bound = socket.bind(SocketAddr::from(([127, 0, 0, 1], 0)));
+        bound.unwrap_or_else(|error| fail(error));
+        let kept: &TcpSocket = Box::leak(Box::new(socket));
+        kept.local_addr().unwrap_or_else(|error| fail(error))
     }
 }
 

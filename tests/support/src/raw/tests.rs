@@ -1,4 +1,4 @@
-use super::parse_replies;
+use super::*;
 
 #[test]
 fn responses_of_a_connection_are_told_apart() {
@@ -21,4 +21,12 @@ fn a_body_cut_short_is_not_complete() {
         let replies = parse_replies(wire);
         assert!(replies.len() == 1 && !replies[0].complete);
     }
+}
+
+#[tokio::test]
+async fn an_address_that_refuses_does_so_for_as_long_as_the_tests_run() {
+    let address = RawUpstream::refused().await;
+    let refused = TcpStream::connect(address).await.map_err(|error| error.kind());
+    assert_eq!(refused.err(), Some(io::ErrorKind::ConnectionRefused));
+    assert!(TcpListener::bind(address).await.is_err(), "nobody else gets it");
 }
