@@ -63,8 +63,23 @@ fn a_filter_chooses_cases_and_a_person_reads_one_line_for_each() {
     let count = lines.iter().filter(|line| line.starts_with("passed proxy_log/")).count();
     assert!(count > 5, "{finished:?}");
     let total = format!("{count} cases, {count} passed, 0 failed");
-    assert!(lines.iter().any(|line| line.ends_with(&total)), "{finished:?}");
-    assert!(lines.last().is_some_and(|line| line.contains("guests were not there")));
+    assert!(lines.last().is_some_and(|line| line.ends_with(&total)), "{finished:?}");
+}
+
+#[test]
+fn a_filter_that_chooses_nothing_is_no_success() {
+    let finished = run(&["--filter", "no such case"]);
+    assert_eq!(finished.code, Some(1), "{finished:?}");
+    assert!(finished.stdout.ends_with("no case's name holds `no such case`\n"), "{finished:?}");
+}
+
+#[test]
+fn guests_that_were_asked_for_and_are_not_there_are_told() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().to_str().expect("a path of letters");
+    let finished = run(&["--guests", path, "--filter", "proxy_log/request_headers/level 1"]);
+    assert_eq!(finished.code, Some(0), "{finished:?}");
+    assert!(finished.stdout.contains("guests were not there"), "{finished:?}");
 }
 
 #[test]

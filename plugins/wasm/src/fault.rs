@@ -113,7 +113,7 @@ fn context(data: &VmData) -> Option<String> {
 /// The functions that ran, the innermost first.
 fn frames(error: &Error, data: &VmData) -> Option<String> {
     let backtrace = error.downcast_ref::<WasmBacktrace>()?;
-    let frames = backtrace.frames();
+    let frames = without_machinery(backtrace.frames());
     let frames = frames.get(..FRAMES_SHOWN_MAX).unwrap_or(frames);
     let places = match &data.lines {
         Some(lines) => {
@@ -131,6 +131,15 @@ fn frames(error: &Error, data: &VmData) -> Option<String> {
     }
     told.truncate(FRAMES_SHOWN_MAX);
     (!told.is_empty()).then(|| told.join(" < "))
+}
+
+/// The frames from the guest's own code on: those of a panic on its way to the trap say nothing
+/// of where it began. All of them where there are no others.
+fn without_machinery(frames: &[FrameInfo]) -> &[FrameInfo] {
+    let own = frames.iter().position(|frame| {
+        !frame.func_name().is_some_and(|name| names::is_machinery(&names::function(name)))
+    });
+    own.and_then(|own| frames.get(own..)).unwrap_or(frames)
 }
 
 fn name(frame: &FrameInfo) -> String {

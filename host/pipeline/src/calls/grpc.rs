@@ -43,10 +43,13 @@ pub(super) fn open(
 ) -> CallResult<Box<dyn GrpcStream>> {
     let cluster = cluster(worker, &method.cluster)?;
     if cluster.plan().protocol != UpstreamProtocol::Http2 {
-        tracing::warn!(
-            cluster = %cluster.plan().name,
-            "gRPC needs HTTP/2: set `protocol: http2` for this cluster"
-        );
+        if outbound.may_tell_of_http2() {
+            tracing::warn!(
+                cluster = %cluster.plan().name,
+                "a plugin calls gRPC on a cluster that speaks HTTP/1: set `protocol: http2` for \
+                 it (told once)"
+            );
+        }
         return Err(CallError::BadArgument);
     }
     let head = request_head(method)?;

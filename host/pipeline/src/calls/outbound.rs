@@ -6,6 +6,7 @@
 //! themselves are in `http_call.rs`, `grpc.rs` and `timer.rs`.
 
 use std::{
+    cell::Cell,
     rc::Rc,
     sync::{
         Arc,
@@ -43,12 +44,20 @@ pub(super) struct Outbound {
     calls: Counter,
     timers: Counter,
     bytes: Counter,
+    /// It was said that a cluster of gRPC must speak HTTP/2.
+    told_of_http2: Cell<bool>,
 }
 
 /// Only one thread counts, but bytes on their way to a connection must be `Send`.
 type Counter = Arc<AtomicUsize>;
 
 impl Outbound {
+    /// True the first time that a plugin calls gRPC on a cluster that cannot speak it: a plugin
+    /// may try with every request, and the log is not its.
+    pub(super) fn may_tell_of_http2(&self) -> bool {
+        !self.told_of_http2.replace(true)
+    }
+
     /// Room for a call whose request holds so many bytes.
     pub(super) fn call(&self, bytes: usize) -> CallResult<Permit> {
         let call = Share::of(&self.calls, CALLS_MAX).more(1)?;

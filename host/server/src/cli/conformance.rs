@@ -6,6 +6,7 @@
 
 use std::{
     fs,
+    io::{self, Write as _},
     net::SocketAddr,
     path::{Path, PathBuf},
     thread,
@@ -141,15 +142,16 @@ impl From<Abi> for AbiVersion {
 pub fn conformance(command: Conformance) -> Result<CheckReport, Failure> {
     match command {
         Conformance::Run { abi, coverage: true, .. } => Ok(said(Kit::new(abi.into()).coverage())),
-        Conformance::Run { filter, abi, url: Some(url), tcp, .. } => block_on(async {
+        Conformance::Run { filter, abi, url: Some(url), tcp, output, .. } => block_on(async {
             let target = other(&url, tcp, abi.into()).await?;
-            Ok(run(&Kit::new(abi.into()), &target, &filter).await)
+            Ok(run(&Kit::new(abi.into()), &target, &filter, output).await)
         }),
-        Conformance::Run { filter, abi, guests, .. } => {
+        Conformance::Run { filter, abi, guests, output, .. } => {
+            let asked_for_guests = guests.is_some();
             let folder = guests.map(|folder| folder.canonicalize().map_err(unreachable));
             let found = folder.transpose()?.as_deref().map(guests::in_folder).unwrap_or_default();
-            let mut report = block_on(run_here(&filter, abi.into(), &found))?;
-            if found.len() < guests::known() {
+            let mut report = block_on(run_here(&filter, abi.into(), &found, output))?;
+            if asked_for_guests && found.len() < guests::known() {
                 let (missing, known) = (guests::known() - found.len(), guests::known());
                 let line = format!("{missing} of {known} guests were not there and did not run\n");
                 report.text.push_str(&line);
@@ -178,19 +180,33 @@ fn block_on(
     Builder::new_current_thread().enable_all().build().map_err(unreachable)?.block_on(work)
 }
 
-async fn run(kit: &Kit, target: &Target, filter: &str) -> CheckReport {
-    let mut text = String::new();
+/// As text each verdict is shown when it is there: a proxy that is not set up right takes long.
+async fn run(kit: &Kit, target: &Target, filter: &str, output: Output) -> CheckReport {
+    let mut cases = 0_usize;
     let report = kit
         .run(target, filter, |verdict| {
-            text.push_str(&format!("{verdict}\n"));
+            cases += 1;
+            if output == Output::Text {
+                // Who stopped reading wants no more of them.
+                let _shown = writeln!(io::stdout(), "{verdict}");
+            }
         })
         .await;
-    text.push_str(&format!("{}\n", report.total()));
-    CheckReport { is_clean: report.failed() == 0, text, json: report.to_json() }
+    let mut text = format!("{}\n", report.total());
+    if cases == 0 {
+        text.push_str(&format!("no case's name holds `{filter}`\n"));
+    }
+    let is_clean = report.failed() == 0 && cases > 0;
+    CheckReport { is_clean, text, json: report.to_json() }
 }
 
 /// Runs the cases against a proxy on a thread of this process, which ends with the process.
-async fn run_here(filter: &str, abi: AbiVersion, guests: &[Guest]) -> Result<CheckReport, Failure> {
+async fn run_here(
+    filter: &str,
+    abi: AbiVersion,
+    guests: &[Guest],
+    output: Output,
+) -> Result<CheckReport, Failure> {
     let kit = Kit::new(abi).with_guests(guests);
     let folder = tempfile::tempdir().map_err(unreachable)?;
     let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
@@ -213,7 +229,7 @@ async fn run_here(filter: &str, abi: AbiVersion, guests: &[Guest]) -> Result<Che
             Ok(Ok(())) | Err(_) => Failure::Unreachable(miette!("the proxy under test ended")),
         }),
     };
-    Ok(run(&kit, &target, filter).await)
+    Ok(run(&kit, &target, filter, output).await)
 }
 
 async fn ready(admin: &Path, abi: AbiVersion) -> Result<Target, Failure> {

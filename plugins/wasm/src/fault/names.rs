@@ -23,6 +23,21 @@ pub(super) fn function(name: &str) -> String {
     out.finish()
 }
 
+/// True of functions of language runtimes through which a panic goes before it traps.
+pub(super) fn is_machinery(function: &str) -> bool {
+    const NAMES: [&str; 4] = ["abort", "rust_panic", "__cxa_throw", "runtime.fatalpanic"];
+    const STARTS: [&str; 7] = [
+        "std::",
+        "__rustc::",
+        "core::panicking::",
+        "core::option::",
+        "core::result::",
+        "runtime.gopanic",
+        "runtime.panic",
+    ];
+    NAMES.contains(&function) || STARTS.iter().any(|start| function.starts_with(start))
+}
+
 /// A file's name with its directory.
 pub(super) fn file(path: &str) -> String {
     let mut parts: Vec<_> =

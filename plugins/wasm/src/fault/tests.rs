@@ -36,6 +36,22 @@ fn where_a_module_has_lines_a_trap_tells_them() {
 }
 
 #[test]
+fn a_panic_is_told_from_the_code_that_began_it() {
+    let panics = r#"(func $abort unreachable)
+      (func $"std::panicking::begin_panic" (call $abort))
+      (func $"core::panicking::panic_fmt" (call $"std::panicking::begin_panic"))
+      (func $"filter::std::guard" (call $"core::panicking::panic_fmt"))
+      (func $hook (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
+        (call $"filter::std::guard") (i32.const 0))"#;
+    let told = story(&guest("", panics));
+    assert!(told.contains("; at filter::std::guard < hook; it had"), "{told}");
+    let only = r#"(func $abort (export "proxy_on_request_headers") (param i32 i32 i32)
+      (result i32) unreachable)"#;
+    let told = story(&guest("", only));
+    assert!(told.contains("; at abort; it had"), "{told}");
+}
+
+#[test]
 fn the_start_has_no_stream_to_tell_of() {
     let trap = r#"(func (export "proxy_on_configure") (param i32 i32) (result i32) unreachable)"#;
     let fault = Rig::new(&guest("", trap)).start(b"").expect_err("it does not start");
