@@ -39,6 +39,9 @@ pub(crate) fn ci(report: &mut Report) -> Result<()> {
         let mut lint = plugins::guest_cargo("clippy", guests, &["--", "-D", "warnings"]);
         note(report.step(&format!("lint {guests}"), &mut lint));
     }
+    let mut fuzz = cargo(&["check", "--locked", "--manifest-path", "tests/fuzz/Cargo.toml"]);
+    fuzz.args(["--target-dir", "target/fuzz"]);
+    note(report.step("check fuzz targets", &mut fuzz));
     if setup::has_go() {
         let mut vet = command("go");
         vet.args(["vet", "."]).current_dir(root().join("plugin-examples").join(setup::GO));
