@@ -46,6 +46,8 @@ mod received;
 mod registry;
 mod roots;
 mod seat;
+#[cfg(any(test, feature = "fuzz"))]
+mod sections;
 mod start;
 mod state;
 #[cfg(test)]

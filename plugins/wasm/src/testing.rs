@@ -23,7 +23,7 @@ use host_types::{ConnectionId, Headers, PluginLimits, RequestHead, StreamId, VmS
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 
 pub(crate) use self::beside::Beside;
-use crate::{WasmBackend, WasmSettings, WasmSpec};
+use crate::{WasmBackend, WasmSettings, WasmSpec, sections};
 
 /// One backend for all tests, as a process has one.
 pub(crate) static BACKEND: LazyLock<WasmBackend> = LazyLock::new(|| {
@@ -98,15 +98,6 @@ impl Drop for TimerHold {
     }
 }
 
-fn section(stream: &Stream, map: HeaderMapKind) -> &RefCell<Option<Headers>> {
-    match map {
-        HeaderMapKind::RequestHeaders => &stream.request.headers,
-        HeaderMapKind::RequestTrailers => &stream.request.trailers,
-        HeaderMapKind::ResponseHeaders => &stream.response.headers,
-        HeaderMapKind::ResponseTrailers | _ => &stream.response.trailers,
-    }
-}
-
 impl HostCalls for FakeHost {
     fn header(
         &self,
@@ -116,9 +107,7 @@ impl HostCalls for FakeHost {
         show: &mut dyn FnMut(&[u8]),
     ) -> CallResult<()> {
         self.check()?;
-        let headers = section(stream, map).borrow();
-        show(headers.as_ref().ok_or(CallError::WrongPhase)?.get(name).ok_or(CallError::NotFound)?);
-        Ok(())
+        sections::header(stream, map, name, show)
     }
 
     fn headers(
@@ -128,8 +117,7 @@ impl HostCalls for FakeHost {
         show: &mut dyn FnMut(&Headers),
     ) -> CallResult<()> {
         self.check()?;
-        show(section(stream, map).borrow().as_ref().ok_or(CallError::WrongPhase)?);
-        Ok(())
+        sections::headers(stream, map, show)
     }
 
     fn write_header(
@@ -139,15 +127,7 @@ impl HostCalls for FakeHost {
         write: FieldWrite<'_>,
     ) -> CallResult<()> {
         self.check()?;
-        let mut headers = section(stream, map).borrow_mut();
-        let headers = headers.as_mut().ok_or(CallError::WrongPhase)?;
-        match write {
-            FieldWrite::Add(name, value) => headers.add(name, value),
-            FieldWrite::Replace(name, value) => headers.replace(name, value),
-            FieldWrite::Remove(name) => headers.remove(name),
-            FieldWrite::SetAll(pairs) => headers.set_all(pairs.iter().copied()),
-        }
-        .map_err(|_refused| CallError::BadArgument)
+        sections::write_header(stream, map, write)
     }
 
     fn body(&self, stream: &Stream, body: BodyKind, show: &mut dyn FnMut(&[u8])) -> CallResult<()> {

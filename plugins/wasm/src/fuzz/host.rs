@@ -17,6 +17,7 @@ use host_types::Headers;
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::Dice;
+use crate::sections;
 
 /// The host.
 pub(super) struct Host {
@@ -143,15 +144,6 @@ impl GrpcStream for Sink {
     fn close(&self) {}
 }
 
-fn section(stream: &Stream, map: HeaderMapKind) -> &RefCell<Option<Headers>> {
-    match map {
-        HeaderMapKind::RequestHeaders => &stream.request.headers,
-        HeaderMapKind::RequestTrailers => &stream.request.trailers,
-        HeaderMapKind::ResponseHeaders => &stream.response.headers,
-        HeaderMapKind::ResponseTrailers | _ => &stream.response.trailers,
-    }
-}
-
 impl HostCalls for Host {
     fn header(
         &self,
@@ -161,9 +153,7 @@ impl HostCalls for Host {
         show: &mut dyn FnMut(&[u8]),
     ) -> CallResult<()> {
         self.mood()?;
-        let headers = section(stream, map).borrow();
-        show(headers.as_ref().ok_or(CallError::WrongPhase)?.get(name).ok_or(CallError::NotFound)?);
-        Ok(())
+        sections::header(stream, map, name, show)
     }
 
     fn headers(
@@ -173,8 +163,7 @@ impl HostCalls for Host {
         show: &mut dyn FnMut(&Headers),
     ) -> CallResult<()> {
         self.mood()?;
-        show(section(stream, map).borrow().as_ref().ok_or(CallError::WrongPhase)?);
-        Ok(())
+        sections::headers(stream, map, show)
     }
 
     fn write_header(
@@ -184,15 +173,7 @@ impl HostCalls for Host {
         write: FieldWrite<'_>,
     ) -> CallResult<()> {
         self.mood()?;
-        let mut headers = section(stream, map).borrow_mut();
-        let headers = headers.as_mut().ok_or(CallError::WrongPhase)?;
-        let written = match write {
-            FieldWrite::Add(name, value) => headers.add(name, value),
-            FieldWrite::Replace(name, value) => headers.replace(name, value),
-            FieldWrite::Remove(name) => headers.remove(name),
-            FieldWrite::SetAll(pairs) => headers.set_all(pairs.iter().copied()),
-        };
-        written.map_err(|_refused| CallError::BadArgument)
+        sections::write_header(stream, map, write)
     }
 
     fn body(&self, stream: &Stream, body: BodyKind, show: &mut dyn FnMut(&[u8])) -> CallResult<()> {
