@@ -110,9 +110,9 @@ fn vm(model: &VmConfig, at: &Cursor<'_>) -> Option<VmSettings> {
         is_right &= variable(name, "", &at).is_some();
         if model.environment.contains_key(name) {
             let message = format!("the variable `{name}` has a value in `environment` already");
-            is_right = at.refuse::<()>(message, "again here").is_some();
-        }
-        if let Some(value) = is_right.then(|| env::var(name).ok()).flatten() {
+            at.add(at.problem(message, "again here"));
+            is_right = false;
+        } else if let Ok(value) = env::var(name) {
             environment.push((Arc::from(name.as_str()), Arc::from(value)));
         }
     }
