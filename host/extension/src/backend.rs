@@ -78,6 +78,9 @@ pub struct WorkerScope {
     /// tick, on an answer, on a queue. May be called from within any of the instance's
     /// functions, and lets the instance go.
     pub on_fault: OnFault,
+    /// To be told when what runs the instance was started again without being asked to: a child
+    /// process.
+    pub on_restart: Rc<dyn Fn()>,
 }
 
 impl fmt::Debug for WorkerScope {
@@ -129,6 +132,25 @@ pub trait LoadedPlugin: fmt::Debug + Send + Sync {
         scope: &WorkerScope,
         spec: &InstanceSpec,
     ) -> Result<Rc<dyn FilterFactory>, PluginFault>;
+
+    /// How what runs this generation is, where it has a life of its own: a child process.
+    fn condition(&self) -> Option<Condition> {
+        None
+    }
+}
+
+/// How a child process is.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Condition {
+    /// A short stable word: `starting`, `ready`, `unresponsive`, `backoff`, `tripped`,
+    /// `draining`, `stopped`.
+    pub state: &'static str,
+    /// How often it was started again.
+    pub restarts: u64,
+    /// Its process, while there is one.
+    pub pid: Option<u32>,
+    /// The same in words, with the reason where it does not serve.
+    pub story: String,
 }
 
 /// One running instance: makes the filters of one use on one worker. It lives as long as
@@ -158,9 +180,11 @@ pub trait FilterFactory: fmt::Debug {
         Err(not_served("connections"))
     }
 
-    /// True where a fault of a filter is that filter's alone: the instance that failed served
-    /// nobody else, and the next filter gets another one.
-    fn outlives_faults(&self) -> bool {
+    /// True where this factory serves on after such a fault of a filter: because the instance
+    /// that failed served nobody else, or because what runs it (a child process) is looked after
+    /// elsewhere. Otherwise it is let go, and a fresh one started.
+    fn outlives(&self, fault: &PluginFault) -> bool {
+        let _ = fault;
         false
     }
 

@@ -1,6 +1,7 @@
 //! Host calls: everything that a plugin can ask of the host, once, for all backends.
 
 mod outbound;
+mod property;
 mod shared;
 
 use std::{
@@ -15,6 +16,7 @@ pub use self::{
         GrpcEvent, GrpcMethod, GrpcStream, HttpAnswer, HttpCall, OnGrpcEvent, OnHttpAnswer,
         OutboundError, Pairs, Subscription,
     },
+    property::PropertyValue,
     shared::{MetricId, MetricKind, QueueId},
 };
 use crate::{Connection, Flow, LocalReply, Side, Stream};
@@ -75,24 +77,6 @@ pub enum LogLevel {
     Error,
     /// The plugin cannot go on.
     Critical,
-}
-
-/// A property's value with its type; each backend encodes it as its interface says.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum PropertyValue {
-    /// Bytes or text.
-    Bytes(Vec<u8>),
-    /// A signed number.
-    Integer(i64),
-    /// An unsigned number.
-    Unsigned(u64),
-    /// Yes or no.
-    Boolean(bool),
-    /// A point in time or a duration, in nanoseconds.
-    Nanoseconds(i64),
-    /// Names with values.
-    Map(Vec<(Vec<u8>, Vec<u8>)>),
 }
 
 /// Why a host call was not carried out. A plugin survives each of them.

@@ -35,8 +35,8 @@ mod step;
 mod stream;
 
 pub use backend::{
-    ExtensionPoint, FilterFactory, FilterUse, InstanceSpec, LoadedPlugin, OnError, OnFault,
-    SharedInstances, WorkerScope,
+    Condition, ExtensionPoint, FilterFactory, FilterUse, InstanceSpec, LoadedPlugin, OnError,
+    OnFault, SharedInstances, WorkerScope,
 };
 pub use body::BodyBuffer;
 pub use calls::{

@@ -7,6 +7,8 @@ mod headers;
 mod id;
 mod limits;
 mod name;
+mod native;
+mod process;
 mod reply;
 mod vm;
 
@@ -15,5 +17,7 @@ pub use headers::{HeaderError, Headers, RequestHead};
 pub use id::{ConnectionId, StreamId};
 pub use limits::{Limits, PluginLimits};
 pub use name::{ClusterName, ListenerName, PluginName};
+pub use native::{NativeAllowed, NativeSettings, RunIn};
+pub use process::{Bootstrap, ProcessSettings, RestartSettings, SandboxSettings, Transport};
 pub use reply::ReplyReason;
 pub use vm::{Isolation, VmSettings};

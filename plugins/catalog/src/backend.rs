@@ -1,9 +1,9 @@
 //! What the catalog asks of a backend, and which backend stands behind which word.
 
-use std::{collections::HashMap, fmt, sync::Arc};
+use std::{collections::HashMap, fmt, path::Path, sync::Arc};
 
 use host_extension::{FaultKind, LoadedPlugin, Phases, PluginFault};
-use host_types::{PluginLimits, PluginName, VmSettings};
+use host_types::{NativeSettings, PluginLimits, PluginName, ProcessSettings, VmSettings};
 
 use crate::{BackendKind, PluginPlan};
 
@@ -12,6 +12,8 @@ use crate::{BackendKind, PluginPlan};
 pub struct PluginSpec<'a> {
     /// The plugin's name.
     pub name: &'a PluginName,
+    /// Where the artifact was read.
+    pub source: &'a Path,
     /// The artifact.
     pub bytes: &'a [u8],
     /// The limits of each of its instances.
@@ -20,6 +22,10 @@ pub struct PluginSpec<'a> {
     pub phases: Option<Phases>,
     /// How its virtual machines are made and shared, where it runs in some.
     pub vm: &'a VmSettings,
+    /// How its child process is started, where it runs in one.
+    pub process: &'a ProcessSettings,
+    /// How its library is loaded, where it is one.
+    pub native: &'a NativeSettings,
 }
 
 /// A way of running plugins.
@@ -54,10 +60,13 @@ impl Backends {
         };
         backend.load(PluginSpec {
             name: &plan.name,
+            source: &plan.source,
             bytes,
             limits: &plan.limits,
             phases: plan.phases,
             vm: &plan.vm,
+            process: &plan.process,
+            native: &plan.native,
         })
     }
 }

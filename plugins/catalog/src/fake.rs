@@ -123,7 +123,7 @@ impl FilterFactory for FakeFactory {
         Phases::REQUEST_HEADERS
     }
 
-    fn outlives_faults(&self) -> bool {
+    fn outlives(&self, _fault: &PluginFault) -> bool {
         self.script.outlives_faults.load(Relaxed)
     }
 
@@ -318,6 +318,8 @@ pub(crate) fn plan(plugin: &str, source: &Path) -> PluginPlan {
         limits: host_types::PluginLimits::default(),
         phases: None,
         vm: VmSettings::default(),
+        process: host_types::ProcessSettings::default(),
+        native: host_types::NativeSettings::default(),
     }
 }
 

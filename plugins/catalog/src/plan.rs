@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use host_extension::Phases;
-use host_types::{Isolation, PluginLimits, PluginName, VmSettings};
+use host_types::{
+    Isolation, NativeSettings, PluginLimits, PluginName, ProcessSettings, VmSettings,
+};
 
 /// One plugin: where it comes from and how it runs.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -12,7 +14,8 @@ pub struct PluginPlan {
     pub name: PluginName,
     /// How it runs.
     pub backend: BackendKind,
-    /// The artifact; absolute, or relative to the working directory.
+    /// The artifact; absolute, or relative to the working directory. The name of a plugin that is
+    /// compiled in.
     pub source: PathBuf,
     /// The limits that its policy sets.
     pub limits: PluginLimits,
@@ -20,6 +23,10 @@ pub struct PluginPlan {
     pub phases: Option<Phases>,
     /// How its virtual machines are made and shared, where it runs in some.
     pub vm: VmSettings,
+    /// How its child process is started, where it runs in one.
+    pub process: ProcessSettings,
+    /// How its library is loaded, where it is one.
+    pub native: NativeSettings,
 }
 
 impl PluginPlan {
@@ -39,8 +46,14 @@ impl PluginPlan {
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum BackendKind {
+    /// Compiled in.
+    Builtin,
     /// In a Proxy-Wasm sandbox.
     Wasm,
+    /// As a child process.
+    Process,
+    /// As a library.
+    Native,
 }
 
 impl BackendKind {
@@ -48,7 +61,10 @@ impl BackendKind {
     #[must_use]
     pub fn label(self) -> &'static str {
         match self {
+            Self::Builtin => "builtin",
             Self::Wasm => "wasm",
+            Self::Process => "process",
+            Self::Native => "native",
         }
     }
 }

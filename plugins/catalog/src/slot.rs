@@ -115,11 +115,13 @@ impl Slot {
                 slot.failed_beside(next, fault);
             }
         };
+        let metrics = Arc::clone(&self.worker.metrics);
         WorkerScope {
             worker: Some(self.worker.number),
             calls: Rc::clone(&self.worker.calls),
             shared: Rc::clone(&self.worker.shared),
             on_fault: Rc::new(on_fault),
+            on_restart: Rc::new(move || metrics.restarts_total.increment()),
         }
     }
 
@@ -228,7 +230,7 @@ impl Slot {
         create(factory).inspect_err(|fault| {
             // The start of an instance for one stream has seen nothing of that stream: the next
             // one fails as well, and is to wait as any other instance.
-            if factory.outlives_faults() && fault.kind != FaultKind::LoadFailed {
+            if factory.outlives(fault) && fault.kind != FaultKind::LoadFailed {
                 return; // its stream tells of it
             }
             self.worker.metrics.fault(fault.kind.label());
@@ -246,7 +248,7 @@ impl Slot {
                 // This stream is the first to hear of it, but hardly to blame: it has shown
                 // the plugin nothing yet. The instance failed behind another stream's end, or
                 // fails on all of them.
-                Err(fault) if fault.kind != FaultKind::Denied && !live.outlives_faults() => {}
+                Err(fault) if fault.kind != FaultKind::Denied && !live.outlives(&fault) => {}
                 created => return created,
             }
         }
@@ -276,7 +278,7 @@ impl FilterFactory for Slot {
     /// Takes every fault that a stream ends with: one that `create` answered with as well,
     /// which was noted then.
     fn on_fault(&self, fault: &PluginFault) {
-        if self.live.borrow().as_ref().is_some_and(|live| live.outlives_faults()) {
+        if self.live.borrow().as_ref().is_some_and(|live| live.outlives(fault)) {
             self.outlived(fault);
             return;
         }

@@ -58,6 +58,7 @@ impl TrialWorker {
             calls: Rc::new(guard),
             shared: Rc::clone(&self.shared),
             on_fault: Rc::new(|_fault| {}),
+            on_restart: Rc::new(|| {}),
         };
         let factory = loaded.start(&scope, spec)?;
         let phases = factory.phases();

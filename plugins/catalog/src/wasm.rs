@@ -9,7 +9,7 @@ use crate::{PluginBackend, PluginSpec};
 
 impl PluginBackend for WasmBackend {
     fn load(&self, spec: PluginSpec<'_>) -> Result<Arc<dyn LoadedPlugin>, PluginFault> {
-        let PluginSpec { name, bytes, limits, phases, vm } = spec;
+        let PluginSpec { name, bytes, limits, phases, vm, .. } = spec;
         Self::load(self, WasmSpec { name, bytes, limits, phases, vm })
     }
 }

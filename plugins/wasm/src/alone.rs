@@ -103,7 +103,7 @@ impl FilterFactory for LoneFactory {
         Ok(Box::new(WasmNetworkFilter::new(self.seat()?, connection)?))
     }
 
-    fn outlives_faults(&self) -> bool {
+    fn outlives(&self, _fault: &PluginFault) -> bool {
         true
     }
 }

@@ -428,6 +428,7 @@ impl Rig {
             calls,
             shared: Rc::clone(&self.shared),
             on_fault: Rc::new(move |fault| faults.borrow_mut().push(fault.clone())),
+            on_restart: Rc::new(|| {}),
         }
     }
 

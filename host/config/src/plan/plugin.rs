@@ -3,7 +3,9 @@
 use std::{collections::HashMap, env, fs, path::Path, sync::Arc};
 
 use host_extension::Phases;
-use host_types::{Isolation, PluginLimits, PluginName, VmSettings};
+use host_types::{
+    Isolation, NativeSettings, PluginLimits, PluginName, ProcessSettings, VmSettings,
+};
 use plugins_catalog::{BackendKind, PluginPlan};
 
 use super::{Scope, Seen, instance::opaque};
@@ -49,6 +51,8 @@ fn plugin(
         limits,
         phases: model.phases.as_deref().map(phases),
         vm: vm(&model.vm, &at.key("vm"))?,
+        process: ProcessSettings::default(),
+        native: NativeSettings::default(),
     })
 }
 

@@ -1,6 +1,8 @@
 use std::time::Duration;
 
-use host_extension::{ExtensionPoint, FaultKind, InstanceSpec, Step, Verdict, WorkerScope};
+use host_extension::{
+    ExtensionPoint, FaultKind, InstanceSpec, PluginFault, Step, Verdict, WorkerScope,
+};
 use host_types::{Isolation, PluginLimits, VmSettings};
 
 use crate::{
@@ -35,7 +37,7 @@ fn each_stream_has_a_guest_that_goes_with_it() {
     let rig = rig();
     let factory = rig.factory();
     assert_eq!(rig.host.said(), "", "nothing runs before there is a stream");
-    assert!(factory.outlives_faults());
+    assert!(factory.outlives(&PluginFault::new(FaultKind::Trapped, "")));
     for _ in 0..2 {
         let stream = stream();
         let mut filter = factory.stream_filter(&stream).expect("a filter");

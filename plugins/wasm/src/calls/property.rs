@@ -1,6 +1,6 @@
 //! Properties: what the host knows of a stream or connection, by path.
 
-use abi_wasm::{PairWriter, PairsError, Status};
+use abi_wasm::Status;
 use host_extension::PropertyValue;
 use wasmtime::Linker;
 
@@ -23,7 +23,7 @@ pub(super) fn link(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
 fn get(call: &mut Call<'_>, path: u32, len: u32, ptr_out: u32, len_out: u32) -> Answer {
     let value = look_up(call, path, len)?;
     call.with_scratch(|call, scratch| {
-        encode(&value, scratch).map_err(|_too_large| Status::SerializationFailure)?;
+        value.encode(scratch).map_err(|_too_large| Status::SerializationFailure)?;
         call.give(scratch, ptr_out, len_out)
     })
 }
@@ -68,28 +68,6 @@ fn segments(path: &[u8]) -> Result<Vec<&[u8]>, Status> {
         return Err(Status::SerializationFailure);
     }
     Ok(path.split(|byte| *byte == 0).collect())
-}
-
-/// Numbers have 8 bytes, little endian; a truth has one; a map travels as header maps do.
-fn encode(value: &PropertyValue, bytes: &mut Vec<u8>) -> Result<(), PairsError> {
-    match value {
-        PropertyValue::Bytes(text) => bytes.extend_from_slice(text),
-        PropertyValue::Integer(number) | PropertyValue::Nanoseconds(number) => {
-            bytes.extend_from_slice(&number.to_le_bytes());
-        }
-        PropertyValue::Unsigned(number) => bytes.extend_from_slice(&number.to_le_bytes()),
-        PropertyValue::Boolean(truth) => bytes.push(u8::from(*truth)),
-        PropertyValue::Map(pairs) => {
-            let mut writer = PairWriter::new(bytes, pairs.len())?;
-            for (name, value) in pairs {
-                writer.push(name, value)?;
-            }
-            writer.finish()?;
-        }
-        // A kind of value that Proxy-Wasm has no bytes for.
-        _ => return Err(PairsError::TooLarge),
-    }
-    Ok(())
 }
 
 #[cfg(test)]

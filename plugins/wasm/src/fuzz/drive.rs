@@ -58,6 +58,7 @@ impl Rig {
             calls,
             shared: Rc::default(),
             on_fault: Rc::new(|_fault| {}),
+            on_restart: Rc::new(|| {}),
         };
         let mut drive = Drive {
             host: Rc::clone(&host),

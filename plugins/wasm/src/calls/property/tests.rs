@@ -1,7 +1,7 @@
 use abi_wasm::Status;
 use host_extension::PropertyValue;
 
-use super::{encode, segments};
+use super::segments;
 
 #[test]
 fn a_path_is_split_at_nul_bytes_and_a_last_one_is_dropped() {
@@ -15,7 +15,7 @@ fn a_path_is_split_at_nul_bytes_and_a_last_one_is_dropped() {
 #[track_caller]
 fn check(value: &PropertyValue, expect: &[u8]) {
     let mut bytes = Vec::new();
-    assert_eq!(encode(value, &mut bytes), Ok(()));
+    assert_eq!(value.encode(&mut bytes), Ok(()));
     assert_eq!(bytes, expect);
 }
 

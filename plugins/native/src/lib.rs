@@ -1,0 +1,1 @@
+//! The native backend: plugins as libraries.

@@ -1,0 +1,1 @@
+//! The process backend: plugins as supervised gRPC child processes.

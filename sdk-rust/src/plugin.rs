@@ -1,0 +1,95 @@
+//! The plugin itself: what is started once for each use of it.
+
+use std::fmt;
+
+use serde::de::DeserializeOwned;
+
+use crate::{CallFailure, CallId, Host, HttpAnswer, NetworkFilter, Phases, QueueId, StreamFilter};
+
+/// A plugin, started for one use of it on one worker of the proxy.
+pub trait Plugin: Sized + 'static {
+    /// Its configuration, read from what the use says under `config`. Refuse what you do not
+    /// know (`#[serde(deny_unknown_fields)]`): a misspelt key is an error that is told at once.
+    type Config: DeserializeOwned;
+
+    /// The callbacks that it wants. Name no more than are written: a body that nobody asks for
+    /// passes without being looked at.
+    const PHASES: Phases = Phases::ALL;
+
+    /// Reads the configuration: JSON, where nothing at all is taken for `{}` and then for
+    /// `null`. To be replaced by who is configured with text of another kind.
+    ///
+    /// # Errors
+    /// It cannot be read; the proxy shows the reason.
+    fn parse(config: &[u8]) -> Result<Self::Config, Refusal> {
+        if config.is_empty() {
+            let nothing =
+                serde_json::from_str("{}").or_else(|_no_map| serde_json::from_str("null"));
+            return nothing.map_err(Refusal::new);
+        }
+        serde_json::from_slice(config).map_err(Refusal::new)
+    }
+
+    /// Starts. Called once; what it opens lives as long as the plugin.
+    ///
+    /// # Errors
+    /// The plugin cannot serve; the proxy shows the reason and applies `on_error`.
+    fn start(config: Self::Config, host: &Host<'_>) -> Result<Self, Refusal>;
+
+    /// Makes a filter for a request, which is about to begin. `None` serves no streams.
+    fn stream_filter(&mut self, host: &Host<'_>) -> Option<Box<dyn StreamFilter>> {
+        let _ = host;
+        None
+    }
+
+    /// Makes a filter for a connection, which is about to begin. `None` serves no connections.
+    fn network_filter(&mut self, host: &Host<'_>) -> Option<Box<dyn NetworkFilter>> {
+        let _ = host;
+        None
+    }
+
+    /// The period that [`Host::set_tick_period`] asked for has passed.
+    fn on_tick(&mut self, host: &Host<'_>) {
+        let _ = host;
+    }
+
+    /// An item is in a queue that [`Host::register_queue`] registered.
+    fn on_queue_ready(&mut self, host: &Host<'_>, queue: QueueId) {
+        let _ = (host, queue);
+    }
+
+    /// The answer to a request that was sent with [`Host::http_call`] of the plugin, not of a
+    /// stream or connection.
+    fn on_http_answer(
+        &mut self,
+        host: &Host<'_>,
+        call: CallId,
+        answer: Result<HttpAnswer, CallFailure>,
+    ) {
+        let _ = (host, call, answer);
+    }
+}
+
+/// Why a plugin does not start, in one line for a person.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Refusal(String);
+
+impl Refusal {
+    /// A refusal for this reason.
+    #[must_use]
+    pub fn new(why: impl fmt::Display) -> Self {
+        Self(why.to_string())
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl<T: Into<String>> From<T> for Refusal {
+    fn from(why: T) -> Self {
+        Self(why.into())
+    }
+}
