@@ -51,6 +51,7 @@ mod call;
 mod error;
 mod fields;
 mod host;
+mod macros;
 mod network;
 mod phases;
 mod plugin;
@@ -59,6 +60,9 @@ mod stream;
 
 #[doc(hidden)]
 pub mod backend;
+#[cfg(target_family = "wasm")]
+#[doc(hidden)]
+pub mod wasm;
 
 pub use action::{Action, FlowAction, Response};
 pub use call::{CallFailure, CallId, HttpAnswer, HttpRequest};

@@ -25,9 +25,9 @@ pub trait Plugin: Sized + 'static {
         if config.is_empty() {
             let nothing =
                 serde_json::from_str("{}").or_else(|_no_map| serde_json::from_str("null"));
-            return nothing.map_err(Refusal::new);
+            return nothing.map_err(Refusal::config);
         }
-        serde_json::from_slice(config).map_err(Refusal::new)
+        serde_json::from_slice(config).map_err(Refusal::config)
     }
 
     /// Starts. Called once; what it opens lives as long as the plugin.
@@ -79,6 +79,12 @@ impl Refusal {
     #[must_use]
     pub fn new(why: impl fmt::Display) -> Self {
         Self(why.to_string())
+    }
+
+    /// A refusal of the configuration, which says that it is one.
+    #[must_use]
+    pub fn config(why: impl fmt::Display) -> Self {
+        Self(format!("bad configuration: {why}"))
     }
 }
 
