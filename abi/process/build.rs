@@ -3,13 +3,17 @@
 
 use std::error::Error;
 
-const FILES: [&str; 2] = ["proto/plugin.proto", "proto/bootstrap.proto"];
+const FILES: [&str; 4] =
+    ["proto/plugin.proto", "proto/bootstrap.proto", "proto/go_plugin.proto", "proto/health.proto"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     for file in FILES {
         println!("cargo::rerun-if-changed={file}");
     }
     let descriptors = protox::compile(FILES, ["proto"])?;
-    tonic_prost_build::configure().bytes(".mortise.plugin.v1").compile_fds(descriptors)?;
+    tonic_prost_build::configure()
+        .bytes(".mortise.plugin.v1")
+        .bytes(".plugin")
+        .compile_fds(descriptors)?;
     Ok(())
 }
