@@ -11,7 +11,8 @@
 // * An event with an `exchange` is answered by one Answer with the same number. Events of one
 //   direction of a context wait for one another, so at most one of each direction is under way:
 //   that is the credit of a context.
-// * A child answers in any order. It may send Calls and Acts at any time.
+// * A child answers in any order. It may send Calls and Acts at any time; what it sends is
+//   carried out in the order in which it was sent.
 // * Messages are batched: as many as are ready, in order.
 // * Fields that are not known are ignored; an enum value that is not known is the zero value.
 
@@ -938,6 +939,7 @@ type Reply struct {
 	//	*Reply_Call
 	//	*Reply_Log
 	//	*Reply_Pong
+	//	*Reply_Failed
 	Kind          isReply_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1043,6 +1045,15 @@ func (x *Reply) GetPong() *Pong {
 	return nil
 }
 
+func (x *Reply) GetFailed() *Failed {
+	if x != nil {
+		if x, ok := x.Kind.(*Reply_Failed); ok {
+			return x.Failed
+		}
+	}
+	return nil
+}
+
 type isReply_Kind interface {
 	isReply_Kind()
 }
@@ -1075,6 +1086,10 @@ type Reply_Pong struct {
 	Pong *Pong `protobuf:"bytes,7,opt,name=pong,proto3,oneof"`
 }
 
+type Reply_Failed struct {
+	Failed *Failed `protobuf:"bytes,8,opt,name=failed,proto3,oneof"`
+}
+
 func (*Reply_Hello) isReply_Kind() {}
 
 func (*Reply_Configured) isReply_Kind() {}
@@ -1088,6 +1103,8 @@ func (*Reply_Call) isReply_Kind() {}
 func (*Reply_Log) isReply_Kind() {}
 
 func (*Reply_Pong) isReply_Kind() {}
+
+func (*Reply_Failed) isReply_Kind() {}
 
 type Hello struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1527,10 +1544,13 @@ func (x *Release) GetInstance() uint64 {
 
 // A stream or connection begins. Sent right before the context's first event.
 type Open struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Instance      uint64                 `protobuf:"varint,1,opt,name=instance,proto3" json:"instance,omitempty"`
-	Context       uint64                 `protobuf:"varint,2,opt,name=context,proto3" json:"context,omitempty"`
-	Properties    []*Property            `protobuf:"bytes,3,rep,name=properties,proto3" json:"properties,omitempty"`
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Instance   uint64                 `protobuf:"varint,1,opt,name=instance,proto3" json:"instance,omitempty"`
+	Context    uint64                 `protobuf:"varint,2,opt,name=context,proto3" json:"context,omitempty"`
+	Properties []*Property            `protobuf:"bytes,3,rep,name=properties,proto3" json:"properties,omitempty"`
+	// What a body, or the bytes of one direction, may grow to by a Splice; they may always shrink.
+	// 0 where the proxy does not say.
+	HeldBytesMax  uint64 `protobuf:"varint,4,opt,name=held_bytes_max,json=heldBytesMax,proto3" json:"held_bytes_max,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1586,6 +1606,13 @@ func (x *Open) GetProperties() []*Property {
 	return nil
 }
 
+func (x *Open) GetHeldBytesMax() uint64 {
+	if x != nil {
+		return x.HeldBytesMax
+	}
+	return 0
+}
+
 type Field struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Name          []byte                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
@@ -1639,9 +1666,11 @@ func (x *Field) GetValue() []byte {
 }
 
 type Property struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Path          string                 `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
-	Value         []byte                 `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Segments joined by `.`; where one holds a dot they are in `segments`, and this is empty.
+	Path          string   `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
+	Value         []byte   `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
+	Segments      [][]byte `protobuf:"bytes,3,rep,name=segments,proto3" json:"segments,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1686,6 +1715,13 @@ func (x *Property) GetPath() string {
 func (x *Property) GetValue() []byte {
 	if x != nil {
 		return x.Value
+	}
+	return nil
+}
+
+func (x *Property) GetSegments() [][]byte {
+	if x != nil {
+		return x.Segments
 	}
 	return nil
 }
@@ -2122,12 +2158,16 @@ func (x *Close) GetBy() Peer {
 type Complete struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Context uint64                 `protobuf:"varint,1,opt,name=context,proto3" json:"context,omitempty"`
-	// Heads as they were in the end, where the plugin asked for the log phase.
+	// Fields as they were in the end, where the plugin asked for the log phase.
 	RequestHeaders   []*Field `protobuf:"bytes,2,rep,name=request_headers,json=requestHeaders,proto3" json:"request_headers,omitempty"`
 	ResponseHeaders  []*Field `protobuf:"bytes,3,rep,name=response_headers,json=responseHeaders,proto3" json:"response_headers,omitempty"`
 	ResponseTrailers []*Field `protobuf:"bytes,4,rep,name=response_trailers,json=responseTrailers,proto3" json:"response_trailers,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	RequestTrailers  []*Field `protobuf:"bytes,5,rep,name=request_trailers,json=requestTrailers,proto3" json:"request_trailers,omitempty"`
+	// Where the plugin asked for the log phase: answered by an Answer, whose verdict tells no more
+	// than whether the plugin failed. Calls of the context are served until then. 0: no answer.
+	Exchange      uint64 `protobuf:"varint,6,opt,name=exchange,proto3" json:"exchange,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Complete) Reset() {
@@ -2186,6 +2226,20 @@ func (x *Complete) GetResponseTrailers() []*Field {
 		return x.ResponseTrailers
 	}
 	return nil
+}
+
+func (x *Complete) GetRequestTrailers() []*Field {
+	if x != nil {
+		return x.RequestTrailers
+	}
+	return nil
+}
+
+func (x *Complete) GetExchange() uint64 {
+	if x != nil {
+		return x.Exchange
+	}
+	return 0
 }
 
 type Answer struct {
@@ -2901,6 +2955,68 @@ func (*Act_Reset_) isAct_Kind() {}
 
 func (*Act_Close) isAct_Kind() {}
 
+// The plugin failed in this instance outside an exchange: on a tick, an answer, a queue, a close.
+// The proxy lets the instance go; the child has done so already.
+type Failed struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Generation    uint32                 `protobuf:"varint,1,opt,name=generation,proto3" json:"generation,omitempty"`
+	Instance      uint64                 `protobuf:"varint,2,opt,name=instance,proto3" json:"instance,omitempty"`
+	Error         string                 `protobuf:"bytes,3,opt,name=error,proto3" json:"error,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Failed) Reset() {
+	*x = Failed{}
+	mi := &file_plugin_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Failed) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Failed) ProtoMessage() {}
+
+func (x *Failed) ProtoReflect() protoreflect.Message {
+	mi := &file_plugin_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Failed.ProtoReflect.Descriptor instead.
+func (*Failed) Descriptor() ([]byte, []int) {
+	return file_plugin_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *Failed) GetGeneration() uint32 {
+	if x != nil {
+		return x.Generation
+	}
+	return 0
+}
+
+func (x *Failed) GetInstance() uint64 {
+	if x != nil {
+		return x.Instance
+	}
+	return 0
+}
+
+func (x *Failed) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
 type Call struct {
 	state      protoimpl.MessageState `protogen:"open.v1"`
 	Generation uint32                 `protobuf:"varint,1,opt,name=generation,proto3" json:"generation,omitempty"`
@@ -2927,6 +3043,7 @@ type Call struct {
 	//	*Call_Metric
 	//	*Call_GetBytes
 	//	*Call_SetProperty
+	//	*Call_Change
 	Kind isCall_Kind `protobuf_oneof:"kind"`
 	// No result is wanted.
 	Silent        bool `protobuf:"varint,30,opt,name=silent,proto3" json:"silent,omitempty"`
@@ -2936,7 +3053,7 @@ type Call struct {
 
 func (x *Call) Reset() {
 	*x = Call{}
-	mi := &file_plugin_proto_msgTypes[28]
+	mi := &file_plugin_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2948,7 +3065,7 @@ func (x *Call) String() string {
 func (*Call) ProtoMessage() {}
 
 func (x *Call) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[28]
+	mi := &file_plugin_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2961,7 +3078,7 @@ func (x *Call) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Call.ProtoReflect.Descriptor instead.
 func (*Call) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{28}
+	return file_plugin_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Call) GetGeneration() uint32 {
@@ -3143,6 +3260,15 @@ func (x *Call) GetSetProperty() *Property {
 	return nil
 }
 
+func (x *Call) GetChange() *Change {
+	if x != nil {
+		if x, ok := x.Kind.(*Call_Change); ok {
+			return x.Change
+		}
+	}
+	return nil
+}
+
 func (x *Call) GetSilent() bool {
 	if x != nil {
 		return x.Silent
@@ -3218,6 +3344,12 @@ type Call_SetProperty struct {
 	SetProperty *Property `protobuf:"bytes,20,opt,name=set_property,json=setProperty,proto3,oneof"`
 }
 
+type Call_Change struct {
+	// A change of which the child wants to know whether it was carried out: of what is not in
+	// its hand in the exchange that it answers. Carried out in the order of all messages.
+	Change *Change `protobuf:"bytes,21,opt,name=change,proto3,oneof"`
+}
+
 func (*Call_GetFields) isCall_Kind() {}
 
 func (*Call_GetProperty) isCall_Kind() {}
@@ -3250,6 +3382,8 @@ func (*Call_GetBytes) isCall_Kind() {}
 
 func (*Call_SetProperty) isCall_Kind() {}
 
+func (*Call_Change) isCall_Kind() {}
+
 type GetFields struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Section       Section                `protobuf:"varint,1,opt,name=section,proto3,enum=mortise.plugin.v1.Section" json:"section,omitempty"`
@@ -3259,7 +3393,7 @@ type GetFields struct {
 
 func (x *GetFields) Reset() {
 	*x = GetFields{}
-	mi := &file_plugin_proto_msgTypes[29]
+	mi := &file_plugin_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3271,7 +3405,7 @@ func (x *GetFields) String() string {
 func (*GetFields) ProtoMessage() {}
 
 func (x *GetFields) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[29]
+	mi := &file_plugin_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3284,7 +3418,7 @@ func (x *GetFields) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetFields.ProtoReflect.Descriptor instead.
 func (*GetFields) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{29}
+	return file_plugin_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *GetFields) GetSection() Section {
@@ -3305,7 +3439,7 @@ type GetBytes struct {
 
 func (x *GetBytes) Reset() {
 	*x = GetBytes{}
-	mi := &file_plugin_proto_msgTypes[30]
+	mi := &file_plugin_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3317,7 +3451,7 @@ func (x *GetBytes) String() string {
 func (*GetBytes) ProtoMessage() {}
 
 func (x *GetBytes) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[30]
+	mi := &file_plugin_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3330,7 +3464,7 @@ func (x *GetBytes) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetBytes.ProtoReflect.Descriptor instead.
 func (*GetBytes) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{30}
+	return file_plugin_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *GetBytes) GetWhich() uint32 {
@@ -3342,7 +3476,7 @@ func (x *GetBytes) GetWhich() uint32 {
 
 type GetProperty struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Segments joined by `.`; a segment that holds a dot is written in `segments`.
+	// As in Property.
 	Path          string   `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
 	Segments      [][]byte `protobuf:"bytes,2,rep,name=segments,proto3" json:"segments,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -3351,7 +3485,7 @@ type GetProperty struct {
 
 func (x *GetProperty) Reset() {
 	*x = GetProperty{}
-	mi := &file_plugin_proto_msgTypes[31]
+	mi := &file_plugin_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3363,7 +3497,7 @@ func (x *GetProperty) String() string {
 func (*GetProperty) ProtoMessage() {}
 
 func (x *GetProperty) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[31]
+	mi := &file_plugin_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3376,7 +3510,7 @@ func (x *GetProperty) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetProperty.ProtoReflect.Descriptor instead.
 func (*GetProperty) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{31}
+	return file_plugin_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *GetProperty) GetPath() string {
@@ -3407,7 +3541,7 @@ type HttpRequest struct {
 
 func (x *HttpRequest) Reset() {
 	*x = HttpRequest{}
-	mi := &file_plugin_proto_msgTypes[32]
+	mi := &file_plugin_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3419,7 +3553,7 @@ func (x *HttpRequest) String() string {
 func (*HttpRequest) ProtoMessage() {}
 
 func (x *HttpRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[32]
+	mi := &file_plugin_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3432,7 +3566,7 @@ func (x *HttpRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HttpRequest.ProtoReflect.Descriptor instead.
 func (*HttpRequest) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{32}
+	return file_plugin_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *HttpRequest) GetCluster() string {
@@ -3473,7 +3607,7 @@ type SetTick struct {
 
 func (x *SetTick) Reset() {
 	*x = SetTick{}
-	mi := &file_plugin_proto_msgTypes[33]
+	mi := &file_plugin_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3485,7 +3619,7 @@ func (x *SetTick) String() string {
 func (*SetTick) ProtoMessage() {}
 
 func (x *SetTick) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[33]
+	mi := &file_plugin_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3498,7 +3632,7 @@ func (x *SetTick) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetTick.ProtoReflect.Descriptor instead.
 func (*SetTick) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{33}
+	return file_plugin_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *SetTick) GetPeriodMs() uint64 {
@@ -3517,7 +3651,7 @@ type SharedGet struct {
 
 func (x *SharedGet) Reset() {
 	*x = SharedGet{}
-	mi := &file_plugin_proto_msgTypes[34]
+	mi := &file_plugin_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3529,7 +3663,7 @@ func (x *SharedGet) String() string {
 func (*SharedGet) ProtoMessage() {}
 
 func (x *SharedGet) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[34]
+	mi := &file_plugin_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3542,7 +3676,7 @@ func (x *SharedGet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SharedGet.ProtoReflect.Descriptor instead.
 func (*SharedGet) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{34}
+	return file_plugin_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *SharedGet) GetKey() []byte {
@@ -3564,7 +3698,7 @@ type SharedSet struct {
 
 func (x *SharedSet) Reset() {
 	*x = SharedSet{}
-	mi := &file_plugin_proto_msgTypes[35]
+	mi := &file_plugin_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3576,7 +3710,7 @@ func (x *SharedSet) String() string {
 func (*SharedSet) ProtoMessage() {}
 
 func (x *SharedSet) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[35]
+	mi := &file_plugin_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3589,7 +3723,7 @@ func (x *SharedSet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SharedSet.ProtoReflect.Descriptor instead.
 func (*SharedSet) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{35}
+	return file_plugin_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *SharedSet) GetKey() []byte {
@@ -3623,7 +3757,7 @@ type ResolveQueue struct {
 
 func (x *ResolveQueue) Reset() {
 	*x = ResolveQueue{}
-	mi := &file_plugin_proto_msgTypes[36]
+	mi := &file_plugin_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3635,7 +3769,7 @@ func (x *ResolveQueue) String() string {
 func (*ResolveQueue) ProtoMessage() {}
 
 func (x *ResolveQueue) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[36]
+	mi := &file_plugin_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3648,7 +3782,7 @@ func (x *ResolveQueue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResolveQueue.ProtoReflect.Descriptor instead.
 func (*ResolveQueue) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{36}
+	return file_plugin_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ResolveQueue) GetNamespace() string {
@@ -3675,7 +3809,7 @@ type Enqueue struct {
 
 func (x *Enqueue) Reset() {
 	*x = Enqueue{}
-	mi := &file_plugin_proto_msgTypes[37]
+	mi := &file_plugin_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3687,7 +3821,7 @@ func (x *Enqueue) String() string {
 func (*Enqueue) ProtoMessage() {}
 
 func (x *Enqueue) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[37]
+	mi := &file_plugin_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3700,7 +3834,7 @@ func (x *Enqueue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Enqueue.ProtoReflect.Descriptor instead.
 func (*Enqueue) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{37}
+	return file_plugin_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *Enqueue) GetQueue() uint32 {
@@ -3727,7 +3861,7 @@ type DefineMetric struct {
 
 func (x *DefineMetric) Reset() {
 	*x = DefineMetric{}
-	mi := &file_plugin_proto_msgTypes[38]
+	mi := &file_plugin_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3739,7 +3873,7 @@ func (x *DefineMetric) String() string {
 func (*DefineMetric) ProtoMessage() {}
 
 func (x *DefineMetric) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[38]
+	mi := &file_plugin_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3752,7 +3886,7 @@ func (x *DefineMetric) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DefineMetric.ProtoReflect.Descriptor instead.
 func (*DefineMetric) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{38}
+	return file_plugin_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *DefineMetric) GetKind() MetricKind {
@@ -3779,7 +3913,7 @@ type MetricChange struct {
 
 func (x *MetricChange) Reset() {
 	*x = MetricChange{}
-	mi := &file_plugin_proto_msgTypes[39]
+	mi := &file_plugin_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3791,7 +3925,7 @@ func (x *MetricChange) String() string {
 func (*MetricChange) ProtoMessage() {}
 
 func (x *MetricChange) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[39]
+	mi := &file_plugin_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3804,7 +3938,7 @@ func (x *MetricChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MetricChange.ProtoReflect.Descriptor instead.
 func (*MetricChange) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{39}
+	return file_plugin_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *MetricChange) GetMetric() uint32 {
@@ -3834,7 +3968,7 @@ type CallResult struct {
 
 func (x *CallResult) Reset() {
 	*x = CallResult{}
-	mi := &file_plugin_proto_msgTypes[40]
+	mi := &file_plugin_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3846,7 +3980,7 @@ func (x *CallResult) String() string {
 func (*CallResult) ProtoMessage() {}
 
 func (x *CallResult) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[40]
+	mi := &file_plugin_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3859,7 +3993,7 @@ func (x *CallResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CallResult.ProtoReflect.Descriptor instead.
 func (*CallResult) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{40}
+	return file_plugin_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *CallResult) GetId() uint64 {
@@ -3914,7 +4048,7 @@ type HttpAnswer struct {
 
 func (x *HttpAnswer) Reset() {
 	*x = HttpAnswer{}
-	mi := &file_plugin_proto_msgTypes[41]
+	mi := &file_plugin_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3926,7 +4060,7 @@ func (x *HttpAnswer) String() string {
 func (*HttpAnswer) ProtoMessage() {}
 
 func (x *HttpAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[41]
+	mi := &file_plugin_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3939,7 +4073,7 @@ func (x *HttpAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HttpAnswer.ProtoReflect.Descriptor instead.
 func (*HttpAnswer) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{41}
+	return file_plugin_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *HttpAnswer) GetId() uint64 {
@@ -4000,7 +4134,7 @@ type Tick struct {
 
 func (x *Tick) Reset() {
 	*x = Tick{}
-	mi := &file_plugin_proto_msgTypes[42]
+	mi := &file_plugin_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4012,7 +4146,7 @@ func (x *Tick) String() string {
 func (*Tick) ProtoMessage() {}
 
 func (x *Tick) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[42]
+	mi := &file_plugin_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4025,7 +4159,7 @@ func (x *Tick) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Tick.ProtoReflect.Descriptor instead.
 func (*Tick) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{42}
+	return file_plugin_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *Tick) GetInstance() uint64 {
@@ -4045,7 +4179,7 @@ type QueueReady struct {
 
 func (x *QueueReady) Reset() {
 	*x = QueueReady{}
-	mi := &file_plugin_proto_msgTypes[43]
+	mi := &file_plugin_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4057,7 +4191,7 @@ func (x *QueueReady) String() string {
 func (*QueueReady) ProtoMessage() {}
 
 func (x *QueueReady) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[43]
+	mi := &file_plugin_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4070,7 +4204,7 @@ func (x *QueueReady) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QueueReady.ProtoReflect.Descriptor instead.
 func (*QueueReady) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{43}
+	return file_plugin_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *QueueReady) GetInstance() uint64 {
@@ -4098,7 +4232,7 @@ type Log struct {
 
 func (x *Log) Reset() {
 	*x = Log{}
-	mi := &file_plugin_proto_msgTypes[44]
+	mi := &file_plugin_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4110,7 +4244,7 @@ func (x *Log) String() string {
 func (*Log) ProtoMessage() {}
 
 func (x *Log) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[44]
+	mi := &file_plugin_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4123,7 +4257,7 @@ func (x *Log) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Log.ProtoReflect.Descriptor instead.
 func (*Log) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{44}
+	return file_plugin_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *Log) GetLevel() Level {
@@ -4156,7 +4290,7 @@ type Ping struct {
 
 func (x *Ping) Reset() {
 	*x = Ping{}
-	mi := &file_plugin_proto_msgTypes[45]
+	mi := &file_plugin_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4168,7 +4302,7 @@ func (x *Ping) String() string {
 func (*Ping) ProtoMessage() {}
 
 func (x *Ping) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[45]
+	mi := &file_plugin_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4181,7 +4315,7 @@ func (x *Ping) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ping.ProtoReflect.Descriptor instead.
 func (*Ping) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{45}
+	return file_plugin_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *Ping) GetNumber() uint64 {
@@ -4200,7 +4334,7 @@ type Pong struct {
 
 func (x *Pong) Reset() {
 	*x = Pong{}
-	mi := &file_plugin_proto_msgTypes[46]
+	mi := &file_plugin_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4212,7 +4346,7 @@ func (x *Pong) String() string {
 func (*Pong) ProtoMessage() {}
 
 func (x *Pong) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[46]
+	mi := &file_plugin_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4225,7 +4359,7 @@ func (x *Pong) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pong.ProtoReflect.Descriptor instead.
 func (*Pong) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{46}
+	return file_plugin_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *Pong) GetNumber() uint64 {
@@ -4243,7 +4377,7 @@ type Drain struct {
 
 func (x *Drain) Reset() {
 	*x = Drain{}
-	mi := &file_plugin_proto_msgTypes[47]
+	mi := &file_plugin_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4255,7 +4389,7 @@ func (x *Drain) String() string {
 func (*Drain) ProtoMessage() {}
 
 func (x *Drain) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[47]
+	mi := &file_plugin_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4268,7 +4402,7 @@ func (x *Drain) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Drain.ProtoReflect.Descriptor instead.
 func (*Drain) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{47}
+	return file_plugin_proto_rawDescGZIP(), []int{48}
 }
 
 var File_plugin_proto protoreflect.FileDescriptor
@@ -4302,7 +4436,7 @@ const file_plugin_proto_rawDesc = "" +
 	"\arelease\x18\x0f \x01(\v2\x1a.mortise.plugin.v1.ReleaseH\x00R\arelease\x12-\n" +
 	"\x04ping\x18\x10 \x01(\v2\x17.mortise.plugin.v1.PingH\x00R\x04ping\x120\n" +
 	"\x05drain\x18\x11 \x01(\v2\x18.mortise.plugin.v1.DrainH\x00R\x05drainB\x06\n" +
-	"\x04kind\"\xf1\x02\n" +
+	"\x04kind\"\xa6\x03\n" +
 	"\x05Reply\x124\n" +
 	"\x05hello\x18\x01 \x01(\v2\x1c.mortise.plugin.v1.HelloBackH\x00R\x05hello\x12?\n" +
 	"\n" +
@@ -4312,7 +4446,8 @@ const file_plugin_proto_rawDesc = "" +
 	"\x03act\x18\x04 \x01(\v2\x16.mortise.plugin.v1.ActH\x00R\x03act\x12-\n" +
 	"\x04call\x18\x05 \x01(\v2\x17.mortise.plugin.v1.CallH\x00R\x04call\x12*\n" +
 	"\x03log\x18\x06 \x01(\v2\x16.mortise.plugin.v1.LogH\x00R\x03log\x12-\n" +
-	"\x04pong\x18\a \x01(\v2\x17.mortise.plugin.v1.PongH\x00R\x04pongB\x06\n" +
+	"\x04pong\x18\a \x01(\v2\x17.mortise.plugin.v1.PongH\x00R\x04pong\x123\n" +
+	"\x06failed\x18\b \x01(\v2\x19.mortise.plugin.v1.FailedH\x00R\x06failedB\x06\n" +
 	"\x04kind\"\xc2\x01\n" +
 	"\x05Hello\x12\x1a\n" +
 	"\bversions\x18\x01 \x03(\rR\bversions\x12\x1a\n" +
@@ -4351,19 +4486,21 @@ const file_plugin_proto_rawDesc = "" +
 	"properties\x18\x04 \x03(\tR\n" +
 	"properties\"%\n" +
 	"\aRelease\x12\x1a\n" +
-	"\binstance\x18\x01 \x01(\x04R\binstance\"y\n" +
+	"\binstance\x18\x01 \x01(\x04R\binstance\"\x9f\x01\n" +
 	"\x04Open\x12\x1a\n" +
 	"\binstance\x18\x01 \x01(\x04R\binstance\x12\x18\n" +
 	"\acontext\x18\x02 \x01(\x04R\acontext\x12;\n" +
 	"\n" +
 	"properties\x18\x03 \x03(\v2\x1b.mortise.plugin.v1.PropertyR\n" +
-	"properties\"1\n" +
+	"properties\x12$\n" +
+	"\x0eheld_bytes_max\x18\x04 \x01(\x04R\fheldBytesMax\"1\n" +
 	"\x05Field\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\fR\x04name\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\fR\x05value\"4\n" +
+	"\x05value\x18\x02 \x01(\fR\x05value\"P\n" +
 	"\bProperty\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\fR\x05value\"\xb0\x01\n" +
+	"\x05value\x18\x02 \x01(\fR\x05value\x12\x1a\n" +
+	"\bsegments\x18\x03 \x03(\fR\bsegments\"\xb0\x01\n" +
 	"\aHeaders\x12\x18\n" +
 	"\acontext\x18\x01 \x01(\x04R\acontext\x12\x1a\n" +
 	"\bexchange\x18\x02 \x01(\x04R\bexchange\x12+\n" +
@@ -4395,12 +4532,14 @@ const file_plugin_proto_rawDesc = "" +
 	"\x05Close\x12\x18\n" +
 	"\acontext\x18\x01 \x01(\x04R\acontext\x12+\n" +
 	"\x04flow\x18\x02 \x01(\x0e2\x17.mortise.plugin.v1.FlowR\x04flow\x12'\n" +
-	"\x02by\x18\x03 \x01(\x0e2\x17.mortise.plugin.v1.PeerR\x02by\"\xf3\x01\n" +
+	"\x02by\x18\x03 \x01(\x0e2\x17.mortise.plugin.v1.PeerR\x02by\"\xd4\x02\n" +
 	"\bComplete\x12\x18\n" +
 	"\acontext\x18\x01 \x01(\x04R\acontext\x12A\n" +
 	"\x0frequest_headers\x18\x02 \x03(\v2\x18.mortise.plugin.v1.FieldR\x0erequestHeaders\x12C\n" +
 	"\x10response_headers\x18\x03 \x03(\v2\x18.mortise.plugin.v1.FieldR\x0fresponseHeaders\x12E\n" +
-	"\x11response_trailers\x18\x04 \x03(\v2\x18.mortise.plugin.v1.FieldR\x10responseTrailers\"\xc9\x01\n" +
+	"\x11response_trailers\x18\x04 \x03(\v2\x18.mortise.plugin.v1.FieldR\x10responseTrailers\x12C\n" +
+	"\x10request_trailers\x18\x05 \x03(\v2\x18.mortise.plugin.v1.FieldR\x0frequestTrailers\x12\x1a\n" +
+	"\bexchange\x18\x06 \x01(\x04R\bexchange\"\xc9\x01\n" +
 	"\x06Answer\x12\x1e\n" +
 	"\n" +
 	"generation\x18\x01 \x01(\rR\n" +
@@ -4454,7 +4593,13 @@ const file_plugin_proto_rawDesc = "" +
 	"\arespond\x18\x06 \x01(\v2\x1b.mortise.plugin.v1.ResponseH\x00R\arespond\x12\x16\n" +
 	"\x05reset\x18\a \x01(\bH\x00R\x05reset\x12\x16\n" +
 	"\x05close\x18\b \x01(\bH\x00R\x05closeB\x06\n" +
-	"\x04kind\"\xb8\b\n" +
+	"\x04kind\"Z\n" +
+	"\x06Failed\x12\x1e\n" +
+	"\n" +
+	"generation\x18\x01 \x01(\rR\n" +
+	"generation\x12\x1a\n" +
+	"\binstance\x18\x02 \x01(\x04R\binstance\x12\x14\n" +
+	"\x05error\x18\x03 \x01(\tR\x05error\"\xed\b\n" +
 	"\x04Call\x12\x1e\n" +
 	"\n" +
 	"generation\x18\x01 \x01(\rR\n" +
@@ -4481,7 +4626,8 @@ const file_plugin_proto_rawDesc = "" +
 	"\x10increment_metric\x18\x11 \x01(\v2\x1f.mortise.plugin.v1.MetricChangeH\x00R\x0fincrementMetric\x12\x18\n" +
 	"\x06metric\x18\x12 \x01(\rH\x00R\x06metric\x12:\n" +
 	"\tget_bytes\x18\x13 \x01(\v2\x1b.mortise.plugin.v1.GetBytesH\x00R\bgetBytes\x12@\n" +
-	"\fset_property\x18\x14 \x01(\v2\x1b.mortise.plugin.v1.PropertyH\x00R\vsetProperty\x12\x16\n" +
+	"\fset_property\x18\x14 \x01(\v2\x1b.mortise.plugin.v1.PropertyH\x00R\vsetProperty\x123\n" +
+	"\x06change\x18\x15 \x01(\v2\x19.mortise.plugin.v1.ChangeH\x00R\x06change\x12\x16\n" +
 	"\x06silent\x18\x1e \x01(\bR\x06silentB\x06\n" +
 	"\x04kind\"A\n" +
 	"\tGetFields\x124\n" +
@@ -4615,7 +4761,7 @@ func file_plugin_proto_rawDescGZIP() []byte {
 }
 
 var file_plugin_proto_enumTypes = make([]protoimpl.EnumInfo, 9)
-var file_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 48)
+var file_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 49)
 var file_plugin_proto_goTypes = []any{
 	(Point)(0),            // 0: mortise.plugin.v1.Point
 	(Side)(0),             // 1: mortise.plugin.v1.Side
@@ -4654,26 +4800,27 @@ var file_plugin_proto_goTypes = []any{
 	(*Replace)(nil),       // 34: mortise.plugin.v1.Replace
 	(*Splice)(nil),        // 35: mortise.plugin.v1.Splice
 	(*Act)(nil),           // 36: mortise.plugin.v1.Act
-	(*Call)(nil),          // 37: mortise.plugin.v1.Call
-	(*GetFields)(nil),     // 38: mortise.plugin.v1.GetFields
-	(*GetBytes)(nil),      // 39: mortise.plugin.v1.GetBytes
-	(*GetProperty)(nil),   // 40: mortise.plugin.v1.GetProperty
-	(*HttpRequest)(nil),   // 41: mortise.plugin.v1.HttpRequest
-	(*SetTick)(nil),       // 42: mortise.plugin.v1.SetTick
-	(*SharedGet)(nil),     // 43: mortise.plugin.v1.SharedGet
-	(*SharedSet)(nil),     // 44: mortise.plugin.v1.SharedSet
-	(*ResolveQueue)(nil),  // 45: mortise.plugin.v1.ResolveQueue
-	(*Enqueue)(nil),       // 46: mortise.plugin.v1.Enqueue
-	(*DefineMetric)(nil),  // 47: mortise.plugin.v1.DefineMetric
-	(*MetricChange)(nil),  // 48: mortise.plugin.v1.MetricChange
-	(*CallResult)(nil),    // 49: mortise.plugin.v1.CallResult
-	(*HttpAnswer)(nil),    // 50: mortise.plugin.v1.HttpAnswer
-	(*Tick)(nil),          // 51: mortise.plugin.v1.Tick
-	(*QueueReady)(nil),    // 52: mortise.plugin.v1.QueueReady
-	(*Log)(nil),           // 53: mortise.plugin.v1.Log
-	(*Ping)(nil),          // 54: mortise.plugin.v1.Ping
-	(*Pong)(nil),          // 55: mortise.plugin.v1.Pong
-	(*Drain)(nil),         // 56: mortise.plugin.v1.Drain
+	(*Failed)(nil),        // 37: mortise.plugin.v1.Failed
+	(*Call)(nil),          // 38: mortise.plugin.v1.Call
+	(*GetFields)(nil),     // 39: mortise.plugin.v1.GetFields
+	(*GetBytes)(nil),      // 40: mortise.plugin.v1.GetBytes
+	(*GetProperty)(nil),   // 41: mortise.plugin.v1.GetProperty
+	(*HttpRequest)(nil),   // 42: mortise.plugin.v1.HttpRequest
+	(*SetTick)(nil),       // 43: mortise.plugin.v1.SetTick
+	(*SharedGet)(nil),     // 44: mortise.plugin.v1.SharedGet
+	(*SharedSet)(nil),     // 45: mortise.plugin.v1.SharedSet
+	(*ResolveQueue)(nil),  // 46: mortise.plugin.v1.ResolveQueue
+	(*Enqueue)(nil),       // 47: mortise.plugin.v1.Enqueue
+	(*DefineMetric)(nil),  // 48: mortise.plugin.v1.DefineMetric
+	(*MetricChange)(nil),  // 49: mortise.plugin.v1.MetricChange
+	(*CallResult)(nil),    // 50: mortise.plugin.v1.CallResult
+	(*HttpAnswer)(nil),    // 51: mortise.plugin.v1.HttpAnswer
+	(*Tick)(nil),          // 52: mortise.plugin.v1.Tick
+	(*QueueReady)(nil),    // 53: mortise.plugin.v1.QueueReady
+	(*Log)(nil),           // 54: mortise.plugin.v1.Log
+	(*Ping)(nil),          // 55: mortise.plugin.v1.Ping
+	(*Pong)(nil),          // 56: mortise.plugin.v1.Pong
+	(*Drain)(nil),         // 57: mortise.plugin.v1.Drain
 }
 var file_plugin_proto_depIdxs = []int32{
 	11, // 0: mortise.plugin.v1.ToPlugin.events:type_name -> mortise.plugin.v1.Event
@@ -4688,81 +4835,84 @@ var file_plugin_proto_depIdxs = []int32{
 	26, // 9: mortise.plugin.v1.Event.data:type_name -> mortise.plugin.v1.Data
 	27, // 10: mortise.plugin.v1.Event.close:type_name -> mortise.plugin.v1.Close
 	28, // 11: mortise.plugin.v1.Event.complete:type_name -> mortise.plugin.v1.Complete
-	51, // 12: mortise.plugin.v1.Event.tick:type_name -> mortise.plugin.v1.Tick
-	50, // 13: mortise.plugin.v1.Event.http_answer:type_name -> mortise.plugin.v1.HttpAnswer
-	52, // 14: mortise.plugin.v1.Event.queue_ready:type_name -> mortise.plugin.v1.QueueReady
-	49, // 15: mortise.plugin.v1.Event.call_result:type_name -> mortise.plugin.v1.CallResult
+	52, // 12: mortise.plugin.v1.Event.tick:type_name -> mortise.plugin.v1.Tick
+	51, // 13: mortise.plugin.v1.Event.http_answer:type_name -> mortise.plugin.v1.HttpAnswer
+	53, // 14: mortise.plugin.v1.Event.queue_ready:type_name -> mortise.plugin.v1.QueueReady
+	50, // 15: mortise.plugin.v1.Event.call_result:type_name -> mortise.plugin.v1.CallResult
 	18, // 16: mortise.plugin.v1.Event.release:type_name -> mortise.plugin.v1.Release
-	54, // 17: mortise.plugin.v1.Event.ping:type_name -> mortise.plugin.v1.Ping
-	56, // 18: mortise.plugin.v1.Event.drain:type_name -> mortise.plugin.v1.Drain
+	55, // 17: mortise.plugin.v1.Event.ping:type_name -> mortise.plugin.v1.Ping
+	57, // 18: mortise.plugin.v1.Event.drain:type_name -> mortise.plugin.v1.Drain
 	15, // 19: mortise.plugin.v1.Reply.hello:type_name -> mortise.plugin.v1.HelloBack
 	17, // 20: mortise.plugin.v1.Reply.configured:type_name -> mortise.plugin.v1.Configured
 	29, // 21: mortise.plugin.v1.Reply.answer:type_name -> mortise.plugin.v1.Answer
 	36, // 22: mortise.plugin.v1.Reply.act:type_name -> mortise.plugin.v1.Act
-	37, // 23: mortise.plugin.v1.Reply.call:type_name -> mortise.plugin.v1.Call
-	53, // 24: mortise.plugin.v1.Reply.log:type_name -> mortise.plugin.v1.Log
-	55, // 25: mortise.plugin.v1.Reply.pong:type_name -> mortise.plugin.v1.Pong
-	14, // 26: mortise.plugin.v1.Hello.limits:type_name -> mortise.plugin.v1.Limits
-	0,  // 27: mortise.plugin.v1.Configure.point:type_name -> mortise.plugin.v1.Point
-	21, // 28: mortise.plugin.v1.Open.properties:type_name -> mortise.plugin.v1.Property
-	1,  // 29: mortise.plugin.v1.Headers.side:type_name -> mortise.plugin.v1.Side
-	20, // 30: mortise.plugin.v1.Headers.fields:type_name -> mortise.plugin.v1.Field
-	1,  // 31: mortise.plugin.v1.Body.side:type_name -> mortise.plugin.v1.Side
-	1,  // 32: mortise.plugin.v1.Trailers.side:type_name -> mortise.plugin.v1.Side
-	20, // 33: mortise.plugin.v1.Trailers.fields:type_name -> mortise.plugin.v1.Field
-	3,  // 34: mortise.plugin.v1.Data.flow:type_name -> mortise.plugin.v1.Flow
-	3,  // 35: mortise.plugin.v1.Close.flow:type_name -> mortise.plugin.v1.Flow
-	4,  // 36: mortise.plugin.v1.Close.by:type_name -> mortise.plugin.v1.Peer
-	20, // 37: mortise.plugin.v1.Complete.request_headers:type_name -> mortise.plugin.v1.Field
-	20, // 38: mortise.plugin.v1.Complete.response_headers:type_name -> mortise.plugin.v1.Field
-	20, // 39: mortise.plugin.v1.Complete.response_trailers:type_name -> mortise.plugin.v1.Field
-	32, // 40: mortise.plugin.v1.Answer.changes:type_name -> mortise.plugin.v1.Change
-	30, // 41: mortise.plugin.v1.Answer.verdict:type_name -> mortise.plugin.v1.Verdict
-	5,  // 42: mortise.plugin.v1.Verdict.go:type_name -> mortise.plugin.v1.Go
-	31, // 43: mortise.plugin.v1.Verdict.response:type_name -> mortise.plugin.v1.Response
-	20, // 44: mortise.plugin.v1.Response.fields:type_name -> mortise.plugin.v1.Field
-	33, // 45: mortise.plugin.v1.Change.set:type_name -> mortise.plugin.v1.FieldChange
-	33, // 46: mortise.plugin.v1.Change.add:type_name -> mortise.plugin.v1.FieldChange
-	33, // 47: mortise.plugin.v1.Change.remove:type_name -> mortise.plugin.v1.FieldChange
-	34, // 48: mortise.plugin.v1.Change.replace:type_name -> mortise.plugin.v1.Replace
-	35, // 49: mortise.plugin.v1.Change.body:type_name -> mortise.plugin.v1.Splice
-	35, // 50: mortise.plugin.v1.Change.data:type_name -> mortise.plugin.v1.Splice
-	21, // 51: mortise.plugin.v1.Change.property:type_name -> mortise.plugin.v1.Property
-	2,  // 52: mortise.plugin.v1.FieldChange.section:type_name -> mortise.plugin.v1.Section
-	2,  // 53: mortise.plugin.v1.Replace.section:type_name -> mortise.plugin.v1.Section
-	20, // 54: mortise.plugin.v1.Replace.fields:type_name -> mortise.plugin.v1.Field
-	32, // 55: mortise.plugin.v1.Act.changes:type_name -> mortise.plugin.v1.Change
-	1,  // 56: mortise.plugin.v1.Act.resume:type_name -> mortise.plugin.v1.Side
-	3,  // 57: mortise.plugin.v1.Act.resume_flow:type_name -> mortise.plugin.v1.Flow
-	31, // 58: mortise.plugin.v1.Act.respond:type_name -> mortise.plugin.v1.Response
-	38, // 59: mortise.plugin.v1.Call.get_fields:type_name -> mortise.plugin.v1.GetFields
-	40, // 60: mortise.plugin.v1.Call.get_property:type_name -> mortise.plugin.v1.GetProperty
-	41, // 61: mortise.plugin.v1.Call.http:type_name -> mortise.plugin.v1.HttpRequest
-	42, // 62: mortise.plugin.v1.Call.set_tick:type_name -> mortise.plugin.v1.SetTick
-	43, // 63: mortise.plugin.v1.Call.shared_get:type_name -> mortise.plugin.v1.SharedGet
-	44, // 64: mortise.plugin.v1.Call.shared_set:type_name -> mortise.plugin.v1.SharedSet
-	45, // 65: mortise.plugin.v1.Call.resolve_queue:type_name -> mortise.plugin.v1.ResolveQueue
-	46, // 66: mortise.plugin.v1.Call.enqueue:type_name -> mortise.plugin.v1.Enqueue
-	47, // 67: mortise.plugin.v1.Call.define_metric:type_name -> mortise.plugin.v1.DefineMetric
-	48, // 68: mortise.plugin.v1.Call.record_metric:type_name -> mortise.plugin.v1.MetricChange
-	48, // 69: mortise.plugin.v1.Call.increment_metric:type_name -> mortise.plugin.v1.MetricChange
-	39, // 70: mortise.plugin.v1.Call.get_bytes:type_name -> mortise.plugin.v1.GetBytes
-	21, // 71: mortise.plugin.v1.Call.set_property:type_name -> mortise.plugin.v1.Property
-	2,  // 72: mortise.plugin.v1.GetFields.section:type_name -> mortise.plugin.v1.Section
-	20, // 73: mortise.plugin.v1.HttpRequest.fields:type_name -> mortise.plugin.v1.Field
-	6,  // 74: mortise.plugin.v1.DefineMetric.kind:type_name -> mortise.plugin.v1.MetricKind
-	7,  // 75: mortise.plugin.v1.CallResult.status:type_name -> mortise.plugin.v1.Status
-	20, // 76: mortise.plugin.v1.CallResult.fields:type_name -> mortise.plugin.v1.Field
-	20, // 77: mortise.plugin.v1.HttpAnswer.fields:type_name -> mortise.plugin.v1.Field
-	20, // 78: mortise.plugin.v1.HttpAnswer.trailers:type_name -> mortise.plugin.v1.Field
-	8,  // 79: mortise.plugin.v1.Log.level:type_name -> mortise.plugin.v1.Level
-	9,  // 80: mortise.plugin.v1.Plugin.Session:input_type -> mortise.plugin.v1.ToPlugin
-	10, // 81: mortise.plugin.v1.Plugin.Session:output_type -> mortise.plugin.v1.ToHost
-	81, // [81:82] is the sub-list for method output_type
-	80, // [80:81] is the sub-list for method input_type
-	80, // [80:80] is the sub-list for extension type_name
-	80, // [80:80] is the sub-list for extension extendee
-	0,  // [0:80] is the sub-list for field type_name
+	38, // 23: mortise.plugin.v1.Reply.call:type_name -> mortise.plugin.v1.Call
+	54, // 24: mortise.plugin.v1.Reply.log:type_name -> mortise.plugin.v1.Log
+	56, // 25: mortise.plugin.v1.Reply.pong:type_name -> mortise.plugin.v1.Pong
+	37, // 26: mortise.plugin.v1.Reply.failed:type_name -> mortise.plugin.v1.Failed
+	14, // 27: mortise.plugin.v1.Hello.limits:type_name -> mortise.plugin.v1.Limits
+	0,  // 28: mortise.plugin.v1.Configure.point:type_name -> mortise.plugin.v1.Point
+	21, // 29: mortise.plugin.v1.Open.properties:type_name -> mortise.plugin.v1.Property
+	1,  // 30: mortise.plugin.v1.Headers.side:type_name -> mortise.plugin.v1.Side
+	20, // 31: mortise.plugin.v1.Headers.fields:type_name -> mortise.plugin.v1.Field
+	1,  // 32: mortise.plugin.v1.Body.side:type_name -> mortise.plugin.v1.Side
+	1,  // 33: mortise.plugin.v1.Trailers.side:type_name -> mortise.plugin.v1.Side
+	20, // 34: mortise.plugin.v1.Trailers.fields:type_name -> mortise.plugin.v1.Field
+	3,  // 35: mortise.plugin.v1.Data.flow:type_name -> mortise.plugin.v1.Flow
+	3,  // 36: mortise.plugin.v1.Close.flow:type_name -> mortise.plugin.v1.Flow
+	4,  // 37: mortise.plugin.v1.Close.by:type_name -> mortise.plugin.v1.Peer
+	20, // 38: mortise.plugin.v1.Complete.request_headers:type_name -> mortise.plugin.v1.Field
+	20, // 39: mortise.plugin.v1.Complete.response_headers:type_name -> mortise.plugin.v1.Field
+	20, // 40: mortise.plugin.v1.Complete.response_trailers:type_name -> mortise.plugin.v1.Field
+	20, // 41: mortise.plugin.v1.Complete.request_trailers:type_name -> mortise.plugin.v1.Field
+	32, // 42: mortise.plugin.v1.Answer.changes:type_name -> mortise.plugin.v1.Change
+	30, // 43: mortise.plugin.v1.Answer.verdict:type_name -> mortise.plugin.v1.Verdict
+	5,  // 44: mortise.plugin.v1.Verdict.go:type_name -> mortise.plugin.v1.Go
+	31, // 45: mortise.plugin.v1.Verdict.response:type_name -> mortise.plugin.v1.Response
+	20, // 46: mortise.plugin.v1.Response.fields:type_name -> mortise.plugin.v1.Field
+	33, // 47: mortise.plugin.v1.Change.set:type_name -> mortise.plugin.v1.FieldChange
+	33, // 48: mortise.plugin.v1.Change.add:type_name -> mortise.plugin.v1.FieldChange
+	33, // 49: mortise.plugin.v1.Change.remove:type_name -> mortise.plugin.v1.FieldChange
+	34, // 50: mortise.plugin.v1.Change.replace:type_name -> mortise.plugin.v1.Replace
+	35, // 51: mortise.plugin.v1.Change.body:type_name -> mortise.plugin.v1.Splice
+	35, // 52: mortise.plugin.v1.Change.data:type_name -> mortise.plugin.v1.Splice
+	21, // 53: mortise.plugin.v1.Change.property:type_name -> mortise.plugin.v1.Property
+	2,  // 54: mortise.plugin.v1.FieldChange.section:type_name -> mortise.plugin.v1.Section
+	2,  // 55: mortise.plugin.v1.Replace.section:type_name -> mortise.plugin.v1.Section
+	20, // 56: mortise.plugin.v1.Replace.fields:type_name -> mortise.plugin.v1.Field
+	32, // 57: mortise.plugin.v1.Act.changes:type_name -> mortise.plugin.v1.Change
+	1,  // 58: mortise.plugin.v1.Act.resume:type_name -> mortise.plugin.v1.Side
+	3,  // 59: mortise.plugin.v1.Act.resume_flow:type_name -> mortise.plugin.v1.Flow
+	31, // 60: mortise.plugin.v1.Act.respond:type_name -> mortise.plugin.v1.Response
+	39, // 61: mortise.plugin.v1.Call.get_fields:type_name -> mortise.plugin.v1.GetFields
+	41, // 62: mortise.plugin.v1.Call.get_property:type_name -> mortise.plugin.v1.GetProperty
+	42, // 63: mortise.plugin.v1.Call.http:type_name -> mortise.plugin.v1.HttpRequest
+	43, // 64: mortise.plugin.v1.Call.set_tick:type_name -> mortise.plugin.v1.SetTick
+	44, // 65: mortise.plugin.v1.Call.shared_get:type_name -> mortise.plugin.v1.SharedGet
+	45, // 66: mortise.plugin.v1.Call.shared_set:type_name -> mortise.plugin.v1.SharedSet
+	46, // 67: mortise.plugin.v1.Call.resolve_queue:type_name -> mortise.plugin.v1.ResolveQueue
+	47, // 68: mortise.plugin.v1.Call.enqueue:type_name -> mortise.plugin.v1.Enqueue
+	48, // 69: mortise.plugin.v1.Call.define_metric:type_name -> mortise.plugin.v1.DefineMetric
+	49, // 70: mortise.plugin.v1.Call.record_metric:type_name -> mortise.plugin.v1.MetricChange
+	49, // 71: mortise.plugin.v1.Call.increment_metric:type_name -> mortise.plugin.v1.MetricChange
+	40, // 72: mortise.plugin.v1.Call.get_bytes:type_name -> mortise.plugin.v1.GetBytes
+	21, // 73: mortise.plugin.v1.Call.set_property:type_name -> mortise.plugin.v1.Property
+	32, // 74: mortise.plugin.v1.Call.change:type_name -> mortise.plugin.v1.Change
+	2,  // 75: mortise.plugin.v1.GetFields.section:type_name -> mortise.plugin.v1.Section
+	20, // 76: mortise.plugin.v1.HttpRequest.fields:type_name -> mortise.plugin.v1.Field
+	6,  // 77: mortise.plugin.v1.DefineMetric.kind:type_name -> mortise.plugin.v1.MetricKind
+	7,  // 78: mortise.plugin.v1.CallResult.status:type_name -> mortise.plugin.v1.Status
+	20, // 79: mortise.plugin.v1.CallResult.fields:type_name -> mortise.plugin.v1.Field
+	20, // 80: mortise.plugin.v1.HttpAnswer.fields:type_name -> mortise.plugin.v1.Field
+	20, // 81: mortise.plugin.v1.HttpAnswer.trailers:type_name -> mortise.plugin.v1.Field
+	8,  // 82: mortise.plugin.v1.Log.level:type_name -> mortise.plugin.v1.Level
+	9,  // 83: mortise.plugin.v1.Plugin.Session:input_type -> mortise.plugin.v1.ToPlugin
+	10, // 84: mortise.plugin.v1.Plugin.Session:output_type -> mortise.plugin.v1.ToHost
+	84, // [84:85] is the sub-list for method output_type
+	83, // [83:84] is the sub-list for method input_type
+	83, // [83:83] is the sub-list for extension type_name
+	83, // [83:83] is the sub-list for extension extendee
+	0,  // [0:83] is the sub-list for field type_name
 }
 
 func init() { file_plugin_proto_init() }
@@ -4797,6 +4947,7 @@ func file_plugin_proto_init() {
 		(*Reply_Call)(nil),
 		(*Reply_Log)(nil),
 		(*Reply_Pong)(nil),
+		(*Reply_Failed)(nil),
 	}
 	file_plugin_proto_msgTypes[22].OneofWrappers = []any{}
 	file_plugin_proto_msgTypes[23].OneofWrappers = []any{
@@ -4815,7 +4966,7 @@ func file_plugin_proto_init() {
 		(*Act_Reset_)(nil),
 		(*Act_Close)(nil),
 	}
-	file_plugin_proto_msgTypes[28].OneofWrappers = []any{
+	file_plugin_proto_msgTypes[29].OneofWrappers = []any{
 		(*Call_GetFields)(nil),
 		(*Call_GetProperty)(nil),
 		(*Call_Http)(nil),
@@ -4832,6 +4983,7 @@ func file_plugin_proto_init() {
 		(*Call_Metric)(nil),
 		(*Call_GetBytes)(nil),
 		(*Call_SetProperty)(nil),
+		(*Call_Change)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -4839,7 +4991,7 @@ func file_plugin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_plugin_proto_rawDesc), len(file_plugin_proto_rawDesc)),
 			NumEnums:      9,
-			NumMessages:   48,
+			NumMessages:   49,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

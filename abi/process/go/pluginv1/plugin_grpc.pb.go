@@ -11,7 +11,8 @@
 // * An event with an `exchange` is answered by one Answer with the same number. Events of one
 //   direction of a context wait for one another, so at most one of each direction is under way:
 //   that is the credit of a context.
-// * A child answers in any order. It may send Calls and Acts at any time.
+// * A child answers in any order. It may send Calls and Acts at any time; what it sends is
+//   carried out in the order in which it was sent.
 // * Messages are batched: as many as are ready, in order.
 // * Fields that are not known are ignored; an enum value that is not known is the zero value.
 
