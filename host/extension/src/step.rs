@@ -26,7 +26,6 @@ pub enum Step {
 }
 
 /// How a direction of a stream goes on.
-#[derive(Debug)]
 #[must_use]
 pub enum Verdict {
     /// Go on with the next filter.
@@ -34,6 +33,9 @@ pub enum Verdict {
     /// Keep what came so far and call again with more. A held body grows up to the
     /// listener's limit; at the end of the message a hold ends as `Continue`.
     Hold,
+    /// What a [`Step::Later`] of a body comes to where a [`Step::HoldUntil`] is meant: a hold
+    /// that the future may end before more comes. Of any other hook it is [`Verdict::Hold`].
+    HoldUntil(LocalBoxFuture<'static, Verdict>),
     /// Answer the client now. After the response's head is on its way, this resets.
     Respond(Box<LocalReply>),
     /// Break the stream off.
@@ -50,6 +52,19 @@ impl Step {
 impl From<Verdict> for Step {
     fn from(verdict: Verdict) -> Self {
         Self::Ready(verdict)
+    }
+}
+
+impl fmt::Debug for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Continue => f.write_str("Continue"),
+            Self::Hold => f.write_str("Hold"),
+            Self::HoldUntil(_) => f.write_str("HoldUntil"),
+            Self::Respond(reply) => f.debug_tuple("Respond").field(reply).finish(),
+            Self::Reset => f.write_str("Reset"),
+            Self::Failed(fault) => f.debug_tuple("Failed").field(fault).finish(),
+        }
     }
 }
 

@@ -162,7 +162,13 @@ impl Chain {
                 }
             },
         };
-        self.judge(&link, verdict)
+        match verdict {
+            Verdict::HoldUntil(resumed) if hook == (Hook::Body { end: false }) => {
+                link.hold(side).replace(Some(resumed));
+                Ok(Passed::Held)
+            }
+            verdict => self.judge(&link, verdict),
+        }
     }
 
     /// Waits until a filter lets go what it holds of a body though nothing more came; tells
@@ -201,7 +207,7 @@ impl Chain {
     fn judge(&self, link: &Link, verdict: Verdict) -> Result<Passed, Interrupt> {
         match verdict {
             Verdict::Continue => Ok(Passed::On),
-            Verdict::Hold => Ok(Passed::Held),
+            Verdict::Hold | Verdict::HoldUntil(_) => Ok(Passed::Held),
             Verdict::Respond(reply) => {
                 Err(Interrupt::Reply(ReplyReason::Plugin(link.entry.plugin.clone()), reply))
             }

@@ -138,7 +138,13 @@ impl NetworkChain {
             }
             Step::Later(verdict) | Step::HoldUntil(verdict) => self.wait(link, verdict).await?,
         };
-        let passed = self.judge(link, verdict)?;
+        let passed = match verdict {
+            Verdict::HoldUntil(resumed) if let Hook::Data { flow, end: false } = hook => {
+                link.holds.of(flow).resumed.replace(Some(resumed));
+                Passed::Held
+            }
+            verdict => self.judge(link, verdict)?,
+        };
         // The hook itself may have closed the connection.
         self.go_on().map(|()| passed)
     }
@@ -206,7 +212,7 @@ impl NetworkChain {
         let plugin = || ReplyReason::Plugin(link.entry.plugin.clone());
         match verdict {
             Verdict::Continue => Ok(Passed::On),
-            Verdict::Hold => Ok(Passed::Held),
+            Verdict::Hold | Verdict::HoldUntil(_) => Ok(Passed::Held),
             Verdict::Respond(_) | Verdict::Reset => Err(self.end(plugin(), self.details.get())),
             Verdict::Failed(fault) => {
                 let goes_on = link.fail(&fault);

@@ -212,6 +212,24 @@ async fn trailers_that_a_filter_adds_at_the_end_pass_the_filters_behind_it() {
     assert_eq!(seen(&log), expect);
 }
 
+/// As [`holding_until`], but takes a while to say that it holds.
+fn holding_later_until(log: &Log, name: &'static str, go: &Rc<Notify>) -> Fake {
+    let go = Rc::clone(go);
+    Fake::new(log, name).answering(move |_, hook, _| match hook {
+        Hook::Body { end: false } => {
+            let go = Rc::clone(&go);
+            Step::Later(Box::pin(async move {
+                tokio::task::yield_now().await;
+                Verdict::HoldUntil(Box::pin(async move {
+                    go.notified().await;
+                    Verdict::Continue
+                }))
+            }))
+        }
+        Hook::Headers { .. } | Hook::Body { end: true } | Hook::Trailers => Step::CONTINUE,
+    })
+}
+
 /// Holds the body and lets it go when it is told to.
 fn holding_until(log: &Log, name: &'static str, go: &Rc<Notify>) -> Fake {
     let go = Rc::clone(go);
@@ -229,9 +247,10 @@ fn holding_until(log: &Log, name: &'static str, go: &Rc<Notify>) -> Fake {
 
 #[tokio::test]
 async fn who_holds_a_body_may_change_it_from_beside() {
-    for side in SIDES {
+    let ways = [holding_until, holding_later_until];
+    for (side, holding) in SIDES.into_iter().flat_map(|side| ways.map(|way| (side, way))) {
         let (log, go) = (Log::default(), Rc::new(Notify::new()));
-        let mut bench = bench(side, &[holding_until(&log, "a", &go)]);
+        let mut bench = bench(side, &[holding(&log, "a", &go)]);
         bench.direction.headers(false).await.unwrap();
         bench.direction.data(bytes("ab"), false).await.unwrap();
         let message = bench.stream.message(side);

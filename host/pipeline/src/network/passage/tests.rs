@@ -214,12 +214,20 @@ fn a_wait_that_is_given_up_leaves_nothing_in_hand() {
 
 #[test]
 fn a_hold_may_be_resumed_without_more() {
-    local(async {
+    resumed_without_more(|hold| hold);
+    resumed_without_more(|hold| match hold {
+        Step::HoldUntil(resumed) => later(Verdict::HoldUntil(resumed)),
+        Step::Ready(_) | Step::Later(_) => unreachable!(),
+    });
+}
+
+fn resumed_without_more(say: fn(Step) -> Step) {
+    local(async move {
         let log = Log::default();
         let signal = Rc::<Signal>::default();
         let hold = held_until(&signal, || Verdict::Continue);
         let fakes = [
-            NetworkFake::new(&log, "a").on_data(move |_, _, _| hold()),
+            NetworkFake::new(&log, "a").on_data(move |_, _, _| say(hold())),
             NetworkFake::new(&log, "b"),
         ];
         let chain = chain(&fakes);
