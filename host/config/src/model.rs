@@ -7,8 +7,10 @@ mod admin;
 mod cluster;
 mod listener;
 mod log;
+mod native;
 mod plugin;
 mod policy;
+mod process;
 mod route;
 mod service;
 mod wasm;
@@ -25,8 +27,13 @@ pub(crate) use self::{
         OnErrorWord, ProtocolWord,
     },
     log::{AccessLogConfig, AccessLogWord, LogConfig, LogFormatWord},
+    native::{NativeAllowConfig, NativeConfig, NativePluginConfig, RunInWord},
     plugin::{BackendWord, IsolationWord, PhaseWord, PluginConfig, VmConfig},
     policy::{PluginLimitsConfig, PolicyConfig},
+    process::{
+        GoPluginConfig, ProcessConfig, RestartConfig, SandboxConfig, SandboxSettingsConfig,
+        SandboxWord, TransportWord,
+    },
     route::{
         HeaderMatchConfig, HostRewriteConfig, MatchConfig, QueryMatchConfig, RedirectConfig,
         RespondConfig, RewriteConfig, RouteConfig, SchemeWord, VirtualHostConfig,
@@ -60,6 +67,9 @@ pub(crate) struct Config {
     /// The Wasm engine.
     #[serde(default)]
     pub(crate) wasm: WasmConfig,
+    /// Native libraries.
+    #[serde(default)]
+    pub(crate) native: NativeConfig,
     /// Worker threads. Default: one for each processor, at most 256.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 256))]

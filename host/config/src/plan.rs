@@ -7,11 +7,14 @@
 mod admin;
 mod cluster;
 mod condition;
+mod environment;
 mod instance;
 mod listener;
 mod log;
+mod native;
 mod plugin;
 mod policy;
+mod process;
 mod route;
 
 use std::{
@@ -161,7 +164,9 @@ pub(crate) fn make(mut model: Config, root: &Node, scope: &Scope<'_>) -> Option<
     let at = Cursor::root(root, scope.problems);
     fill_defaults(&mut model);
     let policies = policy::policies(&model.policies, &at.key("policies"));
-    let plugins = plugin::plugins(&model.plugins, &policies, &at.key("plugins"), scope);
+    let native = native::allowed(&model.native, &at.key("native"), scope);
+    let shared = plugin::Shared { policies: &policies, native: &native };
+    let plugins = plugin::plugins(&model.plugins, &shared, &at.key("plugins"), scope);
     let clusters = cluster::clusters(&model.clusters, &at.key("clusters"));
     let listeners = listener::listeners(&model.listeners, &at.key("listeners"), scope);
     let services = instance::services(&model.services, &at.key("services"), scope);

@@ -1,11 +1,15 @@
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use expect_test::expect_file;
 use host_extension::{ExtensionPoint, OnError, Phases};
 use host_pipeline::{AcceptBalance, Forwarding, ListenerProtocol};
 use host_router::{HostRewrite, RouteAction};
-use host_types::{Address, Isolation, PluginLimits};
+use host_types::{
+    Address, Bootstrap, Isolation, NativeAllowed, PluginLimits, ProcessSettings, RestartSettings,
+    RunIn, Transport,
+};
 use host_upstream::{Balance, EndpointSource, UpstreamProtocol};
+use plugins_catalog::BackendKind;
 
 use super::*;
 
@@ -77,6 +81,47 @@ fn the_first_configuration_becomes_a_plan() {
     assert_eq!(forward.timeout, Some(Duration::from_secs(15)));
     assert_eq!(plan.clusters[0].connect_timeout, Duration::from_secs(1));
     assert_eq!(plan.clusters[0].pool, host_upstream::PoolLimits::default());
+}
+
+#[test]
+fn every_key_of_a_child_process_and_of_a_library_reaches_the_plan() {
+    let plan = parse_here(EVERYTHING, Format::Yaml).unwrap().plan;
+    let [_, child, free, library, inside] = &plan.plugins[..] else { panic!() };
+    let milliseconds = Duration::from_millis;
+    let process = &child.process;
+    assert_eq!(process.arguments, [Arc::from("--fast")]);
+    assert_eq!(process.environment, [(Arc::from("MODE"), Arc::from("test"))]);
+    let bootstrap = Bootstrap::GoPlugin {
+        cookie_key: "COOKIE".into(),
+        cookie_value: "crumbs".into(),
+        mutual_tls: true,
+    };
+    assert_eq!((&process.bootstrap, process.transport), (&bootstrap, Transport::Tcp));
+    let times = [process.start_timeout, process.call_timeout, process.unresponsive_timeout];
+    assert_eq!(times, [milliseconds(1), milliseconds(2), milliseconds(300)]);
+    assert_eq!(process.drain_timeout, milliseconds(4));
+    let restart = RestartSettings {
+        crashes_max: 1,
+        window: milliseconds(2000),
+        backoff: milliseconds(3),
+        backoff_max: milliseconds(4),
+    };
+    assert_eq!(process.restart, restart);
+    let sandbox = &process.sandbox;
+    assert!(sandbox.enabled && sandbox.read[0].ends_with("data"), "{sandbox:?}");
+    let limits = (sandbox.memory_bytes_max, sandbox.processes_max, sandbox.files_max);
+    assert_eq!(limits, (8 << 20, 9, 16));
+    assert!(!free.process.sandbox.enabled);
+    assert_eq!((library.backend, library.native.run_in), (BackendKind::Native, RunIn::Runner));
+    let [NativeAllowed::Sha256(digest), NativeAllowed::Directory(lib)] = &library.native.allow[..]
+    else {
+        panic!()
+    };
+    assert_eq!((digest[1], digest[31]), (0x11, 0xff));
+    assert!(lib.ends_with("lib"));
+    assert_eq!((inside.backend, inside.source.to_str()), (BackendKind::Builtin, Some("a-name")));
+    let defaults = &plan.plugins[0];
+    assert_eq!(defaults.process, ProcessSettings::default());
 }
 
 #[test]

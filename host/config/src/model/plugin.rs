@@ -6,6 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::{native::NativePluginConfig, process::ProcessConfig};
+
 /// One plugin.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -15,7 +17,8 @@ pub(crate) struct PluginConfig {
     pub(crate) name: String,
     /// How it runs.
     pub(crate) backend: BackendWord,
-    /// The file of the plugin, relative to the directory of this configuration.
+    /// The file of the plugin, relative to the directory of this configuration; the name of a
+    /// plugin that is compiled in.
     #[schemars(length(min = 1, max = 4096))]
     pub(crate) source: String,
     /// What it may use: an entry of `policies`. Default: no policy, the default limits.
@@ -25,9 +28,17 @@ pub(crate) struct PluginConfig {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1))]
     pub(crate) phases: Option<Vec<PhaseWord>>,
-    /// How its virtual machines are made and shared; for `backend: wasm`.
+    /// How its virtual machines are made and shared; for `backend: wasm`. What is said for a
+    /// backend that is not chosen waits until it is.
     #[serde(default)]
     pub(crate) vm: VmConfig,
+    /// How its child process is started, watched and confined; for `backend: process`, and for
+    /// libraries that run in a runner.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) process: Option<ProcessConfig>,
+    /// How its library is loaded; for `backend: native`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) native: Option<NativePluginConfig>,
 }
 
 /// How a plugin's virtual machines are made and shared.
@@ -71,10 +82,12 @@ pub(crate) enum IsolationWord {
 pub(crate) enum BackendWord {
     /// In a Proxy-Wasm sandbox.
     Wasm,
-    /// In a process of its own; not offered by this version.
+    /// In a process of its own.
     Process,
-    /// As a native library; not offered by this version.
+    /// As a native library.
     Native,
+    /// Compiled into this proxy.
+    Builtin,
 }
 
 /// A part of a stream.

@@ -1,59 +1,82 @@
 //! Plugins: where they come from and what they may use.
 
-use std::{collections::HashMap, env, fs, path::Path, sync::Arc};
+use std::{
+    collections::HashMap,
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use host_extension::Phases;
-use host_types::{
-    Isolation, NativeSettings, PluginLimits, PluginName, ProcessSettings, VmSettings,
-};
+use host_types::{Isolation, NativeAllowed, PluginLimits, PluginName, VmSettings};
 use plugins_catalog::{BackendKind, PluginPlan};
 
-use super::{Scope, Seen, instance::opaque};
+use super::{Scope, Seen, environment, instance::opaque, native, process};
 use crate::{
     cursor::Cursor,
     model::{BackendWord, IsolationWord, PhaseWord, PluginConfig, VmConfig},
 };
 
+/// What all plugins of a file have in common.
+pub(super) struct Shared<'a> {
+    /// The limits of each policy by its name.
+    pub(super) policies: &'a HashMap<String, PluginLimits>,
+    /// The libraries that may be loaded.
+    pub(super) native: &'a [NativeAllowed],
+}
+
 pub(super) fn plugins(
     models: &[PluginConfig],
-    policies: &HashMap<String, PluginLimits>,
+    shared: &Shared<'_>,
     at: &Cursor<'_>,
     scope: &Scope<'_>,
 ) -> Vec<PluginPlan> {
     let mut seen = Seen::default();
     let plans = at.zip(models).filter_map(|(at, model)| {
         seen.check(&model.name, "plugin", &at.key("name"));
-        plugin(model, policies, &at, scope)
+        plugin(model, shared, &at, scope)
     });
     plans.collect()
 }
 
 fn plugin(
     model: &PluginConfig,
-    policies: &HashMap<String, PluginLimits>,
+    shared: &Shared<'_>,
     at: &Cursor<'_>,
     scope: &Scope<'_>,
 ) -> Option<PluginPlan> {
-    let backend = backend(model.backend, &at.key("backend"));
+    let backend = backend(model.backend);
     let policy = model.policy.as_deref();
     let policy = policy.map(|name| scope.policy::<String>(name, &at.key("policy")));
-    let source = scope.path(&model.source);
-    look_for(&source, &at.key("source"), scope);
+    let source = source(&model.source, backend, &at.key("source"), scope);
+    let vm = vm(&model.vm, &at.key("vm"));
+    let process = model.process.clone().unwrap_or_default();
+    let process = process::process(&process, &at.key("process"), scope);
     let limits = match policy {
         None => PluginLimits::default(),
         // A policy that was refused has no limits here; then the plan is not used.
-        Some(name) => policies.get(&name?).cloned().unwrap_or_default(),
+        Some(name) => shared.policies.get(&name?).cloned().unwrap_or_default(),
     };
     Some(PluginPlan {
         name: PluginName::from(model.name.as_str()),
-        backend: backend?,
+        backend,
         source,
         limits,
         phases: model.phases.as_deref().map(phases),
-        vm: vm(&model.vm, &at.key("vm"))?,
-        process: ProcessSettings::default(),
-        native: NativeSettings::default(),
+        vm: vm?,
+        process: process?,
+        native: native::native(model.native.unwrap_or_default(), shared.native),
     })
+}
+
+/// Where the artifact is; what is compiled in has a name, no place.
+fn source(word: &str, backend: BackendKind, at: &Cursor<'_>, scope: &Scope<'_>) -> PathBuf {
+    if backend == BackendKind::Builtin {
+        return PathBuf::from(word);
+    }
+    let source = scope.path(word);
+    look_for(&source, at, scope);
+    source
 }
 
 /// A file that is not there does not make the configuration a bad one: it may come, and until
@@ -73,14 +96,13 @@ fn look_for(source: &Path, at: &Cursor<'_>, scope: &Scope<'_>) {
     }
 }
 
-fn backend(word: BackendWord, at: &Cursor<'_>) -> Option<BackendKind> {
-    let name = match word {
-        BackendWord::Wasm => return Some(BackendKind::Wasm),
-        BackendWord::Process => "process",
-        BackendWord::Native => "native",
-    };
-    let message = format!("the backend `{name}` is not in this version");
-    at.refuse_with(message, "not in this version", "use `wasm`")
+fn backend(word: BackendWord) -> BackendKind {
+    match word {
+        BackendWord::Builtin => BackendKind::Builtin,
+        BackendWord::Wasm => BackendKind::Wasm,
+        BackendWord::Process => BackendKind::Process,
+        BackendWord::Native => BackendKind::Native,
+    }
 }
 
 fn phases(words: &[PhaseWord]) -> Phases {
@@ -100,29 +122,8 @@ fn phases(words: &[PhaseWord]) -> Phases {
     words.iter().map(phase).fold(Phases::NONE, |all, phase| all | phase)
 }
 
-/// The environment is the given one, with what is taken of the proxy's own; a variable that the
-/// proxy does not have is not there.
 fn vm(model: &VmConfig, at: &Cursor<'_>) -> Option<VmSettings> {
-    let mut environment = Vec::new();
-    let mut is_right = true;
-    let given = at.key("environment");
-    for (name, value) in &model.environment {
-        is_right &= variable(name, value, &given.name(name)).is_some();
-        environment.push((Arc::from(name.as_str()), Arc::from(value.as_str())));
-    }
-    for (at, name) in at.key("host_environment").zip(&model.host_environment) {
-        is_right &= variable(name, "", &at).is_some();
-        if model.environment.contains_key(name) {
-            let message = format!("the variable `{name}` has a value in `environment` already");
-            at.add(at.problem(message, "again here"));
-            is_right = false;
-        } else if let Ok(value) = env::var(name) {
-            environment.push((Arc::from(name.as_str()), Arc::from(value)));
-        }
-    }
-    if !is_right {
-        return None;
-    }
+    let environment = environment::environment(&model.environment, &model.host_environment, at)?;
     Some(VmSettings {
         id: model.id.as_deref().map(Arc::from),
         configuration: opaque(model.config.as_ref()),
@@ -132,13 +133,4 @@ fn vm(model: &VmConfig, at: &Cursor<'_>) -> Option<VmSettings> {
             IsolationWord::PerStream => Isolation::PerStream,
         },
     })
-}
-
-/// Programs read `NAME=value` up to a NUL.
-fn variable(name: &str, value: &str, at: &Cursor<'_>) -> Option<()> {
-    if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
-        let message = format!("`{}` cannot be an environment variable", name.escape_debug());
-        return at.refuse_with(message, "no variable", "a name without `=`, and no NUL in either");
-    }
-    Some(())
 }

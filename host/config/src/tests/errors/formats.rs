@@ -77,7 +77,7 @@ fn what_is_no_yaml_is_refused_with_its_place() {
     check_with(
         "größe: 1\nworkers: zwei\n",
         expect![[r#"
-            mortise:9:1: unknown key `größe` (the keys are: `listeners`, `clusters`, `plugins`, `services`, `policies`, `wasm`, `workers`, `drain_timeout_ms`, `admin`, `log`, `access_log`)
+            mortise:9:1: unknown key `größe` (the keys are: `listeners`, `clusters`, `plugins`, `services`, `policies`, `wasm`, `native`, `workers`, `drain_timeout_ms`, `admin`, `log`, `access_log`)
             mortise:10:10: `workers` must be a whole number, not text
         "#]],
     );

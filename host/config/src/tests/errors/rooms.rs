@@ -36,6 +36,57 @@ fn an_environment_holds_variables_only() {
 }
 
 #[test]
+fn child_processes_and_libraries_are_described_whole() {
+    let process = |settings: &str| {
+        format!(
+            "plugins: [{{ name: a, backend: process, source: ./greet.wasm, process: {{ {settings} }} }}]\n"
+        )
+    };
+    check_with(&process("restart: { backoff_ms: 2, backoff_max_ms: 1 }"), expect![[r#"
+        mortise:9:84: `backoff_ms` is longer than `backoff_max_ms` (the first wait is the shortest)
+    "#]]);
+    check_with(&process("environment: { \"\": b }, arguments: [\"a\\0b\"]"), expect![[r#"
+        mortise:9:88: `` cannot be an environment variable (a name without `=`, and no NUL in either)
+        mortise:9:109: an argument cannot hold a NUL
+    "#]]);
+    check_with(&process("go_plugin: { cookie_key: \"a=b\", cookie_value: c }"), expect![[r#"
+        mortise:9:98: `a=b` cannot be an environment variable (a name without `=`, and no NUL in either)
+    "#]]);
+    check_with(&process("go_plugin: {}"), expect![[r#"
+        mortise:9:84: `go_plugin` has no `cookie_key`
+        mortise:9:84: `go_plugin` has no `cookie_value`
+    "#]]);
+    check_with(&process("sandbox: off"), expect![[r#"
+        mortise:9:82: `sandbox` cannot be `off` (the choices are: `default`, `none`)
+    "#]]);
+    check_with(&process("call_timeout_ms: 0, transport: udp"), expect![[r#"
+        mortise:9:90: `call_timeout_ms` must be between 1 and 600000, not 0
+        mortise:9:104: `transport` cannot be `udp` (the choices are: `unix`, `tcp`)
+    "#]]);
+    check_with(&process("sandbox: { memory_mib: 1 }"), expect![[r#"
+        mortise:9:96: `memory_mib` must be between 8 and 1048576, not 1
+    "#]]);
+    check_with(
+        "native: { allow: [{}, { sha256: abc }, { sha256: a, directory: b }] }\n",
+        expect![[r#"
+            mortise:9:19: an entry names either a `sha256` or a `directory` (write `{ sha256: … }` or `{ directory: … }`)
+            mortise:9:33: a SHA-256 has 64 hexadecimal digits (as `sha256sum FILE` prints it)
+            mortise:9:42: an entry names either a `sha256` or a `directory` (write `{ sha256: … }` or `{ directory: … }`)
+        "#]],
+    );
+    let digits = "+".repeat(64);
+    check_with(&format!("native: {{ allow: [{{ sha256: \"{digits}\" }}] }}\n"), expect![[r#"
+        mortise:9:29: a SHA-256 has 64 hexadecimal digits (as `sha256sum FILE` prints it)
+    "#]]);
+    check_with(
+        "plugins: [{ name: a, backend: native, source: ./greet.wasm, native: { run_in: there } }]\n",
+        expect![[r#"
+            mortise:9:79: `run_in` cannot be `there` (the choices are: `proxy`, `runner`)
+        "#]],
+    );
+}
+
+#[test]
 fn services_and_network_filters_name_plugins_that_are_there() {
     check(
         "clusters:",
@@ -442,18 +493,6 @@ fn plugins_and_policies_must_be_there() {
         "backend: wasm, source: .",
         expect![[r#"
         mortise:10:39: `.` is no file
-    "#]],
-    );
-    plugin(
-        "backend: process, source: greet.wasm",
-        expect![[r#"
-        mortise:10:25: the backend `process` is not in this version (use `wasm`)
-    "#]],
-    );
-    plugin(
-        "backend: native, source: greet.wasm",
-        expect![[r#"
-        mortise:10:25: the backend `native` is not in this version (use `wasm`)
     "#]],
     );
     plugin(

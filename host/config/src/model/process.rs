@@ -1,0 +1,160 @@
+//! Child processes: how they are started, watched and confined.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// How a plugin's child process is started, watched and confined.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct ProcessConfig {
+    /// Arguments after the program's name.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 256))]
+    pub(crate) arguments: Vec<String>,
+    /// Environment variables that it sees.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) environment: BTreeMap<String, String>,
+    /// Names of variables of the proxy's own environment that it sees too.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    pub(crate) host_environment: Vec<String>,
+    /// Set for a program that was written for hashicorp/go-plugin. Default: it is started as
+    /// the SDK expects it, with its listening socket as file descriptor 3.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) go_plugin: Option<GoPluginConfig>,
+    /// Over what the proxy reaches it.
+    pub(crate) transport: TransportWord,
+    /// The longest wait until it is ready, in milliseconds.
+    #[schemars(range(min = 1, max = 600_000))]
+    pub(crate) start_timeout_ms: u32,
+    /// The longest wait for one answer, in milliseconds.
+    #[schemars(range(min = 1, max = 600_000))]
+    pub(crate) call_timeout_ms: u32,
+    /// It is killed when it answered nothing for so long, in milliseconds.
+    #[schemars(range(min = 100, max = 3_600_000))]
+    pub(crate) unresponsive_timeout_ms: u32,
+    /// How long its open streams may go on when it is replaced, in milliseconds.
+    #[schemars(range(max = 3_600_000))]
+    pub(crate) drain_timeout_ms: u32,
+    /// When it is started again.
+    pub(crate) restart: RestartConfig,
+    /// What the kernel keeps from it: `default`, `none`, or settings.
+    pub(crate) sandbox: SandboxConfig,
+}
+
+/// How a program that was written for hashicorp/go-plugin is started.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct GoPluginConfig {
+    /// The name of its magic cookie.
+    #[schemars(length(min = 1, max = 128))]
+    pub(crate) cookie_key: String,
+    /// The value of its magic cookie.
+    #[schemars(length(min = 1, max = 1024))]
+    pub(crate) cookie_value: String,
+    /// Both sides make certificates and check them (AutoMTLS).
+    #[serde(default)]
+    pub(crate) mutual_tls: bool,
+}
+
+/// Over what the proxy reaches a child process.
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum TransportWord {
+    /// A Unix socket in a directory of its own.
+    #[default]
+    Unix,
+    /// TCP on loopback, with a token for each start.
+    Tcp,
+}
+
+/// When a child process that ended is started again.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct RestartConfig {
+    /// How often it may end within `window_ms` before it is given up until the next load.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub(crate) crashes_max: u32,
+    /// See `crashes_max`; in milliseconds.
+    #[schemars(range(min = 1000, max = 86_400_000))]
+    pub(crate) window_ms: u32,
+    /// The longest first wait, in milliseconds; it doubles with every start that did not last.
+    #[schemars(range(min = 1, max = 600_000))]
+    pub(crate) backoff_ms: u32,
+    /// The longest wait of all, in milliseconds.
+    #[schemars(range(min = 1, max = 3_600_000))]
+    pub(crate) backoff_max_ms: u32,
+}
+
+/// What the kernel keeps from a child process.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(untagged)]
+pub(crate) enum SandboxConfig {
+    /// All that it can, or nothing.
+    Word(SandboxWord),
+    /// All that it can, with these settings.
+    Settings(SandboxSettingsConfig),
+}
+
+/// All that it can, or nothing.
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum SandboxWord {
+    /// All that it can.
+    #[default]
+    Default,
+    /// Nothing: the program may do what the proxy may.
+    None,
+}
+
+/// The settings of a sandbox.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct SandboxSettingsConfig {
+    /// Files and directories that it may read and run, beside its own directory and those of the
+    /// system's programs and libraries.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    pub(crate) read: Vec<String>,
+    /// Its data, in MiB.
+    #[schemars(range(min = 8, max = 1_048_576))]
+    pub(crate) memory_mib: u32,
+    /// Processes and threads of its user.
+    #[schemars(range(min = 1, max = 65_536))]
+    pub(crate) processes_max: u32,
+    /// Files that it has open.
+    #[schemars(range(min = 16, max = 1_048_576))]
+    pub(crate) files_max: u32,
+}
+
+impl Default for ProcessConfig {
+    fn default() -> Self {
+        Self {
+            arguments: Vec::new(),
+            environment: BTreeMap::new(),
+            host_environment: Vec::new(),
+            go_plugin: None,
+            transport: TransportWord::default(),
+            start_timeout_ms: 10_000,
+            call_timeout_ms: 200,
+            unresponsive_timeout_ms: 10_000,
+            drain_timeout_ms: 5000,
+            restart: RestartConfig::default(),
+            sandbox: SandboxConfig::Word(SandboxWord::Default),
+        }
+    }
+}
+
+impl Default for RestartConfig {
+    fn default() -> Self {
+        Self { crashes_max: 5, window_ms: 300_000, backoff_ms: 100, backoff_max_ms: 30_000 }
+    }
+}
+
+impl Default for SandboxSettingsConfig {
+    fn default() -> Self {
+        Self { read: Vec::new(), memory_mib: 512, processes_max: 64, files_max: 256 }
+    }
+}
