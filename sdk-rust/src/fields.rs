@@ -25,7 +25,7 @@ impl Fields {
     }
 
     /// All fields, in order.
-    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> + Clone {
         self.0.iter().map(|(name, value)| (name.as_slice(), value.as_slice()))
     }
 

@@ -3,7 +3,7 @@
 use std::ops::BitOr;
 
 /// A set of callbacks.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Phases(u16);
 
 impl Phases {
