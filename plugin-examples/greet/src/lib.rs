@@ -1,22 +1,19 @@
 //! Greet: adds one header, named by its configuration, to every request and its response.
 //!
 //! It never touches bodies and never waits. Start reading at [`Greeter`].
+#![forbid(unsafe_code)]
 
-use proxy_wasm::{
-    traits::{Context, HttpContext, RootContext},
-    types::{Action, ContextType, LogLevel},
-};
+use std::rc::Rc;
+
+use mortise_sdk::{Action, Host, Message, Phases, Plugin, Refusal, Stream, StreamFilter};
 use serde::Deserialize;
 
-proxy_wasm::main! {{
-    proxy_wasm::set_log_level(LogLevel::Info);
-    proxy_wasm::set_root_context(|_| Box::new(Root { greeting: None }));
-}}
+mortise_sdk::plugin!(Greet);
 
 /// The plugin's configuration.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Greeting {
+pub struct Greeting {
     /// The header's name, in lower case.
     header: String,
     /// The header's value.
@@ -24,19 +21,21 @@ struct Greeting {
 }
 
 impl Greeting {
-    /// Reads the configuration, or says why it cannot serve.
-    fn parse(bytes: &[u8]) -> Result<Self, String> {
-        let greeting: Self = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
-        if greeting.header.is_empty() || !greeting.header.bytes().all(is_name_byte) {
-            return Err(format!("`header` is not a lower-case header name: {:?}", greeting.header));
+    /// Says why it cannot serve, where it cannot.
+    fn check(&self) -> Result<(), String> {
+        if self.header.is_empty() || !self.header.bytes().all(is_name_byte) {
+            return Err(format!("`header` is not a lower-case header name: {:?}", self.header));
         }
-        if !greeting.value.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
-            return Err(format!(
-                "`value` has a character that no header carries: {:?}",
-                greeting.value
-            ));
+        if !self.value.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+            return Err(format!("`value` has a character that no header carries: {:?}", self.value));
         }
-        Ok(greeting)
+        Ok(())
+    }
+
+    fn say(&self, message: Message<'_>) -> Action {
+        // A host that does not let us greet is no reason to fail a request.
+        message.set_header(&self.header, &self.value).ok();
+        Action::Continue
     }
 }
 
@@ -45,51 +44,33 @@ fn is_name_byte(byte: u8) -> bool {
 }
 
 /// What one instance of the plugin keeps: its configuration.
-struct Root {
-    greeting: Option<Greeting>,
-}
+#[derive(Debug)]
+pub struct Greet(Rc<Greeting>);
 
-impl Context for Root {}
+impl Plugin for Greet {
+    type Config = Greeting;
 
-impl RootContext for Root {
-    fn on_configure(&mut self, _size: usize) -> bool {
-        let bytes = self.get_plugin_configuration().unwrap_or_default();
-        match Greeting::parse(&bytes) {
-            Ok(greeting) => {
-                self.greeting = Some(greeting);
-                true
-            }
-            Err(why) => {
-                log::error!("greet: bad configuration: {why}");
-                false
-            }
-        }
+    const PHASES: Phases = Phases::REQUEST_HEADERS.and(Phases::RESPONSE_HEADERS);
+
+    fn start(greeting: Greeting, _host: &Host<'_>) -> Result<Self, Refusal> {
+        greeting.check().map_err(Refusal::config)?;
+        Ok(Self(Rc::new(greeting)))
     }
 
-    fn create_http_context(&self, _context_id: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(Greeter { greeting: self.greeting.clone()? }))
-    }
-
-    fn get_type(&self) -> Option<ContextType> {
-        Some(ContextType::HttpContext)
+    fn stream_filter(&mut self, _host: &Host<'_>) -> Option<Box<dyn StreamFilter>> {
+        Some(Box::new(Greeter(Rc::clone(&self.0))))
     }
 }
 
 /// One request with its response.
-struct Greeter {
-    greeting: Greeting,
-}
+struct Greeter(Rc<Greeting>);
 
-impl Context for Greeter {}
-
-impl HttpContext for Greeter {
-    fn on_http_request_headers(&mut self, _count: usize, _end: bool) -> Action {
-        self.set_http_request_header(&self.greeting.header, Some(&self.greeting.value));
-        Action::Continue
+impl StreamFilter for Greeter {
+    fn on_request_headers(&mut self, stream: &Stream<'_>, _end: bool) -> Action {
+        self.0.say(stream.request())
     }
 
-    fn on_http_response_headers(&mut self, _count: usize, _end: bool) -> Action {
-        self.set_http_response_header(&self.greeting.header, Some(&self.greeting.value));
-        Action::Continue
+    fn on_response_headers(&mut self, stream: &Stream<'_>, _end: bool) -> Action {
+        self.0.say(stream.response())
     }
 }

@@ -1,0 +1,8 @@
+//! Greet as a child process of the proxy.
+#![forbid(unsafe_code)]
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    mortise_sdk::child::serve(greet::mortise_plugin())
+}
