@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use crate::{
-    demo, plugins, proxy,
+    children, demo, plugins, proxy,
     run::{Report, cargo, command, root},
     setup::{self, output},
 };
@@ -47,6 +47,7 @@ pub(crate) fn ci(report: &mut Report) -> Result<()> {
         vet.args(["vet", "."]).current_dir(root().join("plugin-examples").join(setup::GO));
         note(report.step("vet greet-go", &mut vet));
     }
+    children::test(report);
     note(test(report, &[]));
     let mut doc = cargo(&["doc", "--locked", "--workspace", "--no-deps"]);
     note(report.step("document", doc.env("RUSTDOCFLAGS", "-D warnings")));

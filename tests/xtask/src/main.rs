@@ -7,6 +7,7 @@
 #![expect(clippy::print_stdout, reason = "talking to the terminal is what this program does")]
 
 mod check;
+mod children;
 mod ci;
 mod demo;
 mod envoy;

@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context, Result};
 
 use crate::{
-    foreign,
+    children, foreign,
     run::{Report, cargo, root},
     setup::{self, ASSEMBLYSCRIPT, CPP, GO, TARGET, ZIG},
 };
@@ -32,16 +32,23 @@ pub(crate) fn directory() -> PathBuf {
     root().join("target/plugins")
 }
 
+/// Where artifacts are before they are published.
+pub(crate) fn made() -> PathBuf {
+    root().join("target/tools")
+}
+
 /// Adds what is missing, then compiles all examples.
 pub(crate) fn prepare(report: &mut Report) -> Result<()> {
     setup::all(report)?;
     fs::create_dir_all(directory())?;
+    fs::create_dir_all(made())?;
     rust(report)?;
     let assemblyscript = foreign::assemblyscript();
     foreign(report, ASSEMBLYSCRIPT, setup::has_assemblyscript(), assemblyscript);
     foreign(report, ZIG, setup::has_zig(), foreign::zig());
     foreign(report, CPP, setup::has_zig(), foreign::cpp());
     foreign(report, GO, setup::has_go(), foreign::go());
+    children::build(report);
     Ok(())
 }
 
@@ -58,7 +65,7 @@ fn rust(report: &mut Report) -> Result<()> {
     for name in RUST {
         let module = format!("{}.wasm", name.replace('-', "_"));
         let from = root().join("target/guests").join(TARGET).join("release").join(module);
-        publish(&from, name)?;
+        publish(&from, &self::module(name))?;
     }
     Ok(())
 }
@@ -70,14 +77,14 @@ fn foreign(report: &mut Report, name: &str, compiler: bool, mut build: Command) 
     }
     let sources = foreign::fingerprint(name, &build);
     let stamp = root().join("target/tools").join(format!("{name}.stamp"));
-    let there = directory().join(format!("{name}.wasm")).exists();
+    let there = module(name).exists();
     if there && fs::read_to_string(&stamp).is_ok_and(|built| built == sources) {
         println!("{name} is up to date");
         return;
     }
     let built = report
         .step(&format!("build {name}"), &mut build)
-        .and_then(|()| publish(&foreign::module(name), name))
+        .and_then(|()| publish(&foreign::module(name), &module(name)))
         .and_then(|()| fs::write(&stamp, sources).context("the stamp"));
     if let Err(error) = built {
         println!("error: {error:#}");
@@ -87,20 +94,24 @@ fn foreign(report: &mut Report, name: &str, compiler: bool, mut build: Command) 
 /// Leaves an example out; an old module of it must not pass for a new one.
 fn forget(report: &mut Report, name: &str, why: &str) {
     report.skip(name, why);
-    match fs::remove_file(directory().join(format!("{name}.wasm"))) {
+    match fs::remove_file(module(name)) {
         Ok(()) => println!("removed an old {name}.wasm"),
         Err(_absent) => {}
     }
 }
 
-/// Puts a module in its place in one step: a running proxy watches the file.
-fn publish(from: &Path, name: &str) -> Result<()> {
-    let to = directory().join(format!("{name}.wasm"));
+/// Puts an artifact in its place in one step: a running proxy watches the file.
+pub(crate) fn publish(from: &Path, to: &Path) -> Result<()> {
     let new = fs::read(from).with_context(|| format!("{} is missing", from.display()))?;
-    if fs::read(&to).is_ok_and(|old| old == new) {
+    if fs::read(to).is_ok_and(|old| old == new) {
         return Ok(());
     }
     let partial = to.with_extension("partial");
-    fs::write(&partial, new)?;
-    fs::rename(&partial, &to).with_context(|| format!("{} cannot be written", to.display()))
+    fs::copy(from, &partial)?;
+    fs::rename(&partial, to).with_context(|| format!("{} cannot be written", to.display()))
+}
+
+/// Where a Wasm module is.
+fn module(name: &str) -> PathBuf {
+    directory().join(format!("{name}.wasm"))
 }

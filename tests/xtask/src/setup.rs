@@ -9,7 +9,10 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use crate::run::{Report, command, root};
+use crate::{
+    children,
+    run::{Report, command, root},
+};
 
 /// The target of the Rust guests.
 pub(crate) const TARGET: &str = "wasm32-wasip1";
@@ -31,6 +34,7 @@ pub(crate) fn all(report: &mut Report) -> Result<()> {
     assemblyscript(report);
     zig(report);
     go(report);
+    children::fetch(report);
     Ok(())
 }
 
@@ -113,7 +117,7 @@ fn go(report: &mut Report) {
 }
 
 /// Remembers what was installed.
-fn note(stamp: &Path, text: &str) {
+pub(crate) fn note(stamp: &Path, text: &str) {
     let folder = stamp.parent().map_or(Ok(()), fs::create_dir_all);
     if let Err(error) = folder.and_then(|()| fs::write(stamp, text)) {
         println!("{}: {error}", stamp.display());
