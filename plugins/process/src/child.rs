@@ -23,7 +23,8 @@ pub(crate) struct Reach {
     pub(crate) address: ChildAddress,
     /// What each session carries in `mortise-token`, where the address is TCP.
     pub(crate) token: Option<Arc<str>>,
-    /// The TLS of the connection, where the bootstrap asked for some.
+    /// The TLS of the connection, where the bootstrap asked for some. The server is called
+    /// `localhost`.
     pub(crate) tls: Option<Arc<rustls::ClientConfig>>,
 }
 
@@ -52,5 +53,14 @@ impl fmt::Debug for Reach {
             .field("address", &self.address)
             .field("tls", &self.tls.is_some())
             .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for ChildAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unix(path) => path.display().fmt(f),
+            Self::Tcp(address) => address.fmt(f),
+        }
     }
 }

@@ -1,0 +1,62 @@
+//! The first line of a child's standard output, within its limits.
+
+use std::time::Duration;
+
+use abi_process::handshake::{LINE_BYTES_MAX, shown};
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncRead, BufReader},
+    time::{Instant, timeout_at},
+};
+
+use super::{GoPluginError, Printed};
+
+/// Reads up to the first line's end and no further: what comes behind stays in `stdout`.
+///
+/// What was read is told where the line does not come to its end until `deadline`, which was
+/// `timeout` away when the child started.
+pub(super) async fn first<R: AsyncRead + Unpin>(
+    stdout: &mut BufReader<R>,
+    deadline: Instant,
+    timeout: Duration,
+) -> Result<Vec<u8>, GoPluginError> {
+    let mut line = Vec::new();
+    loop {
+        let piece = match timeout_at(deadline, stdout.fill_buf()).await {
+            Ok(piece) => piece.map_err(GoPluginError::Unreadable)?,
+            Err(_elapsed) => {
+                return Err(GoPluginError::Silent { after: timeout, printed: Printed::of(&line) });
+            }
+        };
+        if piece.is_empty() {
+            return Err(GoPluginError::Ended { printed: Printed::of(&line) });
+        }
+        let (read, ended) = match piece.iter().position(|byte| *byte == b'\n') {
+            Some(end) => (end + 1, true),
+            None => (piece.len(), false),
+        };
+        line.extend(piece.iter().take(read));
+        stdout.consume(read);
+        if line.len() > LINE_BYTES_MAX {
+            let printed = Printed::of(&line);
+            return Err(GoPluginError::TooLong { max: LINE_BYTES_MAX, printed });
+        }
+        if ended {
+            return Ok(line);
+        }
+    }
+}
+
+impl Printed {
+    fn of(line: &[u8]) -> Self {
+        match line {
+            [] => Self(", it printed nothing".into()),
+            some => Self(format!(", it printed `{}`", shown(some)).into()),
+        }
+    }
+}
+
+impl std::fmt::Display for Printed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
