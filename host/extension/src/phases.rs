@@ -50,6 +50,12 @@ impl Phases {
         ("close", Self::CLOSE),
     ];
 
+    /// The place of a single phase in [`Phases::NAMED`].
+    #[must_use]
+    pub fn place(self) -> usize {
+        usize::try_from(self.0.trailing_zeros()).unwrap_or(usize::MAX)
+    }
+
     /// True where every phase of `other` is in this set.
     #[must_use]
     pub fn contains(self, other: Self) -> bool {

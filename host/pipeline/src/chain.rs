@@ -18,7 +18,7 @@ use host_extension::{
     FaultKind, FilterFactory, Interrupt, OnError, Phases, PluginFault, Side, Step, Stream,
     StreamFilter, Verdict,
 };
-use host_telemetry::{Clock, PluginMetrics, Stopwatch};
+use host_telemetry::{Clock, PluginMetrics, Stopwatch, Tick};
 use host_types::{PluginName, ReplyReason};
 use http::StatusCode;
 
@@ -287,7 +287,8 @@ impl Link {
             return Step::Ready(Verdict::Failed(fault));
         };
         self.answered.set(self.answered.get() || side == Side::Response);
-        self.spent.measure(clock, || {
+        let phase = hook.phase(side);
+        let (step, start, end) = self.spent.measure_call(clock, || {
             if matches!(*state, LinkState::New) {
                 match self.entry.factory.stream_filter(stream) {
                     Ok(filter) => *state = LinkState::Live(filter),
@@ -297,12 +298,16 @@ impl Link {
                 self.entry.metrics.streams_total.increment();
             }
             match &mut *state {
-                LinkState::Live(filter) if self.phases.intersects(hook.phase(side)) => {
+                LinkState::Live(filter) if self.phases.intersects(phase) => {
                     dispatch(filter.as_mut(), side, hook, stream)
                 }
                 LinkState::Live(_) | LinkState::New | LinkState::Gone => Step::CONTINUE,
             }
-        })
+        });
+        if !self.phases.intersects(phase) {
+            return step;
+        }
+        counted(step, phase, &self.entry.metrics, clock, (start, end))
     }
 
     /// Applies `on_error`: the stream goes on without the filter, or ends.
@@ -356,6 +361,30 @@ impl Hook {
             (Side::Response, Self::Headers { .. }) => Phases::RESPONSE_HEADERS,
             (Side::Response, Self::Body { .. }) => Phases::RESPONSE_BODY,
             (Side::Response, Self::Trailers) => Phases::RESPONSE_TRAILERS,
+        }
+    }
+}
+
+/// Counts how long a call took to its verdict, which may be known later.
+pub(crate) fn counted(
+    step: Step,
+    phase: Phases,
+    metrics: &Arc<PluginMetrics>,
+    clock: &Clock,
+    (start, end): (Tick, Tick),
+) -> Step {
+    match step {
+        Step::Ready(_) | Step::HoldUntil(_) => {
+            metrics.call(phase, clock.between(start, end));
+            step
+        }
+        Step::Later(verdict) => {
+            let (metrics, clock) = (Arc::clone(metrics), clock.clone());
+            Step::Later(Box::pin(async move {
+                let verdict = verdict.await;
+                metrics.call(phase, clock.since(start));
+                verdict
+            }))
         }
     }
 }

@@ -61,6 +61,15 @@ impl Stopwatch {
         result
     }
 
+    /// As [`Stopwatch::measure`], and tells when the work began and when it was done.
+    pub fn measure_call<T>(&self, clock: &Clock, work: impl FnOnce() -> T) -> (T, Tick, Tick) {
+        let start = clock.tick();
+        let result = work();
+        let end = clock.tick();
+        self.add(start, end);
+        (result, start, end)
+    }
+
     /// Adds the time between two readings.
     pub fn add(&self, start: Tick, end: Tick) {
         let spent = end.0.saturating_sub(start.0);

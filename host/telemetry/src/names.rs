@@ -121,10 +121,15 @@ pub(crate) enum Read<T> {
     Max(fn(&T) -> &Gauge),
     /// A histogram.
     Histogram(fn(&T) -> &Histogram),
+    /// Histograms told apart by a label; those without a value are not shown.
+    SplitHistogram(&'static str, fn(&T, &mut ShowHistogram<'_>)),
 }
 
 /// Is shown every value of the label with its count.
 pub(crate) type ShowSplit<'a> = dyn FnMut(&'static str, u64) + 'a;
+
+/// Is shown the values of the label that have a histogram with something in it.
+pub(crate) type ShowHistogram<'a> = dyn FnMut(&'static str, &Histogram) + 'a;
 
 const fn family<T>(name: &'static str, help: &'static str, read: Read<T>) -> Family<T> {
     Family { name, help, read }
@@ -274,6 +279,11 @@ pub(crate) const PLUGIN: &[Family<PluginMetrics>] = &[
         "mortise_plugin_stream_duration_seconds",
         "Time spent in the plugin, per stream or connection.",
         Read::Histogram(|m| &m.stream_duration),
+    ),
+    family(
+        "mortise_plugin_call_duration_seconds",
+        "From a call of the plugin to its verdict, by phase.",
+        Read::SplitHistogram("phase", |m, show| m.for_each_call(show)),
     ),
     family(
         "mortise_plugin_faults",

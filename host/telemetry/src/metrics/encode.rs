@@ -15,6 +15,7 @@ use prometheus_client::{
 use super::{Metrics, PluginKey, WorkerShards};
 use crate::{
     ClusterMetrics, ListenerMetrics, PluginMetrics,
+    cell::HistogramSum,
     names::{
         BACKEND_LABEL, BUILD, CLUSTER, CLUSTER_LABEL, CONTROL, Family, LISTENER, LISTENER_LABEL,
         PLUGIN, PLUGIN_LABEL, Read, START_TIME,
@@ -117,7 +118,7 @@ fn metric_type<T>(read: &Read<T>) -> MetricType {
     match read {
         Read::Counter(_) | Read::Shared(_) | Read::Split(..) => MetricType::Counter,
         Read::Sum(_) | Read::Max(_) => MetricType::Gauge,
-        Read::Histogram(_) => MetricType::Histogram,
+        Read::Histogram(_) | Read::SplitHistogram(..) => MetricType::Histogram,
     }
 }
 
@@ -160,11 +161,42 @@ fn encode_series<T>(
             let mut shards = shards().map(cell);
             let Some(mut sum) = shards.next().map(crate::Histogram::read) else { return Ok(()) };
             shards.for_each(|shard| sum.merge(shard));
-            let mut encoder = encoder.encode_family(labels)?;
-            let (seconds, count) = (sum.sum_seconds(), sum.count());
-            encoder.encode_histogram::<NoLabelSet>(seconds, count, &sum.buckets(), None)
+            encode_histogram(encoder, labels, &sum)
+        }
+        Read::SplitHistogram(label, read) => {
+            let mut sums = Vec::<(&'static str, HistogramSum)>::new();
+            for shard in shards() {
+                read(shard, &mut |value, histogram| merge(&mut sums, value, histogram));
+            }
+            sums.iter().try_for_each(|(value, sum)| {
+                let mut labels = labels.clone();
+                labels.push((label, (*value).to_owned()));
+                encode_histogram(encoder, &labels, sum)
+            })
         }
     }
+}
+
+/// Adds a histogram to that of a label's value; there are few of them.
+fn merge(
+    sums: &mut Vec<(&'static str, HistogramSum)>,
+    value: &'static str,
+    histogram: &crate::Histogram,
+) {
+    match sums.iter_mut().find(|(known, _sum)| *known == value) {
+        Some((_known, sum)) => sum.merge(histogram),
+        None => sums.push((value, histogram.read())),
+    }
+}
+
+fn encode_histogram(
+    encoder: &mut MetricEncoder<'_>,
+    labels: &Labels,
+    sum: &HistogramSum,
+) -> fmt::Result {
+    let mut encoder = encoder.encode_family(labels)?;
+    let (seconds, count) = (sum.sum_seconds(), sum.count());
+    encoder.encode_histogram::<NoLabelSet>(seconds, count, &sum.buckets(), None)
 }
 
 /// Adds to the sum of a label's value; there are few of them.

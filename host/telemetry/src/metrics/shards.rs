@@ -1,7 +1,8 @@
 //! What is counted of each thing. The names under which it is shown are in `names`.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
+use host_extension::Phases;
 use host_types::ReplyReason;
 use parking_lot::Mutex;
 
@@ -9,6 +10,7 @@ use crate::{
     Counter, Gauge, Histogram, LabelledCounters, SharedCounter,
     names::{
         CALL_OUTCOMES, FAULT_LABELS, HOST_CALL_REPORTS_MAX, PLUGIN_BOUNDS_US, REQUEST_BOUNDS_US,
+        ShowHistogram,
     },
 };
 
@@ -125,6 +127,8 @@ pub struct PluginMetrics {
     pub streams_total: Counter,
     /// Time spent in the plugin, per stream or connection.
     pub stream_duration: Histogram,
+    /// From a call of one of its hooks to the verdict; see [`PluginMetrics::call`].
+    calls: [Histogram; Phases::NAMED.len()],
     /// Faults by kind; see [`PluginMetrics::fault`].
     pub faults: LabelledCounters,
     /// Streams that went on without the plugin because its `on_error` is `open`.
@@ -142,6 +146,22 @@ impl PluginMetrics {
     /// Counts a fault by the label of its kind, one of [`FAULT_LABELS`].
     pub fn fault(&self, label: &str) {
         self.faults.of(label).increment();
+    }
+
+    /// Counts the time from a call of one hook to its verdict. A call that waits for something
+    /// else (an answer of an authorizer) counts with the wait.
+    pub fn call(&self, phase: Phases, took: Duration) {
+        if let Some(histogram) = self.calls.get(phase.place()) {
+            histogram.observe(took);
+        }
+    }
+
+    pub(crate) fn for_each_call(&self, show: &mut ShowHistogram<'_>) {
+        for ((label, _phase), histogram) in Phases::NAMED.iter().zip(&self.calls) {
+            if histogram.count() > 0 {
+                show(label, histogram);
+            }
+        }
     }
 
     /// Says where the host calls of this shard are counted: `report` shows every call once,
@@ -194,6 +214,7 @@ impl Default for PluginMetrics {
         Self {
             streams_total: Counter::default(),
             stream_duration: Histogram::new(PLUGIN_BOUNDS_US),
+            calls: std::array::from_fn(|_phase| Histogram::new(PLUGIN_BOUNDS_US)),
             faults: LabelledCounters::new(FAULT_LABELS),
             fail_open_total: Counter::default(),
             restarts_total: Counter::default(),

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use expect_test::{Expect, expect};
-use host_extension::FaultKind;
+use host_extension::{FaultKind, Phases};
 use host_types::ReplyReason;
 
 use super::*;
@@ -167,6 +167,23 @@ fn the_time_in_plugins_is_shown_in_buckets_of_microseconds() {
         mortise_plugin_stream_duration_seconds_bucket{le="+Inf",plugin="greet",backend="wasm"} 4
     "##]],
     );
+}
+
+#[test]
+fn the_calls_of_a_plugin_are_told_apart_by_phase() {
+    let metrics = Metrics::new();
+    for number in [0, 1] {
+        let plugin = metrics.worker(number).plugin(&"greet".into(), "native");
+        plugin.call(Phases::REQUEST_HEADERS, Duration::from_micros(3));
+        plugin.call(Phases::NONE, Duration::from_micros(3));
+    }
+    let text = metrics.encode();
+    let calls: Vec<_> = text
+        .lines()
+        .filter(|line| line.starts_with("mortise_plugin_call_duration_seconds_count"))
+        .collect();
+    let labels = r#"{plugin="greet",backend="native",phase="request_headers"}"#;
+    assert_eq!(calls, [format!("mortise_plugin_call_duration_seconds_count{labels} 2")]);
 }
 
 #[test]

@@ -12,7 +12,7 @@ use host_extension::{
 use host_telemetry::{Clock, Stopwatch};
 
 use super::Hook;
-use crate::chain::ChainEntry;
+use crate::chain::{ChainEntry, counted};
 
 /// One filter of one connection.
 pub(super) struct Link {
@@ -98,10 +98,11 @@ impl Link {
             return Step::Ready(Verdict::Failed(fault));
         };
         let Some(filter) = filter.as_mut() else { return Step::CONTINUE };
-        self.spent.measure(clock, || match hook {
+        let (step, start, end) = self.spent.measure_call(clock, || match hook {
             Hook::NewConnection => filter.on_new_connection(connection),
             Hook::Data { flow, end } => filter.on_data(connection, flow, end),
-        })
+        });
+        counted(step, hook.phase(), &self.entry.metrics, clock, (start, end))
     }
 
     /// Applies `on_error`; true where the connection goes on without the filter.
