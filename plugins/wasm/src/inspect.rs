@@ -21,6 +21,9 @@ pub(crate) struct Facts {
 
 /// Names in a message; more than that help nobody.
 const NAMES_SHOWN_MAX: usize = 12;
+/// The section by which a module says which hooks its plugins want, of all that their SDK
+/// exports: the bits of [`Phases::NAMED`] in order, as two bytes, least first.
+const PHASES_SECTION: &str = "mortise.phases";
 /// What guests compiled by Emscripten import beside the interface; see `calls`.
 pub(crate) const RUNTIME_IMPORTS: [&str; 2] = ["pthread_equal", "emscripten_notify_memory_growth"];
 
@@ -31,6 +34,7 @@ struct Module<'a> {
     unknown_imports: BTreeSet<(&'a str, &'a str)>,
     memories: Vec<MemoryType>,
     has_memory_export: bool,
+    phase_sections: Vec<&'a [u8]>,
 }
 
 /// Reads a module.
@@ -58,7 +62,8 @@ pub(crate) fn inspect(bytes: &[u8], wanted: Option<Phases>) -> Result<Facts, Str
                     cannot hand it any value: build it with a Proxy-Wasm SDK"
             .to_owned());
     }
-    Ok(Facts { version, phases: phases(&module, wanted) })
+    let asked = asked_phases(&module)?;
+    Ok(Facts { version, phases: phases(&module, asked, wanted) })
 }
 
 fn not_wasm(bytes: &[u8]) -> String {
@@ -89,6 +94,10 @@ fn parse(bytes: &[u8]) -> Result<Module<'_>, wasmparser::BinaryReaderError> {
             for export in exports {
                 module.export(export?);
             }
+        } else if let Payload::CustomSection(section) = payload
+            && section.name() == PHASES_SECTION
+        {
+            module.phase_sections.push(section.data());
         }
     }
     Ok(module)
@@ -176,8 +185,38 @@ fn check_imports(module: &Module<'_>) -> Result<(), String> {
     ))
 }
 
-/// The hooks that the module has and that are wanted.
-fn phases(module: &Module<'_>, wanted: Option<Phases>) -> Phases {
+/// What the module says that its plugins want; all that there is, where it says nothing.
+fn asked_phases(module: &Module<'_>) -> Result<Phases, String> {
+    let bits = match module.phase_sections.as_slice() {
+        [] => return Ok(Phases::ALL),
+        [section] => <[u8; 2]>::try_from(*section).map(u16::from_le_bytes).map_err(|_other| {
+            let length = section.len();
+            format!(
+                "has a section `{PHASES_SECTION}` of {length} bytes, and it has two: build it \
+                 with the Mortise SDK, or leave the section out"
+            )
+        })?,
+        many => {
+            let count = many.len();
+            return Err(format!(
+                "has {count} sections `{PHASES_SECTION}`, and one says it all: `plugin!` stands \
+                 once in a module"
+            ));
+        }
+    };
+    if bits >> Phases::NAMED.len() != 0 {
+        return Err(format!(
+            "asks for callbacks that this host does not know (section `{PHASES_SECTION}` is \
+             {bits:#06x}): it was built with a newer SDK"
+        ));
+    }
+    let named = Phases::NAMED.into_iter().enumerate();
+    let asked = named.filter(|(place, _)| (bits >> place) & 1 == 1);
+    Ok(asked.fold(Phases::NONE, |all, (_, (_, phase))| all | phase))
+}
+
+/// The hooks that the module has, that its plugins ask for and that are wanted.
+fn phases(module: &Module<'_>, asked: Phases, wanted: Option<Phases>) -> Phases {
     let has = |name: &str| module.exports.contains(format!("proxy_on_{name}").as_str());
     let exported = |name: &str| match name {
         "close" => has("downstream_connection_close") || has("upstream_connection_close"),
@@ -186,7 +225,8 @@ fn phases(module: &Module<'_>, wanted: Option<Phases>) -> Phases {
     let all = Phases::NAMED
         .into_iter()
         .filter(|(name, _)| exported(name))
-        .fold(Phases::NONE, |all, (_, phase)| all | phase);
+        .fold(Phases::NONE, |all, (_, phase)| all | phase)
+        .intersection(asked);
     wanted.map_or(all, |wanted| all.intersection(wanted))
 }
 

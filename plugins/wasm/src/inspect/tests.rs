@@ -106,6 +106,58 @@ fn the_end_of_the_stream_is_a_phase_like_others() {
     assert_eq!(of(Some(Phases::LOG)), Phases::LOG);
 }
 
+/// A module with all hooks of a request's head and body, and these sections.
+fn with_sections(sections: &str) -> Result<Phases, String> {
+    let hooks = format!(
+        r#"
+      (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32) i32.const 0)
+      (func (export "proxy_on_request_body") (param i32 i32 i32) (result i32) i32.const 0)
+      (func (export "proxy_on_log") (param i32))
+      {sections}"#
+    );
+    inspect(&guest("", &hooks), None).map(|facts| facts.phases)
+}
+
+#[test]
+fn a_section_says_which_of_the_hooks_that_are_there_are_wanted() {
+    let of = |section: &str| with_sections(section).expect("it can be loaded");
+    let all = Phases::REQUEST_HEADERS | Phases::REQUEST_BODY | Phases::LOG;
+    assert_eq!(of(""), all);
+    assert_eq!(of(r#"(@custom "mortise.other" "\00")"#), all);
+    assert_eq!(of(r#"(@custom "mortise.phases" "\01\00")"#), Phases::REQUEST_HEADERS);
+    assert_eq!(of(r#"(@custom "mortise.phases" "\ff\07")"#), all);
+    assert_eq!(of(r#"(@custom "mortise.phases" "\00\00")"#), Phases::NONE);
+    // A hook that is asked for and not there is not called.
+    assert_eq!(of(r#"(@custom "mortise.phases" "\48\00")"#), Phases::LOG);
+}
+
+#[test]
+fn the_configuration_wants_less_than_the_section() {
+    let hooks = r#"
+      (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32) i32.const 0)
+      (func (export "proxy_on_log") (param i32))
+      (@custom "mortise.phases" "\41\00")"#;
+    let facts = inspect(&guest("", hooks), Some(Phases::LOG | Phases::REQUEST_BODY));
+    assert_eq!(facts.expect("it can be loaded").phases, Phases::LOG);
+}
+
+#[test]
+fn a_section_of_phases_that_cannot_be_read_is_refused() {
+    for (section, expect) in [
+        (r#"(@custom "mortise.phases" "")"#, "of 0 bytes"),
+        (r#"(@custom "mortise.phases" "\01")"#, "of 1 bytes"),
+        (r#"(@custom "mortise.phases" "\01\00\00")"#, "of 3 bytes"),
+        (r#"(@custom "mortise.phases" "\01\08")"#, "(section `mortise.phases` is 0x0801)"),
+        (
+            r#"(@custom "mortise.phases" "\01\00") (@custom "mortise.phases" "\01\00")"#,
+            "has 2 sections",
+        ),
+    ] {
+        let why = with_sections(section).expect_err("it is refused");
+        assert!(why.contains(expect), "{why}");
+    }
+}
+
 #[test]
 fn only_functions_can_be_imported() {
     let marker = r#"(func (export "proxy_abi_version_0_2_1"))"#;
