@@ -59,27 +59,7 @@ macro_rules! plugin {
     };
 }
 
-/// The exports of a Proxy-Wasm module that only the last crate can make: how it starts, and a
-/// section that says which callbacks its plugins want.
-#[cfg(target_family = "wasm")]
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __export_wasm {
-    () => {
-        const _: () = {
-            #[unsafe(no_mangle)]
-            extern "C" fn _initialize() {
-                $crate::wasm::start(mortise_plugin());
-            }
-
-            #[unsafe(link_section = "mortise.phases")]
-            #[used]
-            static PHASES: [u8; 2] = mortise_plugin().phases().bits().to_le_bytes();
-        };
-    };
-}
-
-/// As above; nothing where the target is no Wasm.
+/// The exports of a Proxy-Wasm module; nothing where the target is no Wasm.
 #[cfg(not(target_family = "wasm"))]
 #[doc(hidden)]
 #[macro_export]

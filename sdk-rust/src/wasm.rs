@@ -13,6 +13,7 @@
 mod exports;
 mod host;
 mod imports;
+mod macros;
 mod module;
 
 use crate::{LogLevel, backend::Declaration};

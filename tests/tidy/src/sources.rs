@@ -9,7 +9,8 @@ use crate::{
 };
 
 /// Where `unsafe` may be.
-const UNSAFE: [&str; 3] = ["abi/native/", "host/net/", "plugins/native/"];
+const UNSAFE: [&str; 5] =
+    ["abi/native/", "host/net/", "plugins/native/", "sdk-rust/src/native", "sdk-rust/src/wasm/"];
 
 /// Where data may be read from and written to files and wires by derive.
 const SERDE: [&str; 2] = ["abi/", "host/config/"];
