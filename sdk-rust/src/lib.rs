@@ -60,6 +60,8 @@ mod stream;
 
 #[doc(hidden)]
 pub mod backend;
+#[cfg(all(feature = "process", unix))]
+pub mod child;
 #[cfg(target_family = "wasm")]
 #[doc(hidden)]
 pub mod wasm;

@@ -22,9 +22,11 @@ pub(super) fn install() {
     static INSTALLED: Once = Once::new();
     INSTALLED.call_once(|| {
         let before = panic::take_hook();
-        panic::set_hook(Box::new(move |info| {
-            if GUARDED.get() { note(info) } else { before(info) }
-        }));
+        panic::set_hook(Box::new(
+            move |info| {
+                if GUARDED.get() { note(info) } else { before(info) }
+            },
+        ));
     });
 }
 
