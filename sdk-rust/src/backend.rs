@@ -9,6 +9,8 @@ use crate::{
     Side, StreamFilter,
 };
 
+pub use crate::check::check_change;
+
 /// Names a stream or connection; unique in one started plugin, never reused.
 pub type ContextId = u64;
 
@@ -98,36 +100,6 @@ pub type Outcome<T> = Result<T, HostError>;
 #[must_use]
 pub fn final_status(response: &Response) -> u16 {
     if (200..=599).contains(&response.status) { response.status } else { 500 }
-}
-
-/// Looks at the names and values of a change, for hosts that do not tell a field that no
-/// message can carry from a section that cannot be changed any more.
-///
-/// # Errors
-/// `BadArgument`.
-pub fn check_field(change: FieldChange<'_>) -> Outcome<()> {
-    let good = match change {
-        FieldChange::Add(name, value) | FieldChange::Set(name, value) => {
-            is_name(name.as_bytes()) && is_value(value)
-        }
-        FieldChange::Remove(name) => is_name(name.as_bytes()),
-        FieldChange::ReplaceAll(fields) => {
-            fields.iter().all(|(name, value)| is_name(name) && is_value(value))
-        }
-    };
-    if good { Ok(()) } else { Err(HostError::BadArgument) }
-}
-
-/// A token; a colon stands in front of a pseudo-header field's.
-fn is_name(name: &[u8]) -> bool {
-    let name = name.strip_prefix(b":").unwrap_or(name);
-    let is_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
-    !name.is_empty() && name.iter().all(is_token)
-}
-
-/// Anything but control characters, of which a tab is none here.
-fn is_value(value: &[u8]) -> bool {
-    value.iter().all(|byte| *byte == b'\t' || (*byte >= b' ' && *byte != 0x7f))
 }
 
 /// A started plugin, whatever its type.

@@ -48,6 +48,7 @@
 
 mod action;
 mod call;
+mod check;
 mod error;
 mod fields;
 mod host;
@@ -62,6 +63,9 @@ mod stream;
 pub mod backend;
 #[cfg(all(feature = "process", unix))]
 pub mod child;
+#[cfg(all(feature = "builtin", not(target_family = "wasm")))]
+#[doc(hidden)]
+pub mod native;
 #[cfg(target_family = "wasm")]
 #[doc(hidden)]
 pub mod wasm;

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     CallId, Fields, Flow, HostError, HttpAnswer, HttpRequest, LogLevel, MetricId, MetricKind,
     QueueId, Response, SharedValue, Side,
-    backend::{Backend, ContextId, FieldChange, Outcome, Section, check_field, final_status},
+    backend::{Backend, ContextId, FieldChange, Outcome, Section, check_change, final_status},
 };
 
 /// The host on the other side of the sandbox.
@@ -48,7 +48,7 @@ impl Backend for WasmHost {
         section: Section,
         change: FieldChange<'_>,
     ) -> Outcome<()> {
-        check_field(change)?;
+        check_change(section, change)?;
         let map = map(section);
         let written = match change {
             FieldChange::Add(name, value) => {
