@@ -12,7 +12,7 @@
 //! child's own directory or on loopback.
 
 mod address;
-mod connect;
+pub(crate) mod connect;
 mod control;
 mod environment;
 mod line;
@@ -193,3 +193,6 @@ impl Preparation {
         Control::open(reach, Arc::clone(sink)).await
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,30 @@
 //! The process backend: plugins as supervised gRPC child processes.
+//!
+//! A plugin's artifact is a program. The proxy starts it once, watches it, starts it again when it
+//! ends, and keeps from it what it does not need. Each worker has one session with it, which
+//! carries all streams and connections of that worker.
+//!
+//! | room | does |
+//! |---|---|
+//! | `backend` | from an artifact to a supervised child; what the catalog holds |
+//! | `supervisor` | one thread for all children: start, watch, backoff, drain, stop |
+//! | `launch` | how a process is made: the launcher's thread, the order, the trampoline |
+//! | `confine` | what the kernel keeps from it |
+//! | `bootstrap` | how it learns where to listen, and how it is known to be ready |
+//! | `log` | what it writes to its standard output and error |
+//! | `session`, `factory`, `filter` | the data plane of one worker |
+//!
+//! It never runs a child's code in the proxy, never trusts what one says, and leaves neither a
+//! process nor a file behind. Start reading at [`ProcessBackend`].
+
+mod backend;
+mod bootstrap;
+mod child;
+mod confine;
+pub mod doctor;
+mod go_plugin;
+pub mod launch;
+mod log;
+mod supervisor;
+
+pub use backend::{ProcessBackend, ProcessSpec};

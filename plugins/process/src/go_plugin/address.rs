@@ -64,3 +64,6 @@ pub(super) fn own_socket(path: &Path, directory: &Path) -> Result<(), GoPluginEr
         false => refuse("it is not a socket"),
     }
 }
+
+#[cfg(test)]
+mod tests;

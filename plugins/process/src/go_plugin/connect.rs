@@ -23,11 +23,11 @@ use tower_service::Service;
 use crate::child::{ChildAddress, Reach};
 
 /// What a child is spoken to over.
-pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
 /// Opens a stream to a child.
-pub(super) async fn open(reach: &Reach) -> io::Result<Box<dyn Stream>> {
+pub(crate) async fn open(reach: &Reach) -> io::Result<Box<dyn Stream>> {
     match &reach.address {
         ChildAddress::Unix(path) => secure(UnixStream::connect(path).await?, reach).await,
         ChildAddress::Tcp(address) => {
@@ -46,7 +46,7 @@ async fn secure<T: Stream + 'static>(stream: T, reach: &Reach) -> io::Result<Box
 }
 
 /// gRPC over a stream. The name that it asks for means nothing.
-pub(super) async fn channel(stream: Box<dyn Stream>) -> Result<Channel, Error> {
+pub(crate) async fn channel(stream: Box<dyn Stream>) -> Result<Channel, Error> {
     let only = Only(Some(stream));
     Endpoint::from_static("http://localhost").connect_with_connector(only).await
 }

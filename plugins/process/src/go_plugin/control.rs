@@ -4,7 +4,7 @@
 //! children wait for that offer services of their own (none is taken); and the call that ends the
 //! child. Start reading at [`Control::open`].
 
-use std::{sync::Arc, time::Duration};
+use std::{error::Error as _, sync::Arc, time::Duration};
 
 use abi_process::{
     go_plugin::{
@@ -18,7 +18,10 @@ use abi_process::{
     },
 };
 use futures_util::stream;
-use tokio::{task::JoinSet, time::timeout};
+use tokio::{
+    task::JoinSet,
+    time::{Instant, sleep_until, timeout},
+};
 use tonic::{Code, Status, transport::Channel};
 
 use super::{GoPluginError, connect};
@@ -26,6 +29,10 @@ use crate::child::Reach;
 
 /// The service of the health check that stands for the whole child.
 const SERVICE: &str = "plugin";
+
+/// Bytes of output that are read within [`PACE`].
+const PACE_BYTES: usize = 512 * 1024;
+const PACE: Duration = Duration::from_millis(100);
 
 /// Which output of a child it was.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -87,8 +94,12 @@ async fn check(channel: Channel) -> Result<(), GoPluginError> {
             ServingStatus::Serving => Ok(()),
             status => Err(GoPluginError::NotServing(status.as_str_name().into())),
         },
-        // Servers that do not know the service yet, or are about to start.
-        Err(status) if matches!(status.code(), Code::NotFound | Code::Unavailable) => {
+        // Servers that do not know the service yet. A status with a cause is not the server's: the
+        // connection failed.
+        Err(status)
+            if matches!(status.code(), Code::NotFound | Code::Unavailable)
+                && status.source().is_none() =>
+        {
             Err(GoPluginError::NotServing(told(&status).into()))
         }
         Err(status) if status.code() == Code::Unimplemented => {
@@ -98,7 +109,7 @@ async fn check(channel: Channel) -> Result<(), GoPluginError> {
     }
 }
 
-/// Reads the child's output to its end.
+/// Reads the child's output to its end. A child that writes too much waits, and not the proxy.
 async fn output(channel: Channel, sink: Sink) {
     let ended = |status: Status| match status.code() {
         Code::Unimplemented => tracing::trace!("the child does not forward its output"),
@@ -108,16 +119,24 @@ async fn output(channel: Channel, sink: Sink) {
         Ok(answer) => answer.into_inner(),
         Err(status) => return ended(status),
     };
+    let (mut begun, mut read) = (Instant::now(), 0_usize);
     loop {
-        match pieces.message().await {
-            Ok(Some(piece)) => match piece.channel() {
-                stdio_data::Channel::Stderr => sink(Output::Stderr, &piece.data),
-                stdio_data::Channel::Stdout | stdio_data::Channel::Invalid => {
-                    sink(Output::Stdout, &piece.data);
-                }
-            },
+        let piece = match pieces.message().await {
+            Ok(Some(piece)) => piece,
             Ok(None) => return,
             Err(status) => return ended(status),
+        };
+        let of = match piece.channel() {
+            stdio_data::Channel::Stderr => Output::Stderr,
+            stdio_data::Channel::Stdout | stdio_data::Channel::Invalid => Output::Stdout,
+        };
+        sink(of, &piece.data);
+        // An empty piece costs something, too.
+        read = read.saturating_add(piece.data.len().max(64));
+        if begun.elapsed() > PACE {
+            (begun, read) = (Instant::now(), 0);
+        } else if read > PACE_BYTES {
+            sleep_until(begun + PACE).await;
         }
     }
 }

@@ -60,3 +60,6 @@ impl std::fmt::Display for Printed {
         f.write_str(&self.0)
     }
 }
+
+#[cfg(test)]
+mod tests;

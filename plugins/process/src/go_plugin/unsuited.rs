@@ -60,3 +60,6 @@ fn machine(number: u16) -> Option<&'static str> {
         _ => return None,
     })
 }
+
+#[cfg(test)]
+mod tests;

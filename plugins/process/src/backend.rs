@@ -1,0 +1,160 @@
+//! From an artifact to a supervised child, and from a child to filters.
+
+use std::{
+    fmt,
+    path::Path,
+    rc::Rc,
+    sync::{Arc, mpsc::sync_channel},
+};
+
+use host_extension::{
+    Condition, FaultKind, FilterFactory, InstanceSpec, LoadedPlugin, Phases, PluginFault,
+    WorkerScope,
+};
+use host_types::{PluginLimits, PluginName, ProcessSettings};
+use parking_lot::Mutex;
+
+use crate::{
+    launch::{Launcher, artifact::Artifact},
+    supervisor::{Care, Face, Plan, Supervisor},
+};
+
+/// One artifact with what its plan says of it.
+#[derive(Clone, Copy, Debug)]
+pub struct ProcessSpec<'a> {
+    /// The plugin's name.
+    pub name: &'a PluginName,
+    /// Where the artifact was read.
+    pub source: &'a Path,
+    /// The artifact: an ELF program, or a script.
+    pub bytes: &'a [u8],
+    /// The limits of its instances and of its log.
+    pub limits: &'a PluginLimits,
+    /// The phases that it is shown; `None` shows all that it wants.
+    pub phases: Option<Phases>,
+    /// How its child is started, watched and confined.
+    pub settings: &'a ProcessSettings,
+}
+
+/// The backend `process`.
+#[derive(Debug)]
+pub struct ProcessBackend {
+    launcher: Launcher,
+    /// Started with the first plugin.
+    supervisor: Mutex<Option<Arc<Supervisor>>>,
+}
+
+impl ProcessBackend {
+    /// A backend whose children are started in this way.
+    #[must_use]
+    pub fn new(launcher: Launcher) -> Self {
+        Self { launcher, supervisor: Mutex::new(None) }
+    }
+
+    /// Starts the plugin's child and waits until it serves, at most its start timeout (and that
+    /// of others that are being started).
+    ///
+    /// # Errors
+    /// The artifact is no program of this machine, the kernel cannot confine it as asked, or the
+    /// child did not get ready.
+    pub fn load(&self, spec: ProcessSpec<'_>) -> Result<Arc<dyn LoadedPlugin>, PluginFault> {
+        let plan = self.plan(spec)?;
+        let supervisor = self.supervisor()?;
+        let (care, face) = Care::new(plan);
+        let (tell, told) = sync_channel(1);
+        supervisor.run(move |common| care.run(common, tell));
+        let gone = || failed("the supervisor of child processes is gone");
+        told.recv().map_err(|_gone| gone())?.map_err(failed)?;
+        Ok(Arc::new(LoadedProcess {
+            name: spec.name.clone(),
+            limits: spec.limits.clone(),
+            settings: spec.settings.clone(),
+            phases: spec.phases,
+            face,
+            supervisor,
+        }))
+    }
+
+    fn plan(&self, spec: ProcessSpec<'_>) -> Result<Plan, PluginFault> {
+        let artifact = Artifact::new(spec.source, spec.bytes).map_err(|error| failed_by(&error))?;
+        let place = spec.source.canonicalize().and_then(|program| {
+            let directory = program.parent().map(Path::to_path_buf);
+            let directory = directory.ok_or(std::io::ErrorKind::NotADirectory)?;
+            Ok((program, directory))
+        });
+        let (program, directory) = place.map_err(|error| {
+            failed(format!("cannot find the place of {}: {error}", spec.source.display()))
+        })?;
+        Ok(Plan {
+            name: spec.name.clone(),
+            artifact,
+            program,
+            directory,
+            limits: spec.limits.clone(),
+            settings: spec.settings.clone(),
+            launcher: self.launcher.clone(),
+        })
+    }
+
+    fn supervisor(&self) -> Result<Arc<Supervisor>, PluginFault> {
+        let mut supervisor = self.supervisor.lock();
+        if let Some(supervisor) = &*supervisor {
+            return Ok(Arc::clone(supervisor));
+        }
+        let started = Supervisor::start();
+        let started = started.map_err(|error| failed(format!("cannot start a thread: {error}")))?;
+        *supervisor = Some(Arc::clone(&started));
+        Ok(started)
+    }
+}
+
+/// One generation of a plugin: a child that serves, or will again.
+struct LoadedProcess {
+    name: PluginName,
+    limits: PluginLimits,
+    settings: ProcessSettings,
+    phases: Option<Phases>,
+    face: Face,
+    /// Dropped after the face, so that it sees the child stopped.
+    supervisor: Arc<Supervisor>,
+}
+
+impl LoadedPlugin for LoadedProcess {
+    fn start(
+        &self,
+        scope: &WorkerScope,
+        spec: &InstanceSpec,
+    ) -> Result<Rc<dyn FilterFactory>, PluginFault> {
+        let _ = (scope, spec, &self.limits, &self.settings, self.phases, &self.supervisor);
+        let _ = (self.face.watch(), self.face.watchdog());
+        Err(failed("the data plane is not there"))
+    }
+
+    fn condition(&self) -> Option<Condition> {
+        Some(self.face.condition())
+    }
+}
+
+impl fmt::Debug for LoadedProcess {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LoadedProcess")
+            .field("name", &self.name)
+            .field("phases", &self.phases)
+            .field("condition", &self.face.condition())
+            .finish_non_exhaustive()
+    }
+}
+
+fn failed(message: impl Into<Box<str>>) -> PluginFault {
+    PluginFault::new(FaultKind::LoadFailed, message)
+}
+
+fn failed_by(error: &dyn std::error::Error) -> PluginFault {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text = format!("{text}: {inner}");
+        cause = inner.source();
+    }
+    failed(text)
+}

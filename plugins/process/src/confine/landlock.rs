@@ -1,0 +1,152 @@
+//! Which files a child sees, and which ports and processes it reaches.
+
+use std::{
+    ffi::OsStr,
+    os::unix::ffi::OsStrExt,
+    path::{Path, PathBuf},
+};
+
+use landlock::{
+    ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, LandlockStatus,
+    PathBeneath, PathFd, PathFdError, RestrictionStatus, Ruleset, RulesetAttr, RulesetCreated,
+    RulesetCreatedAttr, RulesetError, Scope,
+};
+
+use super::ConfineError;
+use crate::launch::order::{Order, Sandbox, Sockets};
+
+/// Without these there is no confinement.
+const NEEDED: ABI = ABI::V4;
+/// These are taken where they are.
+const WANTED: ABI = ABI::V6;
+
+/// Programs and libraries of the system.
+const SYSTEM: [&str; 7] = ["/usr", "/lib", "/lib32", "/lib64", "/bin", "/sbin", "/nix/store"];
+
+/// What programs read of the machine as they start.
+const FACTS: [&str; 13] = [
+    "/etc/ld.so.cache",
+    "/etc/ld.so.conf",
+    "/etc/ld.so.conf.d",
+    "/etc/localtime",
+    "/etc/alternatives",
+    "/dev/urandom",
+    "/dev/random",
+    "/dev/zero",
+    "/proc/self",
+    "/proc/meminfo",
+    "/proc/sys/vm/overcommit_memory",
+    "/sys/devices/system/cpu",
+    "/sys/kernel/mm/transparent_hugepage",
+];
+
+pub(crate) fn apply(
+    order: &Order,
+    sandbox: &Sandbox,
+    sockets: Sockets,
+) -> Result<(), ConfineError> {
+    let mut rules = ruleset(sockets).map_err(unsupported)?;
+    let read = AccessFs::from_read(WANTED);
+    for path in SYSTEM.iter().chain(&FACTS) {
+        // A system need not have them all.
+        rules = match PathFd::new(path) {
+            Ok(opened) => allow(rules, Path::new(path), opened, read)?,
+            Err(_absent) => rules,
+        };
+    }
+    for path in asked(order, sandbox) {
+        let opened = PathFd::new(&path).map_err(|error| unopened(&path, &error))?;
+        rules = allow(rules, &path, opened, read)?;
+    }
+    for (path, access) in [
+        ("/dev/null", AccessFs::ReadFile | AccessFs::WriteFile | AccessFs::Truncate),
+        ("/dev/tty", BitFlags::EMPTY),
+    ] {
+        if let (false, Ok(opened)) = (access.is_empty(), PathFd::new(path)) {
+            rules = allow(rules, Path::new(path), opened, access)?;
+        }
+    }
+    let private = path_of(&order.private);
+    let opened = PathFd::new(&private).map_err(|error| unopened(&private, &error))?;
+    rules = allow(rules, &private, opened, own())?;
+    let status = rules.restrict_self().map_err(unsupported)?;
+    check(&status)
+}
+
+/// What it may do in its own directory: everything but executing and devices.
+fn own() -> BitFlags<AccessFs> {
+    let never = AccessFs::Execute | AccessFs::MakeChar | AccessFs::MakeBlock | AccessFs::IoctlDev;
+    AccessFs::from_all(WANTED) & !never
+}
+
+/// The artifact's own directory, the script, and what the operator allows.
+fn asked(order: &Order, sandbox: &Sandbox) -> Vec<PathBuf> {
+    let own = [&order.directory, &order.script].into_iter();
+    let paths = own.chain(&sandbox.read).filter(|path| !path.is_empty());
+    paths.map(|path| path_of(path)).collect()
+}
+
+fn ruleset(sockets: Sockets) -> Result<RulesetCreated, RulesetError> {
+    // Where TCP is the transport, seccomp lets the child make such sockets: it may listen on a
+    // port, and connect to none.
+    let net = match sockets {
+        Sockets::None | Sockets::Unix => AccessNet::BindTcp | AccessNet::ConnectTcp,
+        Sockets::Tcp => AccessNet::ConnectTcp.into(),
+    };
+    let needed = Ruleset::default()
+        .set_compatibility(CompatLevel::HardRequirement)
+        .handle_access(AccessFs::from_all(NEEDED))?
+        .handle_access(net)?;
+    needed
+        .set_compatibility(CompatLevel::BestEffort)
+        .handle_access(AccessFs::from_all(WANTED))?
+        .scope(Scope::Signal | Scope::AbstractUnixSocket)?
+        .create()
+}
+
+fn allow(
+    rules: RulesetCreated,
+    path: &Path,
+    opened: PathFd,
+    access: BitFlags<AccessFs>,
+) -> Result<RulesetCreated, ConfineError> {
+    let access = if path.is_dir() { access } else { access & AccessFs::from_file(WANTED) };
+    rules.add_rule(PathBeneath::new(opened, access)).map_err(|error| ConfineError::Path {
+        path: path.display().to_string(),
+        reason: error.to_string(),
+    })
+}
+
+fn check(status: &RestrictionStatus) -> Result<(), ConfineError> {
+    match status.landlock {
+        LandlockStatus::Available { .. } => Ok(()),
+        LandlockStatus::NotEnabled => Err(ConfineError::Unsupported("Landlock is off".to_owned())),
+        LandlockStatus::NotImplemented => {
+            Err(ConfineError::Unsupported("it has no Landlock".to_owned()))
+        }
+    }
+}
+
+/// What Landlock can do for the calling thread, which is confined by it: for the doctor.
+pub(crate) fn probe() -> Result<ABI, String> {
+    let created = ruleset(Sockets::None).map_err(|error| error.to_string())?;
+    let status = created.restrict_self().map_err(|error| error.to_string())?;
+    check(&status).map_err(|error| error.to_string())?;
+    match status.landlock {
+        LandlockStatus::Available { effective_abi, .. } => Ok(effective_abi),
+        LandlockStatus::NotEnabled | LandlockStatus::NotImplemented => Ok(ABI::Unsupported),
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
+fn unsupported(error: RulesetError) -> ConfineError {
+    ConfineError::Unsupported(format!("Landlock's version 4 is needed (Linux 6.7): {error}"))
+}
+
+fn unopened(path: &Path, error: &PathFdError) -> ConfineError {
+    ConfineError::Path { path: path.display().to_string(), reason: error.to_string() }
+}
+
+fn path_of(bytes: &[u8]) -> PathBuf {
+    PathBuf::from(OsStr::from_bytes(bytes))
+}

@@ -1,0 +1,81 @@
+//! Limits of resources, capabilities, no new privileges.
+
+use std::{fs, io};
+
+use rustix::{
+    process::{Resource, Rlimit, getrlimit, getuid, setrlimit},
+    thread::{CapabilitySet, CapabilitySets, set_capabilities, set_no_new_privs},
+};
+
+use super::ConfineError;
+use crate::launch::order::Sandbox;
+
+/// Processes that are looked at for the threads of this user.
+const PROCESSES_SEEN_MAX: usize = 65_536;
+
+pub(crate) fn apply(sandbox: &Sandbox) -> Result<(), ConfineError> {
+    limit("core dumps", Resource::Core, 0)?;
+    limit("open files", Resource::Nofile, sandbox.files_max)?;
+    limit("memory", Resource::Data, sandbox.memory_bytes_max)?;
+    // The kernel counts a user's threads, not a child's; root's it does not count at all.
+    if !getuid().is_root() {
+        let others = threads_of_user(getuid().as_raw());
+        limit("processes", Resource::Nproc, others.saturating_add(sandbox.processes_max))?;
+    }
+    Ok(())
+}
+
+fn limit(what: &'static str, resource: Resource, value: u64) -> Result<(), ConfineError> {
+    let now = getrlimit(resource);
+    let value = now.maximum.map_or(value, |maximum| value.min(maximum));
+    setrlimit(resource, Rlimit { current: Some(value), maximum: Some(value) })
+        .map_err(|source| ConfineError::Limit { what, source: source.into() })
+}
+
+/// Gives up what root or file capabilities gave, for ever.
+pub(crate) fn drop_privileges() -> Result<(), ConfineError> {
+    let failed = |what| {
+        move |source: rustix::io::Errno| ConfineError::Limit {
+            what,
+            source: io::Error::from(source),
+        }
+    };
+    set_no_new_privs(true).map_err(failed("new privileges"))?;
+    let none = CapabilitySet::empty();
+    let sets = CapabilitySets { effective: none, permitted: none, inheritable: none };
+    set_capabilities(None, sets).map_err(failed("capabilities"))
+}
+
+fn threads_of_user(uid: u32) -> u64 {
+    let Ok(processes) = fs::read_dir("/proc") else { return 0 };
+    let is_process = |entry: &fs::DirEntry| {
+        entry.file_name().to_string_lossy().bytes().all(|byte| byte.is_ascii_digit())
+    };
+    let processes = processes.flatten().filter(is_process).take(PROCESSES_SEEN_MAX);
+    let status = processes.filter_map(|entry| fs::read_to_string(entry.path().join("status")).ok());
+    status.filter_map(|status| threads(&status, uid)).sum()
+}
+
+/// The threads of a process from its `status`, where it is this user's.
+fn threads(status: &str, uid: u32) -> Option<u64> {
+    let field = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+        line.split_ascii_whitespace().next()
+    };
+    let is_users = field("Uid:")?.parse() == Ok(uid);
+    if is_users { field("Threads:")?.parse().ok() } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn threads_are_counted_by_user() {
+        let status = "Name:\tx\nUid:\t10\t11\t10\t10\nThreads:\t7\n";
+        assert_eq!(threads(status, 10), Some(7));
+        assert_eq!(threads(status, 11), None);
+        assert_eq!(threads("", 0), None);
+        assert!(threads_of_user(getuid().as_raw()) > 0);
+    }
+}

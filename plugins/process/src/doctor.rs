@@ -1,0 +1,152 @@
+//! What this kernel and this machine can do for child processes: `mortise doctor`.
+//!
+//! Everything is tried, not looked up: on a thread that ends afterwards, or on files that go at
+//! once.
+
+use std::{fmt, fs, thread};
+
+use rustix::{
+    fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create},
+    process::{PidfdFlags, getpid, getuid, pidfd_open},
+};
+
+use crate::{
+    confine::{probe_landlock, probe_seccomp},
+    launch::home,
+};
+
+/// One thing that is used for child processes.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Feature {
+    /// What it is called.
+    pub name: &'static str,
+    /// Whether it is there.
+    pub state: State,
+    /// In which form, or why not.
+    pub how: String,
+    /// What it is used for, and what happens without it.
+    pub used_for: &'static str,
+}
+
+/// Whether a feature is there.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum State {
+    /// It is.
+    Available,
+    /// Some of it is.
+    Partial,
+    /// It is not.
+    Missing,
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Available => "yes",
+            Self::Partial => "partly",
+            Self::Missing => "no",
+        })
+    }
+}
+
+/// Tries all of them.
+#[must_use]
+pub fn report() -> Vec<Feature> {
+    vec![landlock(), seccomp(), handles(), sealed_files(), procfs(), directory(), limits()]
+}
+
+fn landlock() -> Feature {
+    let tried = on_a_thread(probe_landlock);
+    let (state, how) = match tried {
+        Ok(abi) => {
+            let version = abi as i32;
+            let whole = version >= 6;
+            let lacks = if whole { "" } else { "; signals and abstract sockets stay open" };
+            let state = if whole { State::Available } else { State::Partial };
+            (state, format!("version {version}{lacks}"))
+        }
+        Err(why) => (State::Missing, why),
+    };
+    let used_for = "files, TCP and signals of children; without it `sandbox: none` is needed";
+    Feature { name: "Landlock", state, how, used_for }
+}
+
+fn seccomp() -> Feature {
+    let used_for = "system calls of children; without it `sandbox: none` is needed";
+    outcome("seccomp", on_a_thread(probe_seccomp).map(|()| "filters".to_owned()), used_for)
+}
+
+fn handles() -> Feature {
+    let tried = pidfd_open(getpid(), PidfdFlags::NONBLOCK).map(|_handle| "pidfd".to_owned());
+    let used_for = "waiting for children and ending them; without it there are none";
+    outcome("process handles", tried.map_err(|error| error.to_string()), used_for)
+}
+
+fn sealed_files() -> Feature {
+    let make = |flags, how: &str| {
+        let file = memfd_create("doctor", flags)?;
+        fcntl_add_seals(&file, SealFlags::WRITE | SealFlags::SEAL)?;
+        Ok::<_, rustix::io::Errno>(how.to_owned())
+    };
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    let tried = make(flags | MemfdFlags::EXEC, "memory files that can be executed")
+        .or_else(|_unknown| make(flags, "memory files"));
+    let used_for = "starting the very program that was loaded; without it there are only scripts";
+    outcome("sealed files", tried.map_err(|error| error.to_string()), used_for)
+}
+
+fn procfs() -> Feature {
+    let tried = fs::read_link("/proc/self/exe").map(|_path| "/proc".to_owned());
+    let used_for = "starting the trampoline and programs; without it there are no children";
+    outcome("procfs", tried.map_err(|error| error.to_string()), used_for)
+}
+
+fn directory() -> Feature {
+    let base = home::base();
+    let made = tempfile::Builder::new().prefix("mortise-doctor-").tempdir_in(&base);
+    let tried = made.map(|_directory| base.display().to_string());
+    let tried = tried.map_err(|error| format!("{}: {error}", base.display()));
+    let used_for = "sockets and temporary files of children ($XDG_RUNTIME_DIR, else $TMPDIR)";
+    outcome("directory", tried, used_for)
+}
+
+fn limits() -> Feature {
+    let (state, how) = if getuid().is_root() {
+        (State::Partial, "memory and files; processes of root are not counted".to_owned())
+    } else {
+        (State::Available, "memory, files, and processes of this user together".to_owned())
+    };
+    Feature { name: "limits", state, how, used_for: "resources of children" }
+}
+
+fn outcome(name: &'static str, tried: Result<String, String>, used_for: &'static str) -> Feature {
+    let (state, how) = match tried {
+        Ok(how) => (State::Available, how),
+        Err(why) => (State::Missing, why),
+    };
+    Feature { name, state, how, used_for }
+}
+
+/// What a thread does to itself ends with it.
+fn on_a_thread<T: Send>(work: impl FnOnce() -> Result<T, String> + Send) -> Result<T, String> {
+    thread::scope(|scope| {
+        let thread = thread::Builder::new().spawn_scoped(scope, work);
+        let thread = thread.map_err(|error| error.to_string())?;
+        thread.join().map_err(|_panic| "the thread that tried it panicked".to_owned())?
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_feature_says_what_it_is_for_and_trying_leaves_this_thread_free() {
+        let features = report();
+        assert!(features.iter().all(|feature| !feature.how.is_empty()), "{features:?}");
+        assert!(!rustix::thread::no_new_privs().unwrap());
+        let mut names: Vec<_> = features.iter().map(|feature| feature.name).collect();
+        names.dedup();
+        assert_eq!(names.len(), features.len());
+    }
+}

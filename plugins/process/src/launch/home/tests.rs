@@ -1,0 +1,47 @@
+use super::*;
+
+fn names(base: &Path) -> Vec<String> {
+    let names = fs::read_dir(base).unwrap().flatten();
+    let mut names: Vec<_> =
+        names.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn directories_go_with_their_children_and_the_last_takes_all() {
+    let base = tempfile::tempdir().unwrap();
+    let home = Arc::new(Home::make(base.path()).unwrap());
+    let (one, two) = (home.private().unwrap(), home.private().unwrap());
+    assert_ne!(one.path(), two.path());
+    let mode = fs::metadata(one.path()).unwrap().mode();
+    assert_eq!(mode & 0o777, 0o700);
+    fs::write(one.path().join("file"), "x").unwrap();
+    let gone = one.path().to_owned();
+    drop(one);
+    assert!(!gone.exists());
+    drop(home);
+    assert!(two.path().exists());
+    drop(two);
+    assert!(names(base.path()).is_empty());
+}
+
+#[test]
+fn only_directories_whose_lock_nobody_holds_are_stale() {
+    let base = tempfile::tempdir().unwrap();
+    let living = Home::make(base.path()).unwrap();
+    let stale = base.path().join("mortise-1-dead");
+    fs::create_dir(&stale).unwrap();
+    fs::write(stale.join(LOCK), "").unwrap();
+    fs::write(stale.join("s"), "").unwrap();
+    for kept in ["mortise-1-young", "mortise-notes", "mortise-x-y", "other"] {
+        fs::create_dir(base.path().join(kept)).unwrap();
+    }
+    std::os::unix::fs::symlink("/", base.path().join("mortise-2-link")).unwrap();
+    remove_stale(base.path());
+    let mut expected = vec!["mortise-1-young", "mortise-notes", "mortise-x-y", "other"];
+    expected.push("mortise-2-link");
+    expected.push(living.path.file_name().unwrap().to_str().unwrap());
+    expected.sort_unstable();
+    assert_eq!(names(base.path()), expected);
+}

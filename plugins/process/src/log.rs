@@ -1,0 +1,143 @@
+//! What a child writes to its standard output and error: lines of the proxy's log.
+//!
+//! Lines are bounded (`lines`), read for their level (`parse`), counted (`gate`) and written with
+//! the plugin's name. The last ones are kept (`tail`) for the story of how the child ended. A
+//! child that floods is read slowly, so that it waits and not the proxy.
+
+mod gate;
+mod lines;
+mod parse;
+mod tail;
+
+use std::{os::fd::OwnedFd, sync::Arc, time::Duration};
+
+use host_extension::LogLevel;
+use host_telemetry::log_plugin_line;
+use host_types::{PluginLimits, PluginName};
+use parking_lot::Mutex;
+use tokio::{
+    io::{AsyncRead, AsyncReadExt},
+    net::unix::pipe,
+    time::{Instant, sleep_until},
+};
+
+pub(crate) use self::tail::Tail;
+use self::{
+    gate::{Gate, Pass},
+    lines::Lines,
+    parse::Parser,
+};
+
+/// Bytes that are read at once.
+const READ_BYTES: usize = 16 * 1024;
+/// Bytes of one stream that are read within [`PACE`]; a child that writes more waits.
+const PACE_BYTES: usize = 512 * 1024;
+const PACE: Duration = Duration::from_millis(100);
+
+/// Where the lines of one child go. One for all its streams.
+#[derive(Clone)]
+pub(crate) struct Sink(Arc<Mutex<State>>);
+
+struct State {
+    plugin: PluginName,
+    gate: Gate,
+    tail: Tail,
+}
+
+/// One stream of a child: its lines, and what they were so far.
+#[derive(Default)]
+struct Stream {
+    lines: Lines,
+    parser: Parser,
+}
+
+impl Sink {
+    pub(crate) fn new(plugin: &PluginName, limits: &PluginLimits) -> Self {
+        let state =
+            State { plugin: plugin.clone(), gate: Gate::new(limits), tail: Tail::default() };
+        Self(Arc::new(Mutex::new(state)))
+    }
+
+    /// The last lines, for a person; empty where there were none.
+    pub(crate) fn tail(&self) -> String {
+        self.0.lock().tail.text()
+    }
+
+    fn take(&self, stream: &mut Stream, bytes: &[u8]) {
+        let mut state = self.0.lock();
+        let now = Instant::now();
+        let Stream { lines, parser } = stream;
+        lines.push(bytes, &mut |line| state.line(parser, line, now));
+    }
+
+    fn finish(&self, stream: &mut Stream) {
+        let mut state = self.0.lock();
+        let now = Instant::now();
+        let Stream { lines, parser } = stream;
+        lines.finish(&mut |line| state.line(parser, line, now));
+    }
+}
+
+impl State {
+    fn line(&mut self, parser: &mut Parser, line: &[u8], now: Instant) {
+        let (level, text) = parser.read(line);
+        if text.is_empty() {
+            return;
+        }
+        self.tail.push(&text);
+        let name = self.plugin.as_str();
+        match self.gate.pass(now.into_std()) {
+            Pass::Drop => {}
+            Pass::After(dropped) => {
+                if dropped > 0 {
+                    let text = format!("{dropped} lines of its log were dropped");
+                    log_plugin_line(name, LogLevel::Warn, text.as_bytes());
+                }
+                log_plugin_line(name, level, self.gate.cut(&text).as_bytes());
+            }
+        }
+    }
+}
+
+/// Reads an end of a pipe to its end.
+pub(crate) async fn follow(from: OwnedFd, sink: Sink) {
+    match pipe::Receiver::from_owned_fd(from) {
+        Ok(from) => read_all(from, sink).await,
+        Err(error) => tracing::warn!(%error, "cannot read what a child writes"),
+    }
+}
+
+/// Reads a stream of a child to its end.
+pub(crate) async fn read_all(mut from: impl AsyncRead + Unpin, sink: Sink) {
+    let mut stream = Stream::default();
+    let mut buffer = vec![0; READ_BYTES];
+    let mut begun = Instant::now();
+    let mut read = 0_usize;
+    while let Ok(count @ 1..) = from.read(&mut buffer).await {
+        sink.take(&mut stream, buffer.get(..count).unwrap_or_default());
+        read = read.saturating_add(count);
+        if begun.elapsed() > PACE {
+            (begun, read) = (Instant::now(), 0);
+        } else if read > PACE_BYTES {
+            sleep_until(begun + PACE).await;
+        }
+    }
+    sink.finish(&mut stream);
+}
+
+/// A sink for output that comes in pieces over another way than a pipe.
+pub(crate) fn pieces(sink: &Sink) -> impl Fn(bool, &[u8]) + Send + Sync + use<> {
+    let sink = sink.clone();
+    let streams = [Mutex::new(Stream::default()), Mutex::new(Stream::default())];
+    move |is_error, bytes| {
+        let [output, error] = &streams;
+        let stream = if is_error { error } else { output };
+        sink.take(&mut stream.lock(), bytes);
+    }
+}
+
+impl std::fmt::Debug for Sink {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sink").finish_non_exhaustive()
+    }
+}
