@@ -68,7 +68,7 @@ macro_rules! __export_wasm {
 }
 
 /// The exports of a native library; nothing without the feature `native`.
-#[cfg(not(feature = "native"))]
+#[cfg(any(not(feature = "native"), target_family = "wasm"))]
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __export_native {

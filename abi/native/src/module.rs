@@ -13,13 +13,15 @@ use abi_stable::{
     StableAbi,
     abi_stability::abi_checking::check_layout_compatibility,
     library::{
-        __call_root_module_loader, CheckTypeLayout, LibHeader, RootModule, RootModuleResult,
+        __call_root_module_loader, CheckTypeLayout, RootModule, RootModuleResult,
     },
     package_version_strings,
     prefix_type::PrefixTypeTrait,
     sabi_types::VersionStrings,
     type_layout::TypeLayout,
 };
+
+pub use abi_stable::library::LibHeader;
 
 use crate::{
     guest::{self, Guest},
