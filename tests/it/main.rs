@@ -23,6 +23,8 @@ mod http;
 #[cfg(test)]
 mod limits;
 #[cfg(test)]
+mod matrix;
+#[cfg(test)]
 mod network;
 #[cfg(test)]
 mod operations;

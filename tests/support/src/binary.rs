@@ -12,12 +12,26 @@ use serde_json::Value;
 use crate::fail;
 
 static BINARY: OnceLock<PathBuf> = OnceLock::new();
+static WITH_MATRIX: OnceLock<PathBuf> = OnceLock::new();
 
 /// The path of `mortise`: what `MORTISE_BIN` names, else built by Cargo with this process's
 /// profile, once per process.
 #[must_use]
 pub fn mortise_binary() -> &'static Path {
-    BINARY.get_or_init(|| std::env::var_os("MORTISE_BIN").map_or_else(build, PathBuf::from))
+    BINARY.get_or_init(|| {
+        let named = std::env::var_os("MORTISE_BIN");
+        named.map_or_else(|| build("host-server", "mortise"), PathBuf::from)
+    })
+}
+
+/// The path of a `mortise` that has the plugin of the matrix compiled in; built as
+/// [`mortise_binary`].
+#[must_use]
+pub fn mortise_with_matrix() -> &'static Path {
+    WITH_MATRIX.get_or_init(|| {
+        let named = std::env::var_os("MORTISE_WITH_MATRIX_BIN");
+        named.map_or_else(|| build("tests-proxy", "mortise-with-matrix"), PathBuf::from)
+    })
 }
 
 #[expect(clippy::disallowed_methods, reason = "the tests start the proxy")]
@@ -27,17 +41,21 @@ pub(crate) fn command(program: impl AsRef<OsStr>) -> Command {
 
 /// The built binary, which keeps its compiled modules beside itself, not in the user's cache.
 pub(crate) fn proxy() -> Command {
-    let binary = mortise_binary();
+    proxy_at(mortise_binary())
+}
+
+/// As [`proxy`], for a program that is built otherwise.
+pub(crate) fn proxy_at(binary: &Path) -> Command {
     let mut run = command(binary);
     run.env("XDG_CACHE_HOME", binary.with_file_name("cache-of-tests"));
     run
 }
 
-fn build() -> PathBuf {
+fn build(package: &str, bin: &str) -> PathBuf {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut build = command(cargo);
     build.current_dir(env!("CARGO_MANIFEST_DIR"));
-    build.args(["build", "--package", "host-server", "--bin", "mortise", "--quiet"]);
+    build.args(["build", "--package", package, "--bin", bin, "--quiet"]);
     build.arg("--message-format=json-render-diagnostics");
     if !cfg!(debug_assertions) {
         build.arg("--release");

@@ -59,9 +59,15 @@ impl Config {
 
     /// Adds a Wasm plugin.
     #[must_use]
-    pub fn plugin(mut self, name: &str, source: &Path, lines: &str) -> Self {
+    pub fn plugin(self, name: &str, source: &Path, lines: &str) -> Self {
+        self.plugin_on("wasm", name, source, lines)
+    }
+
+    /// Adds a plugin of any backend.
+    #[must_use]
+    pub fn plugin_on(mut self, backend: &str, name: &str, source: &Path, lines: &str) -> Self {
         let source = source.display();
-        let entry = format!("  - name: {name}\n    backend: wasm\n    source: \"{source}\"\n");
+        let entry = format!("  - name: {name}\n    backend: {backend}\n    source: \"{source}\"\n");
         self.plugins.push_str(&entry);
         push_indented(&mut self.plugins, "    ", lines);
         self

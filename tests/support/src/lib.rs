@@ -21,7 +21,7 @@ mod recorder;
 mod upstream;
 mod wait;
 
-pub use binary::{Finished, check, mortise, mortise_binary};
+pub use binary::{Finished, check, mortise, mortise_binary, mortise_with_matrix};
 pub use body::{BodySender, BoxError, TestBody, channel, drain, empty, frames, full, pattern};
 pub use client::{Client, Http, Reply, request};
 pub use config::Config;

@@ -56,9 +56,26 @@ impl Proxy {
     /// # Errors
     /// The proxy ended before it was ready.
     pub async fn try_start(config: &(impl Display + ?Sized)) -> Result<Self, Finished> {
+        Self::try_start_program(binary::mortise_binary(), config).await
+    }
+
+    /// As [`Proxy::start`], with another program than `mortise` itself.
+    pub async fn start_program(program: &Path, config: &(impl Display + ?Sized)) -> Self {
+        match Self::try_start_program(program, config).await {
+            Ok(proxy) => proxy,
+            Err(finished) => {
+                fail(format_args!("{} does not start: {finished:#?}", program.display()))
+            }
+        }
+    }
+
+    async fn try_start_program(
+        program: &Path,
+        config: &(impl Display + ?Sized),
+    ) -> Result<Self, Finished> {
         let folder = tempfile::tempdir().unwrap_or_else(|error| fail(error));
         write_config(folder.path(), &config.to_string());
-        let mut run = binary::proxy();
+        let mut run = binary::proxy_at(program);
         run.args(["run", "-c"]).arg(folder.path().join(CONFIG)).env("NO_COLOR", "1");
         run.stdin(Stdio::null()).stdout(file(folder.path(), "stdout"));
         run.stderr(file(folder.path(), "stderr"));
@@ -230,6 +247,12 @@ impl Proxy {
     /// True while it has not ended.
     pub fn is_running(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// The id of its process.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// What it wrote to standard error so far.

@@ -1,0 +1,56 @@
+//! The matrix: one plugin source, one table of cases, every backend.
+//!
+//! Each case is data: the steps of the plugin `matrix`, what is asked, and under which
+//! `on_error`. What comes of it is written down as text, and is the same on every backend: the
+//! replies, what the upstream saw, what the plugin logged and counted, its faults. The expected
+//! texts are in `golden/matrix_*.txt`, as the Wasm backend gives them; `UPDATE_EXPECT=1` writes
+//! them anew from there. Where `MORTISE_MATRIX_CELLS` names a file, each test adds its cell to
+//! it as a line of JSON. Start reading at [`streams::CASES`](streams).
+
+mod backend;
+mod case;
+mod golden;
+mod networks;
+mod settings;
+mod stage;
+mod streams;
+mod talk;
+
+use backend::Backend;
+use golden::Golden;
+
+/// Runs all cases of one extension point on one backend.
+async fn run(point: &'static str, backend: Backend) {
+    let golden = Golden::of(point, backend);
+    let outcomes = match point {
+        "stream_filter" => stage::streams(backend, streams::cases(), &golden).await,
+        _ => talk::connections(backend, networks::cases(), &golden).await,
+    };
+    golden.finish(point, backend, outcomes);
+}
+
+macro_rules! for_each_backend {
+    ($($backend:ident: $variant:expr;)+) => {
+        $(mod $backend {
+            use super::{Backend, run};
+
+            #[tokio::test]
+            async fn stream_filters_do_as_everywhere() {
+                run("stream_filter", $variant).await;
+            }
+
+            #[tokio::test]
+            async fn network_filters_do_as_everywhere() {
+                run("network_filter", $variant).await;
+            }
+        })+
+    };
+}
+
+for_each_backend! {
+    builtin: Backend::Builtin;
+    wasm: Backend::Wasm;
+    process: Backend::Process;
+    process_tcp: Backend::ProcessTcp;
+    native: Backend::Native;
+}

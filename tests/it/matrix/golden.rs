@@ -1,0 +1,85 @@
+//! The expected texts, and what differs from them.
+
+use std::{collections::BTreeMap, fs, io::Write, path::PathBuf};
+
+use serde_json::json;
+
+use super::{backend::Backend, case::Outcome};
+
+/// The expected texts of one extension point, by case.
+#[derive(Debug)]
+pub(crate) struct Golden {
+    texts: BTreeMap<String, String>,
+    /// The texts are to be written, not compared.
+    updates: bool,
+}
+
+impl Golden {
+    pub(crate) fn of(point: &str, backend: Backend) -> Self {
+        let wanted = std::env::var_os("UPDATE_EXPECT").is_some_and(|value| value == "1");
+        let text = fs::read_to_string(file(point)).unwrap_or_default();
+        let texts = text.split("== ").filter_map(|section| {
+            let (name, text) = section.split_once('\n')?;
+            Some((name.to_owned(), text.trim_end().to_owned()))
+        });
+        Self { texts: texts.collect(), updates: wanted && backend == Backend::Wasm }
+    }
+
+    /// True where the texts are to be written anew.
+    pub(crate) fn updates(&self) -> bool {
+        self.updates
+    }
+
+    /// True where a case came out as expected.
+    pub(crate) fn agrees(&self, name: &str, text: &str) -> bool {
+        self.texts.get(name).is_some_and(|expected| expected == text.trim_end())
+    }
+
+    /// Tells the cell, and fails where a case did not come out as expected.
+    pub(crate) fn finish(&self, point: &str, backend: Backend, outcomes: Vec<Outcome>) {
+        if self.updates {
+            let sections = outcomes
+                .iter()
+                .map(|outcome| format!("== {}\n{}\n\n", outcome.name, outcome.text.trim_end()));
+            fs::write(file(point), sections.collect::<String>()).expect("the golden file");
+            return;
+        }
+        let count = outcomes.len();
+        let wrong = outcomes.iter().filter(|one| !self.agrees(one.name, &one.text));
+        let wrong: Vec<String> = wrong.map(|outcome| self.difference(outcome)).collect();
+        tell(point, backend, count - wrong.len(), wrong.len());
+        let (name, failed) = (backend.name(), wrong.len());
+        assert!(wrong.is_empty(), "{point} on {name}: {failed} of {count}:\n{}", wrong.join("\n"));
+        assert!(count > 0, "{point} on {name}: no cases");
+    }
+
+    fn difference(&self, outcome: &Outcome) -> String {
+        let expected = self.texts.get(outcome.name).map_or("(nothing)", String::as_str);
+        let indented = |text: &str| text.trim_end().replace('\n', "\n    ");
+        format!(
+            "== {}\n  expected\n    {}\n  found\n    {}",
+            outcome.name,
+            indented(expected),
+            indented(&outcome.text)
+        )
+    }
+}
+
+fn file(point: &str) -> PathBuf {
+    let name = format!("golden/matrix_{point}.txt");
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(name)
+}
+
+/// Adds a cell to the file that `cargo xtask matrix` reads.
+fn tell(point: &str, backend: Backend, passed: usize, failed: usize) {
+    let Some(cells) = std::env::var_os("MORTISE_MATRIX_CELLS") else { return };
+    let cell = json!({
+        "extension_point": point,
+        "backend": backend.name(),
+        "passed": passed,
+        "failed": failed,
+    });
+    let opened = fs::OpenOptions::new().append(true).create(true).open(cells);
+    let written = opened.and_then(|mut file| writeln!(file, "{cell}"));
+    written.expect("the file of the cells");
+}
