@@ -2,32 +2,13 @@
 //!
 //! It stands in the path only to be told of the end: heads and bodies pass by unseen. All that
 //! the line says is read from the host's properties. Start reading at [`Record`].
+#![forbid(unsafe_code)]
 
-use proxy_wasm::{
-    traits::{Context, HttpContext, RootContext},
-    types::{ContextType, LogLevel},
-};
+use mortise_sdk::{Host, LogLevel, Phases, Plugin, Refusal, Stream, StreamFilter};
+use serde::Deserialize;
 use serde_json::{Map, Value};
 
-proxy_wasm::main! {{
-    proxy_wasm::set_log_level(LogLevel::Info);
-    proxy_wasm::set_root_context(|_| Box::new(Root));
-}}
-
-/// What one instance of the plugin keeps: nothing.
-struct Root;
-
-impl Context for Root {}
-
-impl RootContext for Root {
-    fn create_http_context(&self, _context_id: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(Record))
-    }
-
-    fn get_type(&self) -> Option<ContextType> {
-        Some(ContextType::HttpContext)
-    }
-}
+mortise_sdk::plugin!(AccessJson);
 
 /// The names in the line, and the properties behind them.
 const TEXTS: [(&str, &[&str]); 6] = [
@@ -46,36 +27,50 @@ const NUMBERS: [(&str, &[&str]); 3] = [
 /// In nanoseconds.
 const DURATION: &[&str] = &["request", "duration"];
 
-/// One request, told of when it is over.
-struct Record;
+/// The plugin's configuration: there is nothing to say.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Nothing {}
 
-impl Record {
-    fn line(&self) -> Value {
-        let mut line = Map::new();
-        for (name, path) in TEXTS {
-            let text = self.get_property(path.to_vec());
-            let text = text.map(|text| String::from_utf8_lossy(&text).into_owned());
-            line.insert(name.to_owned(), text.into());
-        }
-        for (name, path) in NUMBERS {
-            line.insert(name.to_owned(), self.number(path).into());
-        }
-        let micros = self.number(DURATION).map(|nanos| nanos / 1000);
-        line.insert("duration_us".to_owned(), micros.into());
-        line.into()
+/// What one instance of the plugin keeps: nothing.
+#[derive(Debug)]
+pub struct AccessJson;
+
+impl Plugin for AccessJson {
+    type Config = Nothing;
+
+    const PHASES: Phases = Phases::LOG;
+
+    fn start(_nothing: Nothing, _host: &Host<'_>) -> Result<Self, Refusal> {
+        Ok(Self)
     }
 
-    /// Numbers are eight bytes, the lowest first.
-    fn number(&self, path: &[&str]) -> Option<i64> {
-        let bytes = self.get_property(path.to_vec())?;
-        Some(i64::from_le_bytes(bytes.as_slice().try_into().ok()?))
+    fn stream_filter(&mut self, _host: &Host<'_>) -> Option<Box<dyn StreamFilter>> {
+        Some(Box::new(Record))
     }
 }
 
-impl Context for Record {}
+/// One request, told of when it is over.
+struct Record;
 
-impl HttpContext for Record {
-    fn on_log(&mut self) {
-        log::info!("access-json: {}", self.line());
+impl StreamFilter for Record {
+    fn on_complete(&mut self, stream: &Stream<'_>) {
+        stream.host().log(LogLevel::Info, format!("access-json: {}", line(stream)));
     }
+}
+
+fn line(stream: &Stream<'_>) -> Value {
+    let mut line = Map::new();
+    for (name, path) in TEXTS {
+        let text = stream.property(path);
+        let text = text.map(|text| String::from_utf8_lossy(text.as_bytes()).into_owned());
+        line.insert(name.to_owned(), text.into());
+    }
+    let number = |path| stream.property(path).and_then(|number| number.as_number());
+    for (name, path) in NUMBERS {
+        line.insert(name.to_owned(), number(path).into());
+    }
+    let micros = number(DURATION).map(|nanos| nanos / 1000);
+    line.insert("duration_us".to_owned(), micros.into());
+    line.into()
 }

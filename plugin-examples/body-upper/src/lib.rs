@@ -2,51 +2,55 @@
 //!
 //! Every chunk is rewritten where it stands and passed on at once: the plugin never holds a
 //! body, so its memory does not grow with it. Start reading at [`Upper`].
+#![forbid(unsafe_code)]
 
-use proxy_wasm::{
-    traits::{Context, HttpContext, RootContext},
-    types::{Action, ContextType, LogLevel},
-};
+use mortise_sdk::{Action, Host, Message, Phases, Plugin, Refusal, Stream, StreamFilter};
+use serde::Deserialize;
 
-proxy_wasm::main! {{
-    proxy_wasm::set_log_level(LogLevel::Info);
-    proxy_wasm::set_root_context(|_| Box::new(Root));
-}}
+mortise_sdk::plugin!(BodyUpper);
+
+/// The plugin's configuration: there is nothing to say.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Nothing {}
 
 /// What one instance of the plugin keeps: nothing.
-struct Root;
+#[derive(Debug)]
+pub struct BodyUpper;
 
-impl Context for Root {}
+impl Plugin for BodyUpper {
+    type Config = Nothing;
 
-impl RootContext for Root {
-    fn create_http_context(&self, _context_id: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(Upper))
+    const PHASES: Phases = Phases::REQUEST_BODY.and(Phases::RESPONSE_BODY);
+
+    fn start(_nothing: Nothing, _host: &Host<'_>) -> Result<Self, Refusal> {
+        Ok(Self)
     }
 
-    fn get_type(&self) -> Option<ContextType> {
-        Some(ContextType::HttpContext)
+    fn stream_filter(&mut self, _host: &Host<'_>) -> Option<Box<dyn StreamFilter>> {
+        Some(Box::new(Upper))
     }
 }
 
 /// One request with its response.
 struct Upper;
 
-impl Context for Upper {}
-
-impl HttpContext for Upper {
-    fn on_http_request_body(&mut self, size: usize, _end: bool) -> Action {
-        if let Some(chunk) = self.get_http_request_body(0, size).and_then(upper) {
-            self.set_http_request_body(0, size, &chunk);
-        }
-        Action::Continue
+impl StreamFilter for Upper {
+    fn on_request_body(&mut self, stream: &Stream<'_>, _end: bool) -> Action {
+        rewrite(stream.request())
     }
 
-    fn on_http_response_body(&mut self, size: usize, _end: bool) -> Action {
-        if let Some(chunk) = self.get_http_response_body(0, size).and_then(upper) {
-            self.set_http_response_body(0, size, &chunk);
-        }
-        Action::Continue
+    fn on_response_body(&mut self, stream: &Stream<'_>, _end: bool) -> Action {
+        rewrite(stream.response())
     }
+}
+
+fn rewrite(message: Message<'_>) -> Action {
+    if let Some(chunk) = message.body().ok().and_then(upper) {
+        // A host that does not let us rewrite a body passes it on as it is.
+        message.set_body(chunk).ok();
+    }
+    Action::Continue
 }
 
 /// The chunk in upper case, or nothing where it already is.

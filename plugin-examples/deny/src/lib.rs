@@ -3,24 +3,19 @@
 //! A prefix covers whole path segments: `/admin` means `/admin`, `/admin/` and
 //! `/admin/users`, not `/administrator`. Paths are compared as they arrive. Start reading at
 //! [`Gate`].
+#![forbid(unsafe_code)]
 
 use std::rc::Rc;
 
-use proxy_wasm::{
-    traits::{Context, HttpContext, RootContext},
-    types::{Action, ContextType, LogLevel},
-};
+use mortise_sdk::{Action, Host, Phases, Plugin, Refusal, Response, Stream, StreamFilter};
 use serde::Deserialize;
 
-proxy_wasm::main! {{
-    proxy_wasm::set_log_level(LogLevel::Info);
-    proxy_wasm::set_root_context(|_| Box::new(Root { rule: None }));
-}}
+mortise_sdk::plugin!(Deny);
 
 /// The plugin's configuration.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Rule {
+pub struct Rule {
     /// The denied path prefixes.
     paths: Vec<String>,
     /// The answer's status.
@@ -36,19 +31,18 @@ fn default_status() -> u16 {
 }
 
 impl Rule {
-    /// Reads the configuration, or says why it cannot serve.
-    fn parse(bytes: &[u8]) -> Result<Self, String> {
-        let rule: Self = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
-        if rule.paths.is_empty() {
+    /// Says why it cannot serve, where it cannot.
+    fn check(&self) -> Result<(), String> {
+        if self.paths.is_empty() {
             return Err("`paths` is empty".to_owned());
         }
-        if let Some(path) = rule.paths.iter().find(|path| !path.starts_with('/')) {
+        if let Some(path) = self.paths.iter().find(|path| !path.starts_with('/')) {
             return Err(format!("a path in `paths` does not start with `/`: {path:?}"));
         }
-        if !(200..=599).contains(&rule.status) {
-            return Err(format!("`status` is not between 200 and 599: {}", rule.status));
+        if !(200..=599).contains(&self.status) {
+            return Err(format!("`status` is not between 200 and 599: {}", self.status));
         }
-        Ok(rule)
+        Ok(())
     }
 
     fn denies(&self, target: &[u8]) -> bool {
@@ -62,52 +56,33 @@ impl Rule {
 }
 
 /// What one instance of the plugin keeps: its configuration.
-struct Root {
-    rule: Option<Rc<Rule>>,
-}
+#[derive(Debug)]
+pub struct Deny(Rc<Rule>);
 
-impl Context for Root {}
+impl Plugin for Deny {
+    type Config = Rule;
 
-impl RootContext for Root {
-    fn on_configure(&mut self, _size: usize) -> bool {
-        let bytes = self.get_plugin_configuration().unwrap_or_default();
-        match Rule::parse(&bytes) {
-            Ok(rule) => {
-                self.rule = Some(Rc::new(rule));
-                true
-            }
-            Err(why) => {
-                log::error!("deny: bad configuration: {why}");
-                false
-            }
-        }
+    const PHASES: Phases = Phases::REQUEST_HEADERS;
+
+    fn start(rule: Rule, _host: &Host<'_>) -> Result<Self, Refusal> {
+        rule.check().map_err(Refusal::config)?;
+        Ok(Self(Rc::new(rule)))
     }
 
-    fn create_http_context(&self, _context_id: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(Gate { rule: self.rule.clone()? }))
-    }
-
-    fn get_type(&self) -> Option<ContextType> {
-        Some(ContextType::HttpContext)
+    fn stream_filter(&mut self, _host: &Host<'_>) -> Option<Box<dyn StreamFilter>> {
+        Some(Box::new(Gate(Rc::clone(&self.0))))
     }
 }
 
 /// One request.
-struct Gate {
-    rule: Rc<Rule>,
-}
+struct Gate(Rc<Rule>);
 
-impl Context for Gate {}
-
-impl HttpContext for Gate {
-    fn on_http_request_headers(&mut self, _count: usize, _end: bool) -> Action {
-        let path = self.get_http_request_header_bytes(":path").unwrap_or_default();
-        if !self.rule.denies(&path) {
+impl StreamFilter for Gate {
+    fn on_request_headers(&mut self, stream: &Stream<'_>, _end: bool) -> Action {
+        let path = stream.request().header(":path").unwrap_or_default();
+        if !self.0.denies(&path) {
             return Action::Continue;
         }
-        let headers = vec![("content-type", "text/plain; charset=utf-8")];
-        let body = self.rule.body.as_bytes();
-        self.send_http_response(u32::from(self.rule.status), headers, Some(body));
-        Action::Pause
+        Response::text(self.0.status, self.0.body.as_str()).into()
     }
 }

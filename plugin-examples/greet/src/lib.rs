@@ -27,7 +27,10 @@ impl Greeting {
             return Err(format!("`header` is not a lower-case header name: {:?}", self.header));
         }
         if !self.value.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
-            return Err(format!("`value` has a character that no header carries: {:?}", self.value));
+            return Err(format!(
+                "`value` has a character that no header carries: {:?}",
+                self.value
+            ));
         }
         Ok(())
     }

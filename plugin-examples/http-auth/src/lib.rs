@@ -3,24 +3,22 @@
 //! The question is a `GET` with the fields of the request that the configuration names. The
 //! request passes where the answer is 200 and tells who it is; then the upstream learns who.
 //! Nothing of a body is read: it waits in the proxy. Start reading at [`Visitor`].
+#![forbid(unsafe_code)]
 
 use std::{rc::Rc, time::Duration};
 
-use proxy_wasm::{
-    traits::{Context, HttpContext, RootContext},
-    types::{Action, ContextType, LogLevel},
+use mortise_sdk::{
+    Action, CallFailure, CallId, Host, HttpAnswer, HttpRequest, LogLevel, Phases, Plugin, Refusal,
+    Response, Stream, StreamFilter,
 };
 use serde::Deserialize;
 
-proxy_wasm::main! {{
-    proxy_wasm::set_log_level(LogLevel::Info);
-    proxy_wasm::set_root_context(|_| Box::new(Root { rule: None }));
-}}
+mortise_sdk::plugin!(HttpAuth);
 
 /// The plugin's configuration.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Rule {
+pub struct Rule {
     /// The cluster of the server that is asked.
     cluster: String,
     /// The `:authority` of the question.
@@ -70,120 +68,108 @@ fn default_timeout_ms() -> u64 {
 }
 
 impl Rule {
-    /// Reads the configuration, or says why it cannot serve.
-    fn parse(bytes: &[u8]) -> Result<Self, String> {
-        let rule: Self = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
-        if !rule.path.starts_with('/') {
-            return Err(format!("`path` does not start with `/`: {:?}", rule.path));
+    /// Says why it cannot serve, where it cannot.
+    fn check(&self) -> Result<(), String> {
+        if !self.path.starts_with('/') {
+            return Err(format!("`path` does not start with `/`: {:?}", self.path));
         }
-        if rule.timeout_ms == 0 {
+        if self.timeout_ms == 0 {
             return Err("`timeout_ms` is 0".to_owned());
         }
-        Ok(rule)
+        Ok(())
     }
 }
 
 /// What one instance of the plugin keeps: its configuration.
-struct Root {
-    rule: Option<Rc<Rule>>,
-}
+#[derive(Debug)]
+pub struct HttpAuth(Rc<Rule>);
 
-impl Context for Root {}
+impl Plugin for HttpAuth {
+    type Config = Rule;
 
-impl RootContext for Root {
-    fn on_configure(&mut self, _size: usize) -> bool {
-        let bytes = self.get_plugin_configuration().unwrap_or_default();
-        match Rule::parse(&bytes) {
-            Ok(rule) => {
-                self.rule = Some(Rc::new(rule));
-                true
-            }
-            Err(why) => {
-                log::error!("http-auth: bad configuration: {why}");
-                false
-            }
-        }
+    const PHASES: Phases = Phases::REQUEST_HEADERS;
+
+    fn start(rule: Rule, _host: &Host<'_>) -> Result<Self, Refusal> {
+        rule.check().map_err(Refusal::config)?;
+        Ok(Self(Rc::new(rule)))
     }
 
-    fn create_http_context(&self, _context_id: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(Visitor { rule: self.rule.clone()? }))
-    }
-
-    fn get_type(&self) -> Option<ContextType> {
-        Some(ContextType::HttpContext)
+    fn stream_filter(&mut self, _host: &Host<'_>) -> Option<Box<dyn StreamFilter>> {
+        Some(Box::new(Visitor(Rc::clone(&self.0))))
     }
 }
 
 /// One request, which waits until somebody says who it is.
-struct Visitor {
-    rule: Rc<Rule>,
-}
+struct Visitor(Rc<Rule>);
 
 impl Visitor {
-    /// Asks; false where the question could not even be sent.
-    fn ask(&self) -> bool {
-        let rule = &self.rule;
-        let carried: Vec<(&str, Vec<u8>)> = rule
-            .forward
-            .iter()
-            .filter_map(|name| Some((name.as_str(), self.get_http_request_header_bytes(name)?)))
-            .collect();
-        // The call's fields are text; what is no text cannot be a credential either.
-        let carried = carried
-            .iter()
-            .filter_map(|(name, value)| Some((*name, std::str::from_utf8(value).ok()?)));
-        let head = [(":method", "GET"), (":path", &rule.path), (":authority", &rule.authority)];
-        let head = head.into_iter().chain(carried).collect();
-        let wait = Duration::from_millis(rule.timeout_ms);
-        match self.dispatch_http_call(&rule.cluster, head, None, vec![], wait) {
-            Ok(_call) => true,
-            Err(status) => {
-                log::error!("http-auth: cannot ask `{}`: {status:?}", rule.cluster);
-                false
-            }
-        }
+    fn question(&self, stream: &Stream<'_>) -> HttpRequest {
+        let rule = &self.0;
+        let question = HttpRequest::get(&rule.cluster, &rule.authority, &rule.path)
+            .timeout(Duration::from_millis(rule.timeout_ms));
+        let request = stream.request();
+        // What is no text cannot be a credential either.
+        let carried = |name: &String| Some((name.clone(), request.header_str(name)?));
+        let carried = rule.forward.iter().filter_map(carried);
+        carried.fold(question, |question, (name, value)| question.header(name, value))
     }
 
-    /// Nobody answered: true where the request passes all the same.
-    fn unanswered(&self) -> bool {
-        if self.rule.on_failure == OnFailure::Allow {
-            return true;
-        }
-        self.refuse("nobody can say who you are\n");
-        false
+    /// What happens where nobody answered: a refusal, or nothing where the request passes.
+    fn unanswered(&self) -> Option<Response> {
+        let refused = self.0.on_failure == OnFailure::Deny;
+        refused.then(|| Response::text(403, "nobody can say who you are\n"))
     }
 
-    fn refuse(&self, why: &str) {
-        let headers = vec![("content-type", "text/plain; charset=utf-8")];
-        self.send_http_response(403, headers, Some(why.as_bytes()));
-    }
-}
-
-impl Context for Visitor {
-    fn on_http_call_response(&mut self, _call: u32, headers: usize, _body: usize, _trail: usize) {
-        let status = self.get_http_call_response_header_bytes(":status").unwrap_or_default();
-        // Hosts tell of a call that failed by no fields at all, or by a status of their own.
-        if headers == 0 || status.starts_with(b"5") {
-            if self.unanswered() {
-                self.resume_http_request();
-            }
-            return;
-        }
-        let user = self.get_http_call_response_header_bytes(&self.rule.user);
-        match user.filter(|user| status == b"200" && !user.is_empty()) {
-            Some(user) => {
-                self.set_http_request_header_bytes(&self.rule.user, Some(&user));
-                self.resume_http_request();
-            }
-            None => self.refuse("not for you\n"),
+    /// What an answer means: a refusal, or who it is; nobody where there was no answer and the
+    /// request passes all the same.
+    fn verdict(
+        &self,
+        answer: Result<HttpAnswer, CallFailure>,
+    ) -> Result<Option<Vec<u8>>, Response> {
+        // Hosts tell of a call that failed as such, or by a status of their own.
+        let Some(answer) = answer.ok().filter(|answer| answer.status() < 500) else {
+            return self.unanswered().map_or(Ok(None), Err);
+        };
+        let user = answer.headers.get(&self.0.user).filter(|user| !user.is_empty());
+        match user.filter(|_| answer.status() == 200) {
+            Some(user) => Ok(Some(user.to_vec())),
+            None => Err(Response::text(403, "not for you\n")),
         }
     }
 }
 
-impl HttpContext for Visitor {
-    fn on_http_request_headers(&mut self, _count: usize, _end: bool) -> Action {
+impl StreamFilter for Visitor {
+    fn on_request_headers(&mut self, stream: &Stream<'_>, _end: bool) -> Action {
         // Nobody says himself who he is.
-        self.set_http_request_header(&self.rule.user, None);
-        if self.ask() || !self.unanswered() { Action::Pause } else { Action::Continue }
+        if stream.request().remove_header(&self.0.user).is_err() {
+            return Response::new(500).into();
+        }
+        match stream.http_call(&self.question(stream)) {
+            Ok(_call) => Action::Pause,
+            Err(error) => {
+                let line = format!("http-auth: cannot ask `{}`: {error}", self.0.cluster);
+                stream.host().log(LogLevel::Error, line);
+                self.unanswered().map_or(Action::Continue, Action::Respond)
+            }
+        }
+    }
+
+    fn on_http_answer(
+        &mut self,
+        stream: &Stream<'_>,
+        _call: CallId,
+        answer: Result<HttpAnswer, CallFailure>,
+    ) {
+        let told = self.verdict(answer).and_then(|user| {
+            let Some(user) = user else { return Ok(()) };
+            let told = stream.request().set_header(&self.0.user, user);
+            // An upstream that is not told who it is must not see the request.
+            told.map_err(|_refused| Response::new(500))
+        });
+        match told {
+            Ok(()) => stream.resume_request(),
+            Err(response) if stream.respond(&response).is_ok() => {}
+            Err(_response) => stream.reset(),
+        }
     }
 }

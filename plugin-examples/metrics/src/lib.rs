@@ -3,63 +3,51 @@
 //! The metrics are made when the plugin starts, and stand on the proxy's page of metrics. The
 //! response tells the number of the request, so that the counter can be seen without that
 //! page. Start reading at [`Counted`].
+#![forbid(unsafe_code)]
 
-use proxy_wasm::{
-    hostcalls,
-    traits::{Context, HttpContext, RootContext},
-    types::{Action, ContextType, LogLevel, MetricType, Status},
+use mortise_sdk::{
+    Action, Counter, Gauge, Histogram, Host, HostError, Phases, Plugin, Refusal, Stream,
+    StreamFilter,
 };
+use serde::Deserialize;
 
-proxy_wasm::main! {{
-    proxy_wasm::set_log_level(LogLevel::Info);
-    proxy_wasm::set_root_context(|_| Box::new(Root { metrics: None }));
-}}
+mortise_sdk::plugin!(Metrics);
 
-/// The numbers by which the host knows the metrics.
+/// The plugin's configuration: there is nothing to say.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Nothing {}
+
+/// What one instance of the plugin keeps: its metrics.
 #[derive(Clone, Copy, Debug)]
-struct Metrics {
-    requests: u32,
-    under_way: u32,
-    head_bytes: u32,
+pub struct Metrics {
+    requests: Counter,
+    under_way: Gauge,
+    head_bytes: Histogram,
 }
 
 impl Metrics {
-    fn define() -> Result<Self, Status> {
+    fn define(host: &Host<'_>) -> Result<Self, HostError> {
         Ok(Self {
-            requests: hostcalls::define_metric(MetricType::Counter, "requests")?,
-            under_way: hostcalls::define_metric(MetricType::Gauge, "requests_under_way")?,
-            head_bytes: hostcalls::define_metric(MetricType::Histogram, "request_head_bytes")?,
+            requests: host.counter("requests")?,
+            under_way: host.gauge("requests_under_way")?,
+            head_bytes: host.histogram("request_head_bytes")?,
         })
     }
 }
 
-/// What one instance of the plugin keeps: its metrics.
-struct Root {
-    metrics: Option<Metrics>,
-}
+impl Plugin for Metrics {
+    type Config = Nothing;
 
-impl Context for Root {}
+    const PHASES: Phases = Phases::REQUEST_HEADERS.and(Phases::RESPONSE_HEADERS).and(Phases::LOG);
 
-impl RootContext for Root {
-    fn on_configure(&mut self, _size: usize) -> bool {
-        match Metrics::define() {
-            Ok(metrics) => {
-                self.metrics = Some(metrics);
-                true
-            }
-            Err(status) => {
-                log::error!("metrics: the host makes no metrics: {status:?}");
-                false
-            }
-        }
+    fn start(_nothing: Nothing, host: &Host<'_>) -> Result<Self, Refusal> {
+        Self::define(host)
+            .map_err(|error| Refusal::new(format!("the host makes no metrics: {error}")))
     }
 
-    fn create_http_context(&self, _context_id: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(Counted { metrics: self.metrics?, number: 0, begun: false }))
-    }
-
-    fn get_type(&self) -> Option<ContextType> {
-        Some(ContextType::HttpContext)
+    fn stream_filter(&mut self, _host: &Host<'_>) -> Option<Box<dyn StreamFilter>> {
+        Some(Box::new(Counted { metrics: *self, number: 0, begun: false }))
     }
 }
 
@@ -72,32 +60,28 @@ struct Counted {
     begun: bool,
 }
 
-impl Context for Counted {}
-
-impl HttpContext for Counted {
-    fn on_http_request_headers(&mut self, _count: usize, _end: bool) -> Action {
-        let fields = self.get_http_request_headers_bytes();
+impl StreamFilter for Counted {
+    fn on_request_headers(&mut self, stream: &Stream<'_>, _end: bool) -> Action {
+        let host = &stream.host();
+        let fields = stream.request().headers();
         let bytes: usize = fields.iter().map(|(name, value)| name.len() + value.len()).sum();
-        noted(hostcalls::increment_metric(self.metrics.requests, 1));
-        noted(hostcalls::record_metric(self.metrics.head_bytes, bytes as u64));
-        self.begun = noted(hostcalls::increment_metric(self.metrics.under_way, 1)).is_some();
-        self.number = noted(hostcalls::get_metric(self.metrics.requests)).unwrap_or_default();
+        self.metrics.requests.add(host, 1);
+        self.metrics.head_bytes.record(host, bytes as u64);
+        self.metrics.under_way.add(host, 1);
+        self.begun = true;
+        self.number = self.metrics.requests.value(host).unwrap_or_default();
         Action::Continue
     }
 
-    fn on_http_response_headers(&mut self, _count: usize, _end: bool) -> Action {
-        self.set_http_response_header("x-request-number", Some(&self.number.to_string()));
+    fn on_response_headers(&mut self, stream: &Stream<'_>, _end: bool) -> Action {
+        // A response that cannot tell its number is a response all the same.
+        stream.response().set_header("x-request-number", self.number.to_string()).ok();
         Action::Continue
     }
 
-    fn on_log(&mut self) {
+    fn on_complete(&mut self, stream: &Stream<'_>) {
         if self.begun {
-            noted(hostcalls::increment_metric(self.metrics.under_way, -1));
+            self.metrics.under_way.add(&stream.host(), -1);
         }
     }
-}
-
-/// What a call gave; a metric that fails must not fail a request.
-fn noted<T>(result: Result<T, Status>) -> Option<T> {
-    result.inspect_err(|status| log::warn!("metrics: not counted: {status:?}")).ok()
 }

@@ -1,26 +1,26 @@
 //! Queue-log: each request puts a line into a shared queue; a service takes them out and logs
 //! them, away from the requests.
 //!
-//! One module with two parts, by the root id of the use: `sender` is a stream filter,
+//! One artifact with two plugins, by the root id of the use: `sender` is a stream filter,
 //! `receiver` a service. Start reading at [`Sender`] and [`Receiver`].
+#![forbid(unsafe_code)]
 
 use std::{cell::Cell, rc::Rc};
 
-use proxy_wasm::{
-    traits::{Context, HttpContext, RootContext},
-    types::{ContextType, LogLevel},
+use mortise_sdk::{
+    Host, HostError, LogLevel, Phases, Plugin, Queue, QueueId, Refusal, Stream, StreamFilter,
 };
 use serde::Deserialize;
 
-proxy_wasm::main! {{
-    proxy_wasm::set_log_level(LogLevel::Info);
-    proxy_wasm::set_root_context(|_| Box::new(Root { part: None }));
-}}
+mortise_sdk::plugin! {
+    "sender" => Sender,
+    "receiver" => Receiver,
+}
 
-/// The plugin's configuration.
+/// The configuration of both.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Rule {
+pub struct Rule {
     /// The queue's name; both parts name the same one.
     queue: String,
     /// The id of the machine whose queue it is; where it is not given, the plugin's own.
@@ -28,140 +28,92 @@ struct Rule {
     vm_id: String,
 }
 
-/// What a use of the plugin is.
-enum Part {
-    /// A stream filter that fills the queue.
-    Sender(Rc<Sender>),
-    /// A service that empties it.
-    Receiver(Receiver),
-}
-
-/// What one use of the plugin keeps.
-struct Root {
-    part: Option<Part>,
-}
-
-impl Root {
-    /// The part that the root id names.
-    fn part(&self) -> Result<Part, String> {
-        let bytes = self.get_plugin_configuration().unwrap_or_default();
-        let rule: Rule = serde_json::from_slice(&bytes).map_err(|error| error.to_string())?;
-        match self.get_property(vec!["plugin_root_id"]).unwrap_or_default().as_slice() {
-            b"sender" => Ok(Part::Sender(Rc::new(Sender { rule, complained: Cell::new(false) }))),
-            b"receiver" => {
-                Ok(Part::Receiver(Receiver { queue: self.register_shared_queue(&rule.queue) }))
-            }
-            id => Err(format!(
-                "the root id is neither `sender` nor `receiver`: {:?}",
-                String::from_utf8_lossy(id)
-            )),
-        }
-    }
-}
-
-impl Context for Root {}
-
-impl RootContext for Root {
-    fn on_configure(&mut self, _size: usize) -> bool {
-        match self.part() {
-            Ok(part) => {
-                self.part = Some(part);
-                true
-            }
-            Err(why) => {
-                log::error!("queue-log: bad configuration: {why}");
-                false
-            }
-        }
-    }
-
-    fn on_queue_ready(&mut self, queue: u32) {
-        if let Some(Part::Receiver(receiver)) = &self.part
-            && receiver.queue == queue
-        {
-            receiver.empty(self);
-        }
-    }
-
-    fn create_http_context(&self, _context_id: u32) -> Option<Box<dyn HttpContext>> {
-        match self.part.as_ref()? {
-            Part::Sender(sender) => Some(Box::new(Request { sender: Rc::clone(sender) })),
-            Part::Receiver(_) => None,
-        }
-    }
-
-    fn get_type(&self) -> Option<ContextType> {
-        match self.part.as_ref()? {
-            Part::Sender(_) => Some(ContextType::HttpContext),
-            Part::Receiver(_) => None,
-        }
-    }
-}
-
-/// The part that empties the queue.
-struct Receiver {
-    queue: u32,
-}
-
-impl Receiver {
-    /// Logs all that is there: one callback may stand for several lines, and then the next
-    /// callbacks find nothing.
-    fn empty(&self, context: &Root) {
-        loop {
-            match context.dequeue_shared_queue(self.queue) {
-                Ok(Some(line)) => log::info!("queue-log: {}", String::from_utf8_lossy(&line)),
-                Ok(None) => return,
-                Err(status) => return log::error!("queue-log: cannot read: {status:?}"),
-            }
-        }
-    }
-}
-
 /// The part that fills the queue.
-struct Sender {
+#[derive(Debug)]
+pub struct Sender(Rc<Outlet>);
+
+impl Plugin for Sender {
+    type Config = Rule;
+
+    const PHASES: Phases = Phases::LOG;
+
+    fn start(rule: Rule, _host: &Host<'_>) -> Result<Self, Refusal> {
+        Ok(Self(Rc::new(Outlet { rule, complained: Cell::new(false) })))
+    }
+
+    fn stream_filter(&mut self, _host: &Host<'_>) -> Option<Box<dyn StreamFilter>> {
+        Some(Box::new(Request(Rc::clone(&self.0))))
+    }
+}
+
+/// What all requests of one use share.
+#[derive(Debug)]
+struct Outlet {
     rule: Rule,
     /// Whether it said already that lines are lost.
     complained: Cell<bool>,
 }
 
-impl Sender {
-    fn send(&self, context: &Request, line: &str) {
-        let queue = context.resolve_shared_queue(&self.rule.vm_id, &self.rule.queue);
-        let sent = match queue {
-            Some(queue) => context
-                .enqueue_shared_queue(queue, Some(line.as_bytes()))
-                .map_err(|status| format!("it takes no line: {status:?}")),
-            None => Err("nobody reads it".to_owned()),
+impl Outlet {
+    fn send(&self, host: &Host<'_>, line: &str) {
+        let queue = host.queue(&self.rule.vm_id, &self.rule.queue);
+        let lost = match queue.and_then(|queue| queue.push(host, line)) {
+            Ok(()) => return self.complained.set(false),
+            Err(HostError::NotFound) => "nobody reads it".to_owned(),
+            Err(error) => format!("it takes no line: {error}"),
         };
-        match sent {
-            Ok(()) => self.complained.set(false),
-            // Once is enough until it works again: requests must not fill the log.
-            Err(why) if !self.complained.replace(true) => {
-                log::warn!("queue-log: lines for the queue `{}` are lost: {why}", self.rule.queue);
-            }
-            Err(_why) => {}
+        // Once is enough until it works again: requests must not fill the log.
+        if !self.complained.replace(true) {
+            let queue = &self.rule.queue;
+            let line = format!("queue-log: lines for the queue `{queue}` are lost: {lost}");
+            host.log(LogLevel::Warn, line);
         }
     }
 }
 
 /// One request, told of when it is over.
-struct Request {
-    sender: Rc<Sender>,
-}
+struct Request(Rc<Outlet>);
 
-impl Request {
-    fn field(&self, path: [&str; 2]) -> String {
-        let value = self.get_property(path.to_vec()).unwrap_or_default();
-        String::from_utf8_lossy(&value).into_owned()
+impl StreamFilter for Request {
+    fn on_complete(&mut self, stream: &Stream<'_>) {
+        let field = |name| stream.property(&["request", name]).map(|value| value.0);
+        let [method, path] = ["method", "path"].map(|name| field(name).unwrap_or_default());
+        let [method, path] = [&method, &path].map(|value| String::from_utf8_lossy(value));
+        self.0.send(&stream.host(), &format!("{method} {path}"));
     }
 }
 
-impl Context for Request {}
+/// The part that empties the queue.
+#[derive(Debug)]
+pub struct Receiver(Queue);
 
-impl HttpContext for Request {
-    fn on_log(&mut self) {
-        let line =
-            format!("{} {}", self.field(["request", "method"]), self.field(["request", "path"]));
-        self.sender.send(self, &line);
+impl Plugin for Receiver {
+    type Config = Rule;
+
+    const PHASES: Phases = Phases::NONE;
+
+    fn start(rule: Rule, host: &Host<'_>) -> Result<Self, Refusal> {
+        let queue = host.register_queue(&rule.queue);
+        queue.map(Self).map_err(|error| Refusal::new(format!("no queue `{}`: {error}", rule.queue)))
+    }
+
+    /// Logs all that is there: one callback may stand for several lines, and then the next
+    /// callbacks find nothing.
+    fn on_queue_ready(&mut self, host: &Host<'_>, queue: QueueId) {
+        if queue != self.0.0 {
+            return;
+        }
+        loop {
+            match self.0.pop(host) {
+                Ok(Some(line)) => {
+                    let line = String::from_utf8_lossy(&line);
+                    host.log(LogLevel::Info, format!("queue-log: {line}"));
+                }
+                Ok(None) => return,
+                Err(error) => {
+                    return host.log(LogLevel::Error, format!("queue-log: cannot read: {error}"));
+                }
+            }
+        }
     }
 }

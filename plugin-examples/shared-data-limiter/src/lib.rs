@@ -4,6 +4,7 @@
 //! The count of each key is shared data; it is changed with compare-and-set, and read again
 //! where another worker was faster. A window begins with the first request of a key. Start
 //! reading at [`Window`].
+#![forbid(unsafe_code)]
 
 use std::{
     hash::{DefaultHasher, Hasher},
@@ -11,25 +12,20 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use proxy_wasm::{
-    hostcalls,
-    traits::{Context, HttpContext, RootContext},
-    types::{Action, ContextType, LogLevel, Status},
+use mortise_sdk::{
+    Action, Host, HostError, LogLevel, Phases, Plugin, Refusal, Response, Stream, StreamFilter,
 };
 use serde::Deserialize;
+
+mortise_sdk::plugin!(Limiter);
 
 /// How often a count is read again that others changed at the same time.
 const ATTEMPTS_MAX: u32 = 16;
 
-proxy_wasm::main! {{
-    proxy_wasm::set_log_level(LogLevel::Info);
-    proxy_wasm::set_root_context(|_| Box::new(Root { rule: None }));
-}}
-
 /// The plugin's configuration.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Rule {
+pub struct Rule {
     /// How many requests pass in a window.
     requests: u32,
     /// How long a window is.
@@ -38,50 +34,29 @@ struct Rule {
     key_header: String,
 }
 
-impl Rule {
-    /// Reads the configuration, or says why it cannot serve.
-    fn parse(bytes: &[u8]) -> Result<Self, String> {
-        let rule: Self = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
-        if rule.window_seconds == 0 {
-            return Err("`window_seconds` is 0".to_owned());
-        }
-        Ok(rule)
-    }
-}
-
 /// What one instance of the plugin keeps: its configuration.
-struct Root {
-    rule: Option<Rc<Rule>>,
-}
+#[derive(Debug)]
+pub struct Limiter(Rc<Rule>);
 
-impl Context for Root {}
+impl Plugin for Limiter {
+    type Config = Rule;
 
-impl RootContext for Root {
-    fn on_configure(&mut self, _size: usize) -> bool {
-        let bytes = self.get_plugin_configuration().unwrap_or_default();
-        match Rule::parse(&bytes) {
-            Ok(rule) => {
-                self.rule = Some(Rc::new(rule));
-                true
-            }
-            Err(why) => {
-                log::error!("shared-data-limiter: bad configuration: {why}");
-                false
-            }
+    const PHASES: Phases = Phases::REQUEST_HEADERS.and(Phases::RESPONSE_HEADERS);
+
+    fn start(rule: Rule, _host: &Host<'_>) -> Result<Self, Refusal> {
+        if rule.window_seconds == 0 {
+            return Err(Refusal::config("`window_seconds` is 0"));
         }
+        Ok(Self(Rc::new(rule)))
     }
 
-    fn create_http_context(&self, _context_id: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(Guest { rule: self.rule.clone()?, left: None }))
-    }
-
-    fn get_type(&self) -> Option<ContextType> {
-        Some(ContextType::HttpContext)
+    fn stream_filter(&mut self, _host: &Host<'_>) -> Option<Box<dyn StreamFilter>> {
+        Some(Box::new(Guest { rule: Rc::clone(&self.0), left: None }))
     }
 }
 
 /// The requests of one key since a time.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 struct Window {
     since: u64,
     requests: u32,
@@ -125,56 +100,56 @@ struct Guest {
 
 impl Guest {
     /// Counts this request; an error where nobody could say whether it is one too many.
-    fn count(&self, key: &str, now: u64) -> Result<Decision, Status> {
+    fn count(&self, host: &Host<'_>, key: &str) -> Result<Decision, HostError> {
+        let now = seconds(host.now());
+        let ends = |window: &Window| window.since.saturating_add(self.rule.window_seconds);
         for _ in 0..ATTEMPTS_MAX {
-            let (stored, version) = hostcalls::get_shared_data(key)?;
-            let window = stored.as_deref().and_then(Window::read);
-            let ends = |window: &Window| window.since.saturating_add(self.rule.window_seconds);
+            let stored = host.shared_data(key)?;
+            let version = stored.as_ref().map(|stored| stored.version);
+            let window = stored.and_then(|stored| Window::read(&stored.bytes));
             let mut window = window.filter(|old| ends(old) > now).unwrap_or(Window::new(now));
             if window.requests >= self.rule.requests {
                 return Ok(Decision::Wait { seconds: ends(&window) - now });
             }
             window.requests += 1;
-            match hostcalls::set_shared_data(key, Some(&window.bytes()), version) {
+            match host.set_shared_data(key, window.bytes(), version) {
                 Ok(()) => {
                     return Ok(Decision::Pass { left: self.rule.requests - window.requests });
                 }
-                Err(Status::CasMismatch) => {}
-                Err(status) => return Err(status),
+                Err(HostError::Conflict) => {}
+                Err(error) => return Err(error),
             }
         }
-        Err(Status::CasMismatch)
+        Err(HostError::Conflict)
     }
 }
 
-impl Context for Guest {}
-
-impl HttpContext for Guest {
-    fn on_http_request_headers(&mut self, _count: usize, _end: bool) -> Action {
-        let key = self.get_http_request_header_bytes(&self.rule.key_header).unwrap_or_default();
-        let decision = self.count(&stored_under(&key), seconds(self.get_current_time()));
-        match decision {
+impl StreamFilter for Guest {
+    fn on_request_headers(&mut self, stream: &Stream<'_>, _end: bool) -> Action {
+        let key = stream.request().header(&self.rule.key_header).unwrap_or_default();
+        match self.count(&stream.host(), &stored_under(&key)) {
             Ok(Decision::Pass { left }) => {
                 self.left = Some(left);
                 Action::Continue
             }
-            Ok(Decision::Wait { seconds }) => {
-                let seconds = seconds.to_string();
-                let headers = vec![("retry-after", seconds.as_str()), ("x-limit-left", "0")];
-                self.send_http_response(429, headers, Some(b"too many requests\n"));
-                Action::Pause
-            }
+            Ok(Decision::Wait { seconds }) => Response::new(429)
+                .header("retry-after", seconds.to_string())
+                .header("x-limit-left", "0")
+                .body("too many requests\n")
+                .into(),
             // A limiter that cannot count lets pass: it protects, it does not guard.
-            Err(status) => {
-                log::warn!("shared-data-limiter: not counted: {status:?}");
+            Err(error) => {
+                let line = format!("shared-data-limiter: not counted: {error}");
+                stream.host().log(LogLevel::Warn, line);
                 Action::Continue
             }
         }
     }
 
-    fn on_http_response_headers(&mut self, _count: usize, _end: bool) -> Action {
+    fn on_response_headers(&mut self, stream: &Stream<'_>, _end: bool) -> Action {
         if let Some(left) = self.left {
-            self.set_http_response_header("x-limit-left", Some(&left.to_string()));
+            // The count holds, whether the client is told of it or not.
+            stream.response().set_header("x-limit-left", left.to_string()).ok();
         }
         Action::Continue
     }

@@ -2,84 +2,68 @@
 //! upper case where it is told to.
 //!
 //! Bytes are counted and rewritten as they pass; nothing is held. Start reading at [`Meter`].
+#![forbid(unsafe_code)]
 
-use proxy_wasm::{
-    hostcalls,
-    traits::{Context, RootContext, StreamContext},
-    types::{Action, ContextType, LogLevel, MetricType, PeerType, Status},
+use mortise_sdk::{
+    Connection, Counter, Flow, FlowAction, Host, HostError, LogLevel, NetworkFilter, Peer, Phases,
+    Plugin, Refusal,
 };
 use serde::Deserialize;
 
-proxy_wasm::main! {{
-    proxy_wasm::set_log_level(LogLevel::Info);
-    proxy_wasm::set_root_context(|_| Box::new(Root { rule: Rule::default(), metrics: None }));
-}}
+mortise_sdk::plugin!(TcpMeter);
 
 /// The plugin's configuration; nothing is required.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-struct Rule {
+pub struct Rule {
     /// Rewrite what the client sends.
     upper_to_upstream: bool,
     /// Rewrite what the upstream sends.
     upper_to_client: bool,
 }
 
-impl Rule {
-    /// Reads the configuration; none at all is one, too.
-    fn parse(bytes: &[u8]) -> Result<Self, String> {
-        if bytes.is_empty() {
-            return Ok(Self::default());
-        }
-        serde_json::from_slice(bytes).map_err(|error| error.to_string())
-    }
-}
-
-/// The numbers by which the host knows the counters.
+/// The counters.
 #[derive(Clone, Copy, Debug)]
 struct Metrics {
-    connections: u32,
-    to_upstream: u32,
-    to_client: u32,
+    connections: Counter,
+    to_upstream: Counter,
+    to_client: Counter,
 }
 
 impl Metrics {
-    fn define() -> Result<Self, Status> {
-        let counter = |name| hostcalls::define_metric(MetricType::Counter, name);
+    fn define(host: &Host<'_>) -> Result<Self, HostError> {
         Ok(Self {
-            connections: counter("connections")?,
-            to_upstream: counter("bytes_to_upstream")?,
-            to_client: counter("bytes_to_client")?,
+            connections: host.counter("connections")?,
+            to_upstream: host.counter("bytes_to_upstream")?,
+            to_client: host.counter("bytes_to_client")?,
         })
     }
 }
 
 /// What one instance of the plugin keeps: its configuration and its counters.
-struct Root {
+#[derive(Debug)]
+pub struct TcpMeter {
     rule: Rule,
     metrics: Option<Metrics>,
 }
 
-impl Context for Root {}
+impl Plugin for TcpMeter {
+    type Config = Rule;
 
-impl RootContext for Root {
-    fn on_configure(&mut self, _size: usize) -> bool {
-        let bytes = self.get_plugin_configuration().unwrap_or_default();
-        match Rule::parse(&bytes) {
-            Ok(rule) => self.rule = rule,
-            Err(why) => {
-                log::error!("tcp-meter: bad configuration: {why}");
-                return false;
-            }
-        }
-        match Metrics::define() {
-            Ok(metrics) => self.metrics = Some(metrics),
-            Err(status) => log::warn!("tcp-meter: the host makes no metrics: {status:?}"),
-        }
-        true
+    const PHASES: Phases = Phases::NEW_CONNECTION
+        .and(Phases::DOWNSTREAM_DATA)
+        .and(Phases::UPSTREAM_DATA)
+        .and(Phases::CLOSE)
+        .and(Phases::LOG);
+
+    fn start(rule: Rule, host: &Host<'_>) -> Result<Self, Refusal> {
+        let metrics = Metrics::define(host).map_err(|error| {
+            host.log(LogLevel::Warn, format!("tcp-meter: the host makes no metrics: {error}"));
+        });
+        Ok(Self { rule, metrics: metrics.ok() })
     }
 
-    fn create_stream_context(&self, _context_id: u32) -> Option<Box<dyn StreamContext>> {
+    fn network_filter(&mut self, _host: &Host<'_>) -> Option<Box<dyn NetworkFilter>> {
         let meter = Meter {
             rule: self.rule,
             metrics: self.metrics,
@@ -88,10 +72,6 @@ impl RootContext for Root {
             ended_by: None,
         };
         Some(Box::new(meter))
-    }
-
-    fn get_type(&self) -> Option<ContextType> {
-        Some(ContextType::StreamContext)
     }
 }
 
@@ -105,14 +85,22 @@ struct Meter {
 }
 
 impl Meter {
-    fn add(&self, metric: impl FnOnce(&Metrics) -> u32, number: usize) {
-        if let Some(metrics) = &self.metrics
-            && let Ok(number) = i64::try_from(number)
-            && number > 0
-            && let Err(status) = hostcalls::increment_metric(metric(metrics), number)
-        {
-            log::warn!("tcp-meter: not counted: {status:?}");
+    /// Counts the bytes; true where they are to be rewritten.
+    fn count(&mut self, host: &Host<'_>, flow: Flow, bytes: usize) -> bool {
+        let (total, rewrite) = match flow {
+            Flow::Downstream => (&mut self.to_upstream, self.rule.upper_to_upstream),
+            Flow::Upstream => (&mut self.to_client, self.rule.upper_to_client),
+        };
+        *total += bytes as u64;
+        if let Some(metrics) = self.metrics {
+            let counter = match flow {
+                Flow::Downstream => metrics.to_upstream,
+                Flow::Upstream => metrics.to_client,
+            };
+            // A chunk is never that large.
+            counter.add(host, u32::try_from(bytes).unwrap_or(u32::MAX));
         }
+        rewrite
     }
 
     /// Remembers who ended the connection first: a side may end its direction before it closes.
@@ -123,53 +111,42 @@ impl Meter {
     }
 }
 
-impl Context for Meter {}
-
-impl StreamContext for Meter {
-    fn on_new_connection(&mut self) -> Action {
-        self.add(|metrics| metrics.connections, 1);
-        Action::Continue
-    }
-
-    fn on_downstream_data(&mut self, size: usize, end: bool) -> Action {
-        self.ended(end, "the client");
-        self.to_upstream += size as u64;
-        self.add(|metrics| metrics.to_upstream, size);
-        if self.rule.upper_to_upstream
-            && let Some(bytes) = self.get_downstream_data(0, size).and_then(upper)
-        {
-            self.set_downstream_data(0, size, &bytes);
+impl NetworkFilter for Meter {
+    fn on_new_connection(&mut self, connection: &Connection<'_>) -> FlowAction {
+        if let Some(metrics) = self.metrics {
+            metrics.connections.add(&connection.host(), 1);
         }
-        Action::Continue
+        FlowAction::Continue
     }
 
-    fn on_upstream_data(&mut self, size: usize, end: bool) -> Action {
-        self.ended(end, "the upstream");
-        self.to_client += size as u64;
-        self.add(|metrics| metrics.to_client, size);
-        if self.rule.upper_to_client
-            && let Some(bytes) = self.get_upstream_data(0, size).and_then(upper)
+    fn on_data(&mut self, connection: &Connection<'_>, flow: Flow, end: bool) -> FlowAction {
+        self.ended(end, if flow == Flow::Downstream { "the client" } else { "the upstream" });
+        let bytes = connection.data(flow).unwrap_or_default();
+        if self.count(&connection.host(), flow, bytes.len())
+            && let Some(bytes) = upper(bytes)
         {
-            self.set_upstream_data(0, size, &bytes);
+            // A host that does not let us rewrite bytes passes them on as they are.
+            connection.set_data(flow, bytes).ok();
         }
-        Action::Continue
+        FlowAction::Continue
     }
 
-    fn on_downstream_close(&mut self, peer: PeerType) {
-        self.ended(true, if peer == PeerType::Remote { "the client" } else { "the proxy" });
+    fn on_close(&mut self, _connection: &Connection<'_>, flow: Flow, by: Peer) {
+        match (flow, by) {
+            (Flow::Downstream, Peer::Remote) => self.ended(true, "the client"),
+            (Flow::Downstream, _) => self.ended(true, "the proxy"),
+            (Flow::Upstream, by) => self.ended(by == Peer::Remote, "the upstream"),
+        }
     }
 
-    fn on_upstream_close(&mut self, peer: PeerType) {
-        self.ended(peer == PeerType::Remote, "the upstream");
-    }
-
-    fn on_log(&mut self) {
-        log::info!(
+    fn on_complete(&mut self, connection: &Connection<'_>) {
+        let line = format!(
             "tcp-meter: {} bytes to the upstream, {} to the client; ended by {}",
             self.to_upstream,
             self.to_client,
             self.ended_by.unwrap_or("nobody")
         );
+        connection.host().log(LogLevel::Info, line);
     }
 }
 

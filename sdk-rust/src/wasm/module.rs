@@ -131,6 +131,14 @@ impl Module {
         made.flatten().unwrap_or(Filter::Absent)
     }
 
+    /// Has a filter made for a stream, or for a connection where the plugin serves no streams.
+    fn make_either(&self, root: u32) -> Filter {
+        match self.make(root, Kind::Stream) {
+            Filter::Absent => self.make(root, Kind::Connection),
+            filter => filter,
+        }
+    }
+
     /// Takes a context's filter out, for a hook that the plugin wants. The host serves the
     /// context from here on.
     fn take(&self, id: u32, phase: Phases, kind: Option<Kind>) -> Option<Filter> {
@@ -186,6 +194,8 @@ impl Module {
         let phases = self.roots.borrow().get(&root).map_or(Phases::NONE, |root| root.phases);
         let filter = match kind_of(phases) {
             Some(kind) => self.make(root, kind),
+            // It wants to hear of the end alone: no hook before that one tells what ends.
+            None if phases == Phases::LOG => self.make_either(root),
             None => Filter::Unmade,
         };
         self.contexts.borrow_mut().insert(id, Context { root, phases, filter });

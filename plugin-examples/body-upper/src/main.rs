@@ -1,0 +1,8 @@
+//! Body-upper as a child process of the proxy.
+#![forbid(unsafe_code)]
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    mortise_sdk::child::serve(body_upper::mortise_plugin())
+}

@@ -1,0 +1,8 @@
+//! Shared-data-limiter as a child process of the proxy.
+#![forbid(unsafe_code)]
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    mortise_sdk::child::serve(shared_data_limiter::mortise_plugin())
+}
