@@ -121,7 +121,7 @@ fn what_starting_again_does_not_cure_is_final() {
     let others = [
         GoPluginError::Handshake(HandshakeError::Unrecognized { line: "".into() }),
         GoPluginError::Unanswered { after: PATIENCE },
-        GoPluginError::Unreadable(io::ErrorKind::Other.into()),
+        GoPluginError::Unreadable(ErrorKind::Other.into()),
     ];
     assert!(!others.iter().any(GoPluginError::is_final));
 }
