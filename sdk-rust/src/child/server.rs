@@ -51,7 +51,10 @@ pub(super) fn run(declaration: &'static Declaration, start: Start) -> Result<(),
     runtime.map_err(ServeError::Runtime)?.block_on(serve(declaration, start))
 }
 
-async fn serve(declaration: &'static Declaration, start: Start) -> Result<(), ServeError> {
+pub(super) async fn serve(
+    declaration: &'static Declaration,
+    start: Start,
+) -> Result<(), ServeError> {
     // Whoever presses Ctrl-C in a terminal means the proxy, which tells us. A signal that is
     // listened for ends nobody; where that is not possible it does.
     let _interrupts = signal(SignalKind::interrupt()).ok();
