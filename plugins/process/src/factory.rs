@@ -1,0 +1,76 @@
+//! The factory of one use on one worker: an instance in the child, and the filters on it.
+
+use std::{rc::Rc, sync::Arc};
+
+use host_extension::{
+    Connection, FaultKind, FilterFactory, InstanceSpec, NetworkFilter, Phases, PluginFault, Stream,
+    StreamFilter, WorkerScope,
+};
+use tokio::runtime::Handle;
+
+pub(crate) use crate::session::ChildLink;
+use crate::{
+    filter::{ProcessFilter, network::ProcessNetworkFilter},
+    session::{self, Instance, Of, Session},
+};
+
+/// Starts the plugin for one use on this worker, on whose local event loop it must be called.
+/// Answers at once: until the child is ready, streams wait.
+pub(crate) fn start(
+    scope: &WorkerScope,
+    spec: &InstanceSpec,
+    link: &Arc<ChildLink>,
+) -> Rc<dyn FilterFactory> {
+    let session = Session::of(scope, link);
+    Rc::new(ProcessFactory { instance: session.start(scope, spec) })
+}
+
+/// Starts the plugin for one use in a session of its own and lets it go again. Blocks at most as
+/// long as a start may take. `runtime` is the supervisor's, and not driven by the calling thread.
+///
+/// # Errors
+/// The plugin does not serve this use.
+pub(crate) fn trial(
+    scope: &WorkerScope,
+    spec: &InstanceSpec,
+    link: &Arc<ChildLink>,
+    runtime: &Handle,
+) -> Result<Phases, PluginFault> {
+    session::trial::run(scope, spec, link, runtime)
+}
+
+/// Makes filters on an instance.
+#[derive(Debug)]
+struct ProcessFactory {
+    instance: Rc<Instance>,
+}
+
+impl FilterFactory for ProcessFactory {
+    /// What a trial has told already; an instance that is started anew wants nothing else.
+    fn phases(&self) -> Phases {
+        self.instance.session().link().phases.unwrap_or(Phases::ALL)
+    }
+
+    fn stream_filter(&self, stream: &Rc<Stream>) -> Result<Box<dyn StreamFilter>, PluginFault> {
+        let context = self.instance.context(Of::Stream(Rc::clone(stream)))?;
+        Ok(Box::new(ProcessFilter::new(context)))
+    }
+
+    fn network_filter(
+        &self,
+        connection: &Rc<Connection>,
+    ) -> Result<Box<dyn NetworkFilter>, PluginFault> {
+        let context = self.instance.context(Of::Connection(Rc::clone(connection)))?;
+        Ok(Box::new(ProcessNetworkFilter::new(context)))
+    }
+
+    /// A child that crashed or does not answer is looked after by its supervisor, and the instance
+    /// comes back with it.
+    fn outlives(&self, fault: &PluginFault) -> bool {
+        match fault.kind {
+            FaultKind::Crashed | FaultKind::TimedOut => true,
+            FaultKind::Protocol => self.instance.session().ended_for(fault),
+            _ => false,
+        }
+    }
+}

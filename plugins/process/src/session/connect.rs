@@ -1,0 +1,150 @@
+//! The way to a child: a Unix socket, TCP on loopback, TLS over either.
+
+use std::{
+    future::Future,
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http::{Uri, uri::PathAndQuery};
+use hyper_util::rt::TokioIo;
+use rustls::pki_types::ServerName;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpStream, UnixStream},
+};
+use tokio_rustls::TlsConnector;
+use tonic::{
+    Request, Status, Streaming,
+    client::Grpc,
+    metadata::{Ascii, MetadataValue},
+    transport::{Channel, Endpoint},
+};
+use tower_service::Service;
+
+use super::{
+    frame::SessionCodec,
+    limits::MESSAGE_BYTES_MAX,
+    outbox::{Outbox, Outgoing},
+};
+use crate::child::{ChildAddress, Reach};
+
+/// The method of a session.
+const SESSION: &str = "/mortise.plugin.v1.Plugin/Session";
+/// What a session on TCP is let in with.
+const TOKEN: &str = "mortise-token";
+/// The name in the certificates of children, and the authority of requests to them.
+const NAME: &str = "localhost";
+const ORIGIN: &str = "http://localhost";
+
+/// Why there is no session.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ConnectError {
+    /// Nobody listens there, or breaks off.
+    #[error("no connection: {0}")]
+    Transport(String),
+    /// It is no server of the protocol, or refuses us.
+    #[error("the session was refused: {0}")]
+    Refused(String),
+    /// The token is none.
+    #[error("its token cannot be sent")]
+    Token,
+}
+
+/// A connection to the child.
+///
+/// # Errors
+/// There is none to be had.
+pub(super) async fn dial(reach: &Arc<Reach>) -> Result<Channel, ConnectError> {
+    let endpoint = Endpoint::from_static(ORIGIN);
+    let connected = endpoint.connect_with_connector(Dial(Arc::clone(reach))).await;
+    connected.map_err(|error| ConnectError::Transport(words(&error)))
+}
+
+/// Opens a session, on which all that comes into the outbox is sent.
+///
+/// # Errors
+/// The child refuses it.
+pub(super) async fn open(
+    channel: Channel,
+    reach: &Reach,
+    outbox: &Arc<Outbox>,
+) -> Result<Streaming<Bytes>, ConnectError> {
+    let mut client = Grpc::new(channel).max_decoding_message_size(MESSAGE_BYTES_MAX);
+    client.ready().await.map_err(|error| ConnectError::Transport(words(&error)))?;
+    let mut request = Request::new(Outgoing(Arc::clone(outbox)));
+    if let Some(token) = &reach.token {
+        let token: MetadataValue<Ascii> = token.parse().map_err(|_no_token| ConnectError::Token)?;
+        request.metadata_mut().insert(TOKEN, token);
+    }
+    let opened = client.streaming(request, PathAndQuery::from_static(SESSION), SessionCodec).await;
+    match opened {
+        Ok(response) => Ok(response.into_inner()),
+        Err(status) => Err(ConnectError::Refused(story(&status))),
+    }
+}
+
+/// A status in words.
+pub(super) fn story(status: &Status) -> String {
+    format!("{:?}: {}", status.code(), cut(status.message()))
+}
+
+/// At most so much of what a child says is shown.
+fn cut(text: &str) -> String {
+    const CHARS_MAX: usize = 300;
+    text.chars().take(CHARS_MAX).flat_map(char::escape_debug).collect()
+}
+
+/// An error with its causes.
+fn words(error: &dyn std::error::Error) -> String {
+    let mut words = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        words.push_str(": ");
+        words.push_str(&next.to_string());
+        cause = next.source();
+    }
+    words
+}
+
+/// Connects where a child listens.
+#[derive(Clone, Debug)]
+struct Dial(Arc<Reach>);
+
+/// A connection of whatever kind.
+trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Wire for T {}
+
+type Connecting = Pin<Box<dyn Future<Output = io::Result<TokioIo<Box<dyn Wire>>>> + Send>>;
+
+impl Service<Uri> for Dial {
+    type Response = TokioIo<Box<dyn Wire>>;
+    type Error = io::Error;
+    type Future = Connecting;
+
+    fn poll_ready(&mut self, _context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _uri: Uri) -> Connecting {
+        let reach = Arc::clone(&self.0);
+        Box::pin(async move {
+            let plain: Box<dyn Wire> = match &reach.address {
+                ChildAddress::Unix(path) => Box::new(UnixStream::connect(path).await?),
+                ChildAddress::Tcp(address) => {
+                    let stream = TcpStream::connect(address).await?;
+                    stream.set_nodelay(true)?;
+                    Box::new(stream)
+                }
+            };
+            let Some(tls) = &reach.tls else { return Ok(TokioIo::new(plain)) };
+            let name = ServerName::try_from(NAME).map_err(io::Error::other)?;
+            let secured = TlsConnector::from(Arc::clone(tls)).connect(name, plain).await?;
+            let secured: Box<dyn Wire> = Box::new(secured);
+            Ok(TokioIo::new(secured))
+        })
+    }
+}

@@ -1,0 +1,36 @@
+//! A plugin's child as all workers see it.
+
+use std::sync::Arc;
+
+use host_extension::Phases;
+use host_types::{PluginLimits, PluginName, ProcessSettings};
+
+use crate::child::{ChildWatch, Watchdog};
+
+/// What sessions to one child have in common. Each session holds one until it has ended, so the
+/// last one gone means that no worker needs the child any more.
+#[derive(Debug)]
+pub(crate) struct ChildLink {
+    /// The plugin.
+    pub(crate) name: PluginName,
+    /// The limits of each of its instances.
+    pub(crate) limits: PluginLimits,
+    /// The phases that it is shown; `None` shows all that it asks for.
+    pub(crate) phases: Option<Phases>,
+    /// How it is started and watched.
+    pub(crate) settings: ProcessSettings,
+    /// Where the supervisor says how the child is.
+    pub(crate) watch: ChildWatch,
+    /// Who is told that it does not answer.
+    pub(crate) watchdog: Arc<dyn Watchdog>,
+}
+
+impl ChildLink {
+    /// Under what a worker finds its session to this child.
+    pub(super) fn key(self: &Arc<Self>) -> Vec<u8> {
+        // Whoever finds a session by it holds the link, so the address is nobody else's.
+        let mut key = b"process session ".to_vec();
+        key.extend_from_slice(&Arc::as_ptr(self).addr().to_le_bytes());
+        key
+    }
+}

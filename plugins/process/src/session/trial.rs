@@ -1,0 +1,214 @@
+//! A trial: a session of its own for one instance, which is started and let go.
+//!
+//! It runs on the supervisor's event loop. What the child asks for meanwhile is answered by the
+//! thread that waits for the trial, since the host calls live there.
+
+use std::{
+    sync::{Arc, mpsc},
+    time::Duration,
+};
+
+use abi_process::v1;
+use bytes::Bytes;
+use host_extension::{FaultKind, InstanceSpec, LogLevel, Phases, PluginFault, WorkerScope};
+use tokio::{
+    runtime::Handle,
+    sync::oneshot,
+    time::{Instant, timeout_at},
+};
+use tonic::Streaming;
+
+use super::{
+    frame,
+    instance::{configure, phases_of},
+    link::ChildLink,
+    outbox::Outbox,
+    run::{Opened, broken, fault_of, open},
+};
+use crate::{
+    child::{ChildState, Reach},
+    host_calls::{Asker, LineGate},
+};
+
+/// Lines of the child that are written to the log; the rest is dropped.
+const LINES_MAX: usize = 64;
+/// The number of the only instance.
+const INSTANCE: u64 = 1;
+/// Which worker a trial is of.
+const NO_WORKER: u32 = u32::MAX;
+
+/// What the session has for the thread that waits.
+enum Word {
+    Call(Box<v1::Call>, oneshot::Sender<v1::CallResult>),
+    Log(v1::Log),
+    Done(Result<Phases, PluginFault>),
+}
+
+/// Starts an instance in the child, and answers with the phases that it wants. Blocks at most as
+/// long as a start may take. `runtime` must not be driven by the calling thread.
+///
+/// # Errors
+/// There is no child, or it refuses.
+pub(crate) fn run(
+    scope: &WorkerScope,
+    spec: &InstanceSpec,
+    link: &Arc<ChildLink>,
+    runtime: &Handle,
+) -> Result<Phases, PluginFault> {
+    let (words, heard) = mpsc::channel();
+    let trial = Trial { link: Arc::clone(link), spec: spec.clone(), words: words.clone() };
+    runtime.spawn(async move {
+        let done = trial.run().await;
+        drop(words.send(Word::Done(done)));
+    });
+    let mut lines = LineGate::new(&link.limits);
+    let asker = Asker {
+        calls: &*scope.calls,
+        plugin: link.name.as_str(),
+        spec,
+        context: None,
+        instance: None,
+    };
+    // The session keeps the time; the slack only bounds the wait for a loop that is stuck.
+    let wait_max = link.settings.start_timeout.saturating_add(SLACK);
+    loop {
+        match heard.recv_timeout(wait_max) {
+            Ok(Word::Done(done)) => return done,
+            Ok(Word::Call(call, result)) => {
+                drop(result.send(asker.answer(*call)));
+            }
+            Ok(Word::Log(log)) => {
+                lines.write(asker.calls, asker.plugin, LogLevel::Info, &log.line);
+            }
+            Err(_late) => return Err(late(link)),
+        }
+    }
+}
+
+const SLACK: Duration = Duration::from_secs(1);
+
+struct Trial {
+    link: Arc<ChildLink>,
+    spec: InstanceSpec,
+    words: mpsc::Sender<Word>,
+}
+
+impl Trial {
+    async fn run(&self) -> Result<Phases, PluginFault> {
+        let end = Instant::now() + self.link.settings.start_timeout;
+        match timeout_at(end, self.within()).await {
+            Ok(done) => done,
+            Err(_elapsed) => Err(late(&self.link)),
+        }
+    }
+
+    async fn within(&self) -> Result<Phases, PluginFault> {
+        let reach = self.child().await?;
+        let outbox = Arc::<Outbox>::default();
+        let as_load = |fault: PluginFault| PluginFault::new(FaultKind::LoadFailed, fault.message);
+        let opened = open(&self.link, &reach, &outbox, NO_WORKER).await;
+        let Opened { mut inbound, rest: _, channel } = opened.map_err(as_load)?;
+        let configured = self.configure(&mut inbound, &outbox, reach.generation).await;
+        let goodbye = v1::event::Kind::Release(v1::Release { instance: INSTANCE });
+        drop(outbox.tell(goodbye));
+        drop(outbox.tell(v1::event::Kind::Drain(v1::Drain {})));
+        outbox.close();
+        drop(channel);
+        configured.map_err(as_load)
+    }
+
+    /// Waits until there is a child.
+    async fn child(&self) -> Result<Arc<Reach>, PluginFault> {
+        let mut watch = self.link.watch.clone();
+        loop {
+            let state = watch.borrow_and_update().clone();
+            let name = &self.link.name;
+            match state {
+                ChildState::Ready(reach) => return Ok(reach),
+                ChildState::Starting => {}
+                ChildState::Down(why) => {
+                    let message = format!("plugin `{name}` has no child: {why}");
+                    return Err(PluginFault::new(FaultKind::LoadFailed, message));
+                }
+            }
+            if watch.changed().await.is_err() {
+                let message = format!("plugin `{name}` has no child any more");
+                return Err(PluginFault::new(FaultKind::LoadFailed, message));
+            }
+        }
+    }
+
+    async fn configure(
+        &self,
+        inbound: &mut Streaming<Bytes>,
+        outbox: &Outbox,
+        generation: u32,
+    ) -> Result<Phases, PluginFault> {
+        let asked = outbox.ask(v1::event::Kind::Configure(configure(INSTANCE, &self.spec)));
+        asked.map_err(|refused| self.broke(&refused.to_string()))?;
+        let mut lines = 0;
+        loop {
+            let mut message = match inbound.message().await {
+                Ok(Some(message)) => message,
+                Ok(None) => return Err(self.broke("it ended its session")),
+                Err(status) => return Err(broken(&self.link, &status)),
+            };
+            loop {
+                let reply = frame::next_reply(&mut message);
+                let reply = reply.map_err(|malformed| self.broke(&malformed.to_string()))?;
+                let Some(reply) = reply else { break };
+                match reply.kind {
+                    Some(v1::reply::Kind::Configured(configured)) => {
+                        return self.configured(configured);
+                    }
+                    Some(v1::reply::Kind::Call(call)) if call.generation == generation => {
+                        self.call(call, outbox).await?;
+                    }
+                    Some(v1::reply::Kind::Log(log)) if lines < LINES_MAX => {
+                        lines += 1;
+                        drop(self.words.send(Word::Log(log)));
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    fn configured(&self, configured: v1::Configured) -> Result<Phases, PluginFault> {
+        if configured.instance != INSTANCE {
+            return Err(self.broke("it started an instance that nobody asked for"));
+        }
+        if configured.error.is_empty() {
+            let wanted = self.link.phases.unwrap_or(Phases::ALL);
+            return Ok(phases_of(configured.phases).intersection(wanted));
+        }
+        let name = &self.link.name;
+        let said =
+            LineGate::new(&self.link.limits).text(&configured.error).escape_debug().to_string();
+        let message = format!("plugin `{name}` does not start: {said}");
+        Err(PluginFault::new(FaultKind::LoadFailed, message))
+    }
+
+    async fn call(&self, call: v1::Call, outbox: &Outbox) -> Result<(), PluginFault> {
+        let silent = call.silent;
+        let (result, answered) = oneshot::channel();
+        let asked = self.words.send(Word::Call(Box::new(call), result));
+        asked.map_err(|_nobody| self.broke("nobody waits for its start any more"))?;
+        let result = answered.await.map_err(|_nobody| late(&self.link))?;
+        if silent {
+            return Ok(());
+        }
+        let told = outbox.tell(v1::event::Kind::CallResult(result));
+        told.map_err(|refused| self.broke(&refused.to_string()))
+    }
+
+    fn broke(&self, what: &str) -> PluginFault {
+        fault_of(&self.link, FaultKind::LoadFailed, what)
+    }
+}
+
+fn late(link: &ChildLink) -> PluginFault {
+    let wait = link.settings.start_timeout.as_millis();
+    let message = format!("plugin `{}` did not start within {wait} ms", link.name);
+    PluginFault::new(FaultKind::LoadFailed, message)
+}
