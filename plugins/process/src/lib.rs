@@ -22,9 +22,13 @@ mod bootstrap;
 mod child;
 mod confine;
 pub mod doctor;
+mod factory;
+mod filter;
 mod go_plugin;
+mod host_calls;
 pub mod launch;
 mod log;
+mod session;
 mod supervisor;
 
 pub use backend::{ProcessBackend, ProcessSpec};
