@@ -15,6 +15,7 @@ use host_types::{PluginLimits, PluginName, ProcessSettings};
 use parking_lot::Mutex;
 
 use crate::{
+    factory::{self, ChildLink},
     launch::{Launcher, artifact::Artifact},
     supervisor::{Care, Face, Plan, Supervisor},
 };
@@ -65,14 +66,15 @@ impl ProcessBackend {
         supervisor.run(move |common| care.run(common, tell));
         let gone = || failed("the supervisor of child processes is gone");
         told.recv().map_err(|_gone| gone())?.map_err(failed)?;
-        Ok(Arc::new(LoadedProcess {
+        let link = Arc::new(ChildLink {
             name: spec.name.clone(),
             limits: spec.limits.clone(),
-            settings: spec.settings.clone(),
             phases: spec.phases,
-            face,
-            supervisor,
-        }))
+            settings: spec.settings.clone(),
+            watch: face.watch(),
+            watchdog: face.watchdog(),
+        });
+        Ok(Arc::new(LoadedProcess { link, face, supervisor }))
     }
 
     fn plan(&self, spec: ProcessSpec<'_>) -> Result<Plan, PluginFault> {
@@ -110,10 +112,8 @@ impl ProcessBackend {
 
 /// One generation of a plugin: a child that serves, or will again.
 struct LoadedProcess {
-    name: PluginName,
-    limits: PluginLimits,
-    settings: ProcessSettings,
-    phases: Option<Phases>,
+    /// Sessions hold it, too.
+    link: Arc<ChildLink>,
     face: Face,
     /// Dropped after the face, so that it sees the child stopped.
     supervisor: Arc<Supervisor>,
@@ -125,9 +125,10 @@ impl LoadedPlugin for LoadedProcess {
         scope: &WorkerScope,
         spec: &InstanceSpec,
     ) -> Result<Rc<dyn FilterFactory>, PluginFault> {
-        let _ = (scope, spec, &self.limits, &self.settings, self.phases, &self.supervisor);
-        let _ = (self.face.watch(), self.face.watchdog());
-        Err(failed("the data plane is not there"))
+        if scope.worker.is_some() {
+            return Ok(factory::start(scope, spec, &self.link));
+        }
+        factory::trial(scope, spec, &self.link, |task| self.supervisor.run(|_common| task))
     }
 
     fn condition(&self) -> Option<Condition> {
@@ -138,8 +139,8 @@ impl LoadedPlugin for LoadedProcess {
 impl fmt::Debug for LoadedProcess {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LoadedProcess")
-            .field("name", &self.name)
-            .field("phases", &self.phases)
+            .field("name", &self.link.name)
+            .field("phases", &self.link.phases)
             .field("condition", &self.face.condition())
             .finish_non_exhaustive()
     }

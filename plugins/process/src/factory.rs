@@ -2,11 +2,11 @@
 
 use std::{rc::Rc, sync::Arc};
 
+use futures_util::future::BoxFuture;
 use host_extension::{
     Connection, FaultKind, FilterFactory, InstanceSpec, NetworkFilter, Phases, PluginFault, Stream,
     StreamFilter, WorkerScope,
 };
-use tokio::runtime::Handle;
 
 pub(crate) use crate::session::ChildLink;
 use crate::{
@@ -26,7 +26,8 @@ pub(crate) fn start(
 }
 
 /// Starts the plugin for one use in a session of its own and lets it go again. Blocks at most as
-/// long as a start may take. `runtime` is the supervisor's, and not driven by the calling thread.
+/// long as a start may take. `spawn` runs a task on the supervisor's thread. What this answers
+/// tells what the plugin wants, and makes no filters.
 ///
 /// # Errors
 /// The plugin does not serve this use.
@@ -34,9 +35,22 @@ pub(crate) fn trial(
     scope: &WorkerScope,
     spec: &InstanceSpec,
     link: &Arc<ChildLink>,
-    runtime: &Handle,
-) -> Result<Phases, PluginFault> {
-    session::trial::run(scope, spec, link, runtime)
+    spawn: impl FnOnce(BoxFuture<'static, ()>),
+) -> Result<Rc<dyn FilterFactory>, PluginFault> {
+    let phases = session::trial::run(scope, spec, link, spawn)?;
+    Ok(Rc::new(Tried { phases }))
+}
+
+/// What a trial leaves.
+#[derive(Debug)]
+struct Tried {
+    phases: Phases,
+}
+
+impl FilterFactory for Tried {
+    fn phases(&self) -> Phases {
+        self.phases
+    }
 }
 
 /// Makes filters on an instance.

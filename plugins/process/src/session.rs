@@ -249,7 +249,7 @@ impl Session {
     /// nothing anyway.
     pub(crate) fn tell_lightly(&self, event: v1::event::Kind) {
         if !self.health.borrow().is_unresponsive() {
-            drop(self.outbox.borrow().ask(event));
+            let _left_out = self.outbox.borrow().ask(event);
         }
     }
 
@@ -342,7 +342,7 @@ impl Drop for Session {
     fn drop(&mut self) {
         // Whoever held it has said its last word: the child may end the session.
         let outbox = self.outbox.get_mut();
-        drop(outbox.tell(v1::event::Kind::Drain(v1::Drain {})));
+        let _gone = outbox.tell(v1::event::Kind::Drain(v1::Drain {}));
         outbox.close();
         self.wake.notify_one();
     }

@@ -157,7 +157,7 @@ pub(crate) fn section(context: &Context, kind: HeaderMapKind) -> Vec<v1::Field> 
     let mut found = Vec::new();
     if let Of::Stream(stream) = &context.of {
         let calls: &dyn HostCalls = context.instance.calls();
-        drop(calls.headers(stream, kind, &mut |headers| found = fields(headers)));
+        let _seen = calls.headers(stream, kind, &mut |headers| found = fields(headers));
     }
     found
 }

@@ -10,9 +10,9 @@ use std::{
 
 use abi_process::v1;
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use host_extension::{FaultKind, InstanceSpec, LogLevel, Phases, PluginFault, WorkerScope};
 use tokio::{
-    runtime::Handle,
     sync::oneshot,
     time::{Instant, timeout_at},
 };
@@ -45,7 +45,7 @@ enum Word {
 }
 
 /// Starts an instance in the child, and answers with the phases that it wants. Blocks at most as
-/// long as a start may take. `runtime` must not be driven by the calling thread.
+/// long as a start may take. `spawn` runs a task on another thread's event loop.
 ///
 /// # Errors
 /// There is no child, or it refuses.
@@ -53,14 +53,14 @@ pub(crate) fn run(
     scope: &WorkerScope,
     spec: &InstanceSpec,
     link: &Arc<ChildLink>,
-    runtime: &Handle,
+    spawn: impl FnOnce(BoxFuture<'static, ()>),
 ) -> Result<Phases, PluginFault> {
     let (words, heard) = mpsc::channel();
     let trial = Trial { link: Arc::clone(link), spec: spec.clone(), words: words.clone() };
-    runtime.spawn(async move {
+    spawn(Box::pin(async move {
         let done = trial.run().await;
         drop(words.send(Word::Done(done)));
-    });
+    }));
     let mut lines = LineGate::new(&link.limits);
     let asker = Asker {
         calls: &*scope.calls,
@@ -110,8 +110,8 @@ impl Trial {
         let Opened { mut inbound, rest: _, channel } = opened.map_err(as_load)?;
         let configured = self.configure(&mut inbound, &outbox, reach.generation).await;
         let goodbye = v1::event::Kind::Release(v1::Release { instance: INSTANCE });
-        drop(outbox.tell(goodbye));
-        drop(outbox.tell(v1::event::Kind::Drain(v1::Drain {})));
+        let _gone = outbox.tell(goodbye);
+        let _gone = outbox.tell(v1::event::Kind::Drain(v1::Drain {}));
         outbox.close();
         drop(channel);
         configured.map_err(as_load)
