@@ -35,7 +35,7 @@ pub enum Verdict {
     Hold,
     /// What a [`Step::Later`] of a body comes to where a [`Step::HoldUntil`] is meant: a hold
     /// that the future may end before more comes. Of any other hook it is [`Verdict::Hold`].
-    HoldUntil(LocalBoxFuture<'static, Verdict>),
+    HoldUntil(LocalBoxFuture<'static, Self>),
     /// Answer the client now. After the response's head is on its way, this resets.
     Respond(Box<LocalReply>),
     /// Break the stream off.

@@ -81,10 +81,7 @@ impl FilterFactory for ProcessFactory {
     /// A child that crashed or does not answer is looked after by its supervisor, and the instance
     /// comes back with it.
     fn outlives(&self, fault: &PluginFault) -> bool {
-        match fault.kind {
-            FaultKind::Crashed | FaultKind::TimedOut => true,
-            FaultKind::Protocol => self.instance.session().ended_for(fault),
-            _ => false,
-        }
+        matches!(fault.kind, FaultKind::Crashed | FaultKind::TimedOut)
+            || fault.kind == FaultKind::Protocol && self.instance.session().ended_for(fault)
     }
 }

@@ -12,6 +12,7 @@ mod connect;
 mod context;
 mod frame;
 mod health;
+mod hello;
 mod hook;
 mod instance;
 mod limits;
@@ -19,6 +20,7 @@ mod link;
 mod outbox;
 mod receive;
 mod run;
+mod time;
 pub(crate) mod trial;
 mod way;
 

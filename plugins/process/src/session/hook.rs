@@ -60,10 +60,8 @@ impl Hook {
 
     /// Past the end nothing calls again, and a hold would end as "go on".
     pub(super) fn on_pause(self) -> OnPause {
-        match self {
-            Self::Body(_, false) | Self::Data(_, false) => OnPause::Hold,
-            _ => OnPause::Wait,
-        }
+        let may_hold = matches!(self, Self::Body(_, false) | Self::Data(_, false));
+        if may_hold { OnPause::Hold } else { OnPause::Wait }
     }
 
     /// The event, and the direction that waits for its answer.

@@ -166,7 +166,7 @@ impl Session {
     }
 
     /// On whose behalf a call is made.
-    fn asking(&self, context: u64, instance: u64) -> Option<(Rc<Instance>, Option<Rc<Context>>)> {
+    fn asking(&self, context: u64, instance: u64) -> Option<Asking> {
         if context == 0 {
             return self.instance(instance).filter(|it| !it.is_lost()).map(|it| (it, None));
         }
@@ -201,6 +201,9 @@ impl Session {
         }
     }
 }
+
+/// Who asks: an instance, and the context that it asks for.
+type Asking = (Rc<Instance>, Option<Rc<Context>>);
 
 /// A direction by its number: those that are not known count as the first one.
 fn way_of(number: i32) -> Dir {

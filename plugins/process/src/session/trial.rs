@@ -20,10 +20,10 @@ use tonic::Streaming;
 
 use super::{
     frame,
+    hello::{Opened, broken, fault_of, open},
     instance::{configure, phases_of},
     link::ChildLink,
     outbox::Outbox,
-    run::{Opened, broken, fault_of, open},
 };
 use crate::{
     child::{ChildState, Reach},
@@ -147,34 +147,39 @@ impl Trial {
         let asked = outbox.ask(v1::event::Kind::Configure(configure(INSTANCE, &self.spec)));
         asked.map_err(|refused| self.broke(&refused.to_string()))?;
         let mut lines = 0;
+        let mut message = Bytes::new();
         loop {
-            let mut message = match inbound.message().await {
-                Ok(Some(message)) => message,
-                Ok(None) => return Err(self.broke("it ended its session")),
-                Err(status) => return Err(broken(&self.link, &status)),
+            let reply = frame::next_reply(&mut message);
+            let reply = reply.map_err(|malformed| self.broke(&malformed.to_string()))?;
+            let Some(reply) = reply else {
+                message = self.hear(inbound).await?;
+                continue;
             };
-            loop {
-                let reply = frame::next_reply(&mut message);
-                let reply = reply.map_err(|malformed| self.broke(&malformed.to_string()))?;
-                let Some(reply) = reply else { break };
-                match reply.kind {
-                    Some(v1::reply::Kind::Configured(configured)) => {
-                        return self.configured(configured);
-                    }
-                    Some(v1::reply::Kind::Call(call)) if call.generation == generation => {
-                        self.call(call, outbox).await?;
-                    }
-                    Some(v1::reply::Kind::Log(log)) if lines < LINES_MAX => {
-                        lines += 1;
-                        drop(self.words.send(Word::Log(log)));
-                    }
-                    _ => {}
+            match reply.kind {
+                Some(v1::reply::Kind::Configured(configured)) => {
+                    return self.configured(&configured);
                 }
+                Some(v1::reply::Kind::Call(call)) if call.generation == generation => {
+                    self.call(call, outbox).await?;
+                }
+                Some(v1::reply::Kind::Log(log)) if lines < LINES_MAX => {
+                    lines += 1;
+                    drop(self.words.send(Word::Log(log)));
+                }
+                Some(_) | None => {}
             }
         }
     }
 
-    fn configured(&self, configured: v1::Configured) -> Result<Phases, PluginFault> {
+    async fn hear(&self, inbound: &mut Streaming<Bytes>) -> Result<Bytes, PluginFault> {
+        match inbound.message().await {
+            Ok(Some(message)) => Ok(message),
+            Ok(None) => Err(self.broke("it ended its session")),
+            Err(status) => Err(broken(&self.link, &status)),
+        }
+    }
+
+    fn configured(&self, configured: &v1::Configured) -> Result<Phases, PluginFault> {
         if configured.instance != INSTANCE {
             return Err(self.broke("it started an instance that nobody asked for"));
         }
