@@ -1,0 +1,239 @@
+//! What is asked and said from outside the callbacks of a stream.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use abi_process::v1::{Go, HttpAnswer, Ping, QueueReady, Side, act, reply};
+
+use super::*;
+use crate::{
+    Action, FlowAction, Response,
+    child::testing::{go, headers, request},
+};
+
+static DECLARATION: Declaration = declaration!(SCRIPTS);
+
+/// The stream that waits, for the scripts whose instance takes care of it.
+static WAITING: AtomicU64 = AtomicU64::new(0);
+
+static SCRIPTS: &[(&str, Script)] = &[
+    (
+        "authorize",
+        Script {
+            headers: |stream, _| {
+                say(&stream.host(), stream.http_call(&HttpRequest::get("auth", "x", "/")));
+                Action::Pause
+            },
+            stream_answer: |stream, call, answer| {
+                say(&stream.host(), (call, answer.map(|answer| answer.status())));
+                say(&stream.host(), stream.request().set_header("a", "b"));
+                stream.resume_request();
+                say(&stream.host(), stream.respond(&Response::new(99)));
+                say(&stream.host(), stream.respond(&Response::new(403)));
+                stream.reset();
+            },
+            ..Script::NOTHING
+        },
+    ),
+    (
+        "tended",
+        Script {
+            headers: |stream, _| {
+                WAITING.store(stream.id(), Ordering::Relaxed);
+                Action::Pause
+            },
+            tick: |host| {
+                let stream = host.stream(WAITING.load(Ordering::Relaxed));
+                say(host, stream.request().header_str("a"));
+                stream.resume_response();
+            },
+            queue: |host, queue| {
+                say(host, queue);
+                host.stream(WAITING.load(Ordering::Relaxed)).reset();
+            },
+            ..Script::NOTHING
+        },
+    ),
+    (
+        "meter",
+        Script {
+            connect: |connection| {
+                say(&connection.host(), connection.http_call(&HttpRequest::get("c", "x", "/")));
+                FlowAction::Pause
+            },
+            ..Script::NOTHING
+        },
+    ),
+    (
+        "own call",
+        Script {
+            start: |host| {
+                say(host, host.http_call(&HttpRequest::get("c", "x", "/")));
+                Ok(())
+            },
+            answer: |host, call, answer| say(host, (call, answer.map(|answer| answer.body))),
+            ..Script::NOTHING
+        },
+    ),
+    (
+        "count",
+        Script {
+            tick: |host| {
+                crate::Counter(crate::MetricId(1)).add(host, 2);
+                crate::Gauge(crate::MetricId(2)).add(host, -3);
+                crate::Gauge(crate::MetricId(3)).set(host, u64::MAX);
+                crate::Histogram(crate::MetricId(4)).record(host, 5);
+                say(host, "done");
+            },
+            ..Script::NOTHING
+        },
+    ),
+    (
+        "ask for ever",
+        Script {
+            tick: |host| while host.shared_data("key") != Err(HostError::Unsupported) {},
+            ..Script::NOTHING
+        },
+    ),
+];
+
+async fn start() -> (FakeChild, FakeHost) {
+    let child = FakeChild::new(&DECLARATION, None);
+    let host = child.greet().await;
+    (child, host)
+}
+
+#[tokio::test]
+async fn the_answer_to_a_call_of_a_stream_may_end_its_wait() {
+    let (_child, mut host) = start().await;
+    host.open_stream("authorize").await;
+    host.send([request(1, &[])]).await;
+    let call = host.call().await;
+    assert_eq!(call.context, 10);
+    host.result(&call, Status::Ok, CallResult::default()).await;
+    assert_eq!(go(&host.answer().await), Go::Pause);
+    assert_eq!(host.log().await, "Ok(CallId(1))");
+    let fields = testing::sent(&[(":status", "200")]);
+    let answer = HttpAnswer { id: call.id, context: 10, fields, ..HttpAnswer::default() };
+    host.send([event::Kind::HttpAnswer(answer)]).await;
+    let call = host.call().await;
+    assert!(matches!(call.kind, Some(call::Kind::Change(_))), "{call:?}");
+    host.result(&call, Status::Ok, CallResult::default()).await;
+    let resume = Some(act::Kind::Resume(Side::Request.into()));
+    assert_eq!(host.act().await.kind, resume);
+    let Some(act::Kind::Respond(response)) = host.act().await.kind else { panic!("no response") };
+    assert_eq!(response.status, 403);
+    assert_eq!(host.act().await.kind, Some(act::Kind::Reset(true)));
+    let expected = ["(CallId(1), Ok(200))", "Ok(())", "Err(BadArgument)", "Ok(())"];
+    assert_eq!(host.logs, expected);
+}
+
+#[tokio::test]
+async fn an_instance_tends_a_stream_that_waits() {
+    let (_child, mut host) = start().await;
+    host.open_stream("tended").await;
+    host.exchange(headers(Side::Response, 1, &[("a", "b")])).await;
+    host.send([event::Kind::Tick(Tick { instance: 1 })]).await;
+    let call = host.call().await;
+    assert_eq!((call.context, call.instance), (10, 1));
+    let fields = testing::sent(&[("a", "c")]);
+    host.result(&call, Status::Ok, CallResult { fields, ..CallResult::default() }).await;
+    let resume = Some(act::Kind::Resume(Side::Response.into()));
+    assert_eq!(host.act().await.kind, resume);
+    host.send([event::Kind::QueueReady(QueueReady { instance: 1, queue: 4 })]).await;
+    assert_eq!(host.act().await.kind, Some(act::Kind::Reset(true)));
+    assert_eq!(host.logs, ["Some(\"c\")", "QueueId(4)"]);
+}
+
+#[tokio::test]
+async fn a_stream_of_another_instance_is_not_there() {
+    let (_child, mut host) = start().await;
+    host.open_stream("tended").await;
+    host.exchange(request(1, &[])).await;
+    host.send([testing::configure(2, Point::Service, "tended")]).await;
+    host.configured().await;
+    host.send([event::Kind::Tick(Tick { instance: 2 })]).await;
+    assert_eq!(host.log().await, "None");
+}
+
+#[tokio::test]
+async fn calls_at_the_start_and_their_answers_are_the_instances() {
+    let (_child, mut host) = start().await;
+    host.send([testing::configure(1, Point::Service, "own call")]).await;
+    let call = host.call().await;
+    assert_eq!((call.context, call.instance), (0, 1));
+    // The answer comes together with the result: it waits until the start is done.
+    let answer = HttpAnswer { id: call.id, instance: 1, failed: true, ..HttpAnswer::default() };
+    let result = CallResult { id: call.id, ..CallResult::default() };
+    host.send([event::Kind::HttpAnswer(answer), event::Kind::CallResult(result)]).await;
+    assert_eq!(host.configured().await.error, "");
+    assert_eq!(host.log().await, "Ok(CallId(1))");
+    assert_eq!(host.log().await, "(CallId(1), Err(CallFailure))");
+}
+
+#[tokio::test]
+async fn a_call_of_a_connection_is_in_its_name() {
+    let (_child, mut host) = start().await;
+    host.open_connection("meter").await;
+    let new = abi_process::v1::NewConnection { context: 10, exchange: 1 };
+    host.send([event::Kind::NewConnection(new)]).await;
+    let call = host.call().await;
+    assert_eq!(call.context, 10);
+    host.result(&call, Status::NotFound, CallResult::default()).await;
+    host.answer().await;
+    assert_eq!(host.log().await, "Err(NotFound)");
+}
+
+#[tokio::test]
+async fn counting_waits_for_nobody() {
+    let (_child, mut host) = start().await;
+    host.start(Point::Service, "count").await;
+    host.send([event::Kind::Tick(Tick { instance: 1 })]).await;
+    let mut counted = Vec::new();
+    for _ in 0..4 {
+        let call = host.call().await;
+        assert!(call.silent);
+        counted.push(match call.kind.unwrap() {
+            call::Kind::IncrementMetric(change) => ("increment", change.metric, change.by),
+            call::Kind::RecordMetric(change) => ("record", change.metric, change.by),
+            other => panic!("{other:?}"),
+        });
+    }
+    let expected =
+        [("increment", 1, 2), ("increment", 2, -3), ("record", 3, i64::MAX), ("record", 4, 5)];
+    assert_eq!(counted, expected);
+    assert_eq!(host.log().await, "\"done\"");
+}
+
+#[tokio::test]
+async fn a_thread_that_waits_for_the_host_answers_pings_and_keeps_the_rest() {
+    let (_child, mut host) = start().await;
+    host.open_stream("authorize").await;
+    host.send([request(1, &[])]).await;
+    let call = host.call().await;
+    host.send([
+        event::Kind::Ping(Ping { number: 1 }),
+        headers(Side::Response, 2, &[]),
+        event::Kind::CallResult(CallResult { id: call.id + 1, ..CallResult::default() }),
+        event::Kind::Ping(Ping { number: 2 }),
+    ])
+    .await;
+    for number in [1, 2] {
+        let Some(reply::Kind::Pong(pong)) = host.next().await else { panic!("no pong") };
+        assert_eq!(pong.number, number);
+    }
+    host.result(&call, Status::LimitReached, CallResult::default()).await;
+    assert_eq!(host.answer().await.exchange, 1);
+    let call = host.call().await;
+    host.result(&call, Status::LimitReached, CallResult::default()).await;
+    assert_eq!(host.answer().await.exchange, 2);
+}
+
+#[tokio::test]
+async fn a_call_without_a_host_ends_and_with_it_the_session() {
+    let (_child, mut host) = start().await;
+    host.start(Point::Service, "ask for ever").await;
+    host.send([event::Kind::Tick(Tick { instance: 1 })]).await;
+    host.call().await;
+    let mut replies = host.hang_up();
+    assert!(replies.message().await.unwrap().is_none());
+}
