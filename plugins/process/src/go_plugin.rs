@@ -66,6 +66,10 @@ pub(crate) enum GoPluginError {
     /// Its standard output ended.
     #[error("its standard output ended without a handshake{printed}")]
     Ended { printed: Printed },
+    /// Its standard output ended without a byte, as that of a child does that was given another
+    /// cookie than it knows.
+    #[error("its standard output ended without a handshake: is the cookie the one that it knows?")]
+    EndedAtOnce,
     /// The line does not end.
     #[error("it printed no handshake: a line of more than {max} bytes{printed}")]
     TooLong { max: usize, printed: Printed },
@@ -125,13 +129,10 @@ impl GoPluginError {
 
     /// True where waiting a little may help.
     fn is_passing(&self) -> bool {
-        match self {
-            Self::Unreachable { source, .. } => {
-                matches!(source.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused)
-            }
-            Self::NotServing(_) => true,
-            _ => false,
+        if let Self::Unreachable { source, .. } = self {
+            return matches!(source.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused);
         }
+        matches!(self, Self::NotServing(_))
     }
 }
 
@@ -182,7 +183,10 @@ impl Preparation {
         };
         match timeout_at(deadline, attempts).await {
             Ok(outcome) => outcome,
-            Err(_elapsed) => Err(last.unwrap_or(GoPluginError::Unanswered { after: timeout })),
+            Err(_elapsed) => {
+                let after = line::rounded(timeout);
+                Err(last.unwrap_or(GoPluginError::Unanswered { after }))
+            }
         }
     }
 

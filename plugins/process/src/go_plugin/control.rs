@@ -92,7 +92,11 @@ async fn check(channel: Channel) -> Result<(), GoPluginError> {
     match HealthClient::new(channel).check(request).await {
         Ok(answer) => match answer.into_inner().status() {
             ServingStatus::Serving => Ok(()),
-            status => Err(GoPluginError::NotServing(status.as_str_name().into())),
+            status @ (ServingStatus::Unknown
+            | ServingStatus::NotServing
+            | ServingStatus::ServiceUnknown) => {
+                Err(GoPluginError::NotServing(status.as_str_name().into()))
+            }
         },
         // Servers that do not know the service yet. A status with a cause is not the server's: the
         // connection failed.
@@ -111,9 +115,12 @@ async fn check(channel: Channel) -> Result<(), GoPluginError> {
 
 /// Reads the child's output to its end. A child that writes too much waits, and not the proxy.
 async fn output(channel: Channel, sink: Sink) {
-    let ended = |status: Status| match status.code() {
-        Code::Unimplemented => tracing::trace!("the child does not forward its output"),
-        _ => tracing::debug!(why = %told(&status), "the child's output ended"),
+    let ended = |status: Status| {
+        if status.code() == Code::Unimplemented {
+            tracing::trace!("the child does not forward its output");
+        } else {
+            tracing::debug!(why = %told(&status), "the child's output ended");
+        }
     };
     let mut pieces = match GrpcStdioClient::new(channel).stream_stdio(Empty {}).await {
         Ok(answer) => answer.into_inner(),

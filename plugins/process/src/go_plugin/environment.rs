@@ -84,7 +84,7 @@ impl Preparation {
                 let key = PrivateKeyDer::Pkcs8(identity.key.clone_key());
                 pin::client(peer.into(), identity.certificate.clone(), key)
                     .map(|config| Some(Arc::new(config)))
-                    .map_err(|error| GoPluginError::Identity(error.into()))
+                    .map_err(|error| GoPluginError::Identity(error))
             }
             (Some(_), None) => Err(GoPluginError::Certificate(
                 "it showed no certificate, but the configuration asks for mutual TLS",

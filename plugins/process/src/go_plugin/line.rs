@@ -24,11 +24,15 @@ pub(super) async fn first<R: AsyncRead + Unpin>(
         let piece = match timeout_at(deadline, stdout.fill_buf()).await {
             Ok(piece) => piece.map_err(GoPluginError::Unreadable)?,
             Err(_elapsed) => {
-                return Err(GoPluginError::Silent { after: timeout, printed: Printed::of(&line) });
+                let after = rounded(timeout);
+                return Err(GoPluginError::Silent { after, printed: Printed::of(&line) });
             }
         };
         if piece.is_empty() {
-            return Err(GoPluginError::Ended { printed: Printed::of(&line) });
+            return Err(match line.is_empty() {
+                true => GoPluginError::EndedAtOnce,
+                false => GoPluginError::Ended { printed: Printed::of(&line) },
+            });
         }
         let (read, ended) = match piece.iter().position(|byte| *byte == b'\n') {
             Some(end) => (end + 1, true),
@@ -44,6 +48,12 @@ pub(super) async fn first<R: AsyncRead + Unpin>(
             return Ok(line);
         }
     }
+}
+
+/// As a message shows it: what is left of a time is a crooked number.
+pub(super) fn rounded(time: Duration) -> Duration {
+    let tenths = time.as_millis().div_ceil(100);
+    Duration::from_millis(u64::try_from(tenths).unwrap_or(u64::MAX).saturating_mul(100))
 }
 
 impl Printed {

@@ -21,15 +21,17 @@ pub(super) fn client(
     peer: CertificateDer<'static>,
     certificate: CertificateDer<'static>,
     key: PrivateKeyDer<'static>,
-) -> Result<ClientConfig, Error> {
+) -> Result<ClientConfig, Box<Error>> {
     // This provider knows the curve P-521, which Go children sign with.
     let provider = Arc::new(aws_lc_rs::default_provider());
     let verifier = Arc::new(Pinned { peer, provider: Arc::clone(&provider) });
     let mut config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
+        .with_safe_default_protocol_versions()
+        .map_err(Box::new)?
         .dangerous()
         .with_custom_certificate_verifier(verifier)
-        .with_client_auth_cert(vec![certificate], key)?;
+        .with_client_auth_cert(vec![certificate], key)
+        .map_err(Box::new)?;
     config.alpn_protocols = vec![b"h2".to_vec()];
     config.resumption = Resumption::disabled();
     Ok(config)

@@ -34,7 +34,9 @@ fn directory() -> TempDir {
 
 /// What a child wrote over gRPC.
 #[derive(Clone)]
-struct Written(Arc<watch::Sender<Vec<(Output, Vec<u8>)>>>);
+struct Written(Arc<watch::Sender<Vec<Piece>>>);
+
+type Piece = (Output, Vec<u8>);
 
 impl Written {
     fn new() -> Self {
@@ -56,7 +58,7 @@ impl Written {
     }
 }
 
-fn joined(pieces: &[(Output, Vec<u8>)], of: Output) -> String {
+fn joined(pieces: &[Piece], of: Output) -> String {
     let bytes: Vec<u8> =
         pieces.iter().filter(|piece| piece.0 == of).flat_map(|piece| piece.1.clone()).collect();
     String::from_utf8(bytes).unwrap()

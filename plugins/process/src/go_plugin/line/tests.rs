@@ -28,7 +28,8 @@ async fn one_line_is_read_and_nothing_behind_it() {
 
 #[tokio::test]
 async fn an_output_that_ends_is_told_with_what_came() {
-    let nothing = "its standard output ended without a handshake, it printed nothing";
+    let nothing =
+        "its standard output ended without a handshake: is the cookie the one that it knows?";
     assert_eq!(refusal(b"").await, nothing);
     let half = "its standard output ended without a handshake, it printed `1|1|un`";
     assert_eq!(refusal(b"1|1|un").await, half);
@@ -60,4 +61,13 @@ async fn a_line_that_drips_does_not_move_the_deadline() {
     };
     assert_eq!(error.to_string(), "it printed no handshake within 10s, it printed `1111`");
     assert_eq!(begun.elapsed().as_secs(), 10);
+}
+
+#[test]
+fn times_are_shown_in_tenths() {
+    for (time, expect) in
+        [(4_994_640_967, "5s"), (1_500_000_000, "1.5s"), (1_000_000, "100ms"), (0, "0ns")]
+    {
+        assert_eq!(format!("{:?}", rounded(Duration::from_nanos(time))), expect);
+    }
 }

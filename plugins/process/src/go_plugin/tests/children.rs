@@ -121,7 +121,7 @@ async fn what_is_printed_instead_of_a_handshake_is_told() {
 
 #[tokio::test]
 async fn a_child_that_ends_or_closes_its_output_is_noticed_at_once() {
-    let expect = "its standard output ended without a handshake, it printed nothing";
+    let expect = "ended without a handshake: is the cookie the one that it knows?";
     refused(case("dies"), expect).await;
     refused(case("closes"), expect).await;
     refused(case("not-started-by-a-host"), expect).await;

@@ -106,6 +106,6 @@ async fn a_child_of_go_plugin_refuses_another_cookie() {
     let mut process = Process::spawn(&program, &[], &preparation).unwrap();
     let (stdout, sink) = (process.stdout(), Written::new().sink());
     let error = preparation.start(1, stdout, sink, PATIENCE).await.unwrap_err();
-    assert!(matches!(error, GoPluginError::Ended { .. }), "{error:?}");
+    assert!(matches!(error, GoPluginError::EndedAtOnce), "{error:?}");
     assert_eq!(ended(process).await.code(), Some(1));
 }

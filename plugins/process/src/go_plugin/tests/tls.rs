@@ -113,7 +113,8 @@ async fn start(
             let Ok(stream) = acceptor.accept(stream).await else { continue };
             let streams = stream::iter([Ok::<_, io::Error>(Secured(stream))]);
             let router = router(Script::default(), &Arc::new(Asked::default()));
-            router.serve_with_incoming(streams.chain(stream::pending())).await.unwrap();
+            let served = router.serve_with_incoming(streams.chain(stream::pending()));
+            Box::pin(served).await.unwrap();
         }
     });
     let shown = STANDARD_NO_PAD.encode(shown);
