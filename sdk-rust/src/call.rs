@@ -71,6 +71,27 @@ pub struct HttpAnswer {
 }
 
 impl HttpAnswer {
+    /// An answer with this status; for tests.
+    #[must_use]
+    pub fn new(status: u16) -> Self {
+        let headers = Fields::default().header(":status", status.to_string());
+        Self { headers, ..Self::default() }
+    }
+
+    /// With one more field of the head.
+    #[must_use]
+    pub fn header(mut self, name: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) -> Self {
+        self.headers = self.headers.header(name, value);
+        self
+    }
+
+    /// With this body.
+    #[must_use]
+    pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
+        self.body = body.into();
+        self
+    }
+
     /// The status; 0 where there is none.
     #[must_use]
     pub fn status(&self) -> u16 {

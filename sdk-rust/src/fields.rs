@@ -24,6 +24,13 @@ impl Fields {
         self.get(name).and_then(|value| std::str::from_utf8(value).ok())
     }
 
+    /// With one more field at the end.
+    #[must_use]
+    pub fn header(mut self, name: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) -> Self {
+        self.0.push((name.into(), value.into()));
+        self
+    }
+
     /// All fields, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> + Clone {
         self.0.iter().map(|(name, value)| (name.as_slice(), value.as_slice()))

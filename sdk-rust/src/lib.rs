@@ -66,6 +66,7 @@ pub mod child;
 #[cfg(all(feature = "builtin", not(target_family = "wasm")))]
 #[doc(hidden)]
 pub mod native;
+pub mod testing;
 #[cfg(target_family = "wasm")]
 #[doc(hidden)]
 pub mod wasm;

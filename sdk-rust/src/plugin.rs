@@ -4,7 +4,9 @@ use std::fmt;
 
 use serde::de::DeserializeOwned;
 
-use crate::{CallFailure, CallId, Host, HttpAnswer, NetworkFilter, Phases, QueueId, StreamFilter};
+use crate::{
+    CallFailure, CallId, Host, HostError, HttpAnswer, NetworkFilter, Phases, QueueId, StreamFilter,
+};
 
 /// A plugin, started for one use of it on one worker of the proxy.
 pub trait Plugin: Sized + 'static {
@@ -23,9 +25,10 @@ pub trait Plugin: Sized + 'static {
     /// It cannot be read; the proxy shows the reason.
     fn parse(config: &[u8]) -> Result<Self::Config, Refusal> {
         if config.is_empty() {
-            let nothing =
-                serde_json::from_str("{}").or_else(|_no_map| serde_json::from_str("null"));
-            return nothing.map_err(Refusal::config);
+            // Who takes neither is told what he misses of a map.
+            return serde_json::from_str("{}")
+                .or_else(|missing| serde_json::from_str("null").map_err(|_no_unit| missing))
+                .map_err(Refusal::config);
         }
         serde_json::from_slice(config).map_err(Refusal::config)
     }
@@ -94,8 +97,16 @@ impl fmt::Display for Refusal {
     }
 }
 
+impl std::error::Error for Refusal {}
+
 impl<T: Into<String>> From<T> for Refusal {
     fn from(why: T) -> Self {
         Self(why.into())
+    }
+}
+
+impl From<HostError> for Refusal {
+    fn from(why: HostError) -> Self {
+        Self(format!("the host refused what the plugin needs: {why}"))
     }
 }
