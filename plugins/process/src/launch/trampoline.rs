@@ -60,17 +60,22 @@ pub fn main() -> ExitCode {
         }
     };
     let Files { report, listener, program } = files;
-    let (refusal, text) = become_program(&order, listener, program);
-    let mut report = File::from(report);
+    let mut report = File::from(aside(report));
+    let (refusal, text) = become_program(&order, listener, program.map(aside).as_ref());
     let _unread = report.write_all(&[refusal.byte()]);
     let _unread = report.write_all(text.as_bytes());
     ExitCode::from(FAILED)
 }
 
+/// Moves an open file away from where the listening socket is going to be.
+fn aside(file: OwnedFd) -> OwnedFd {
+    rustix::io::fcntl_dupfd_cloexec(&file, LISTENER + 1).unwrap_or(file)
+}
+
 type Refused = (Refusal, String);
 
-fn become_program(order: &Order, listener: Option<OwnedFd>, program: Option<OwnedFd>) -> Refused {
-    match prepare(order, listener, program.as_ref()) {
+fn become_program(order: &Order, listener: Option<OwnedFd>, program: Option<&OwnedFd>) -> Refused {
+    match prepare(order, listener, program) {
         Ok(mut command) => {
             let error = command.exec();
             explain_exec(order, &error)

@@ -103,11 +103,8 @@ fn level(word: &str) -> Option<LogLevel> {
 
 fn json(mut object: Map<String, Value>) -> (LogLevel, String) {
     let mut take = |names: &[&str]| {
-        names.iter().find_map(|name| match object.shift_remove(*name) {
-            Some(Value::String(text)) => Some(text),
-            Some(other) => Some(other.to_string()),
-            None => None,
-        })
+        let value = names.iter().find_map(|name| object.shift_remove(*name))?;
+        Some(value.as_str().map_or_else(|| value.to_string(), str::to_owned))
     };
     let level = take(&["@level", "level"]).and_then(|word| level(&word));
     let message = take(&["@message", "message", "msg"]).unwrap_or_default();
@@ -120,9 +117,9 @@ fn json(mut object: Map<String, Value>) -> (LogLevel, String) {
     }
     text.push_str(&message);
     for (key, value) in object {
-        let _infallible = match value {
-            Value::String(value) => write!(text, " {key}={value}"),
-            other => write!(text, " {key}={other}"),
+        let _infallible = match value.as_str() {
+            Some(value) => write!(text, " {key}={value}"),
+            None => write!(text, " {key}={value}"),
         };
     }
     (level.unwrap_or(LogLevel::Debug), text)

@@ -7,7 +7,7 @@ use std::{
         fd::OwnedFd,
         unix::{ffi::OsStrExt, net::UnixStream},
     },
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
@@ -27,7 +27,7 @@ use super::{
 use crate::{
     bootstrap::{HelloError, Listening, hello},
     child::Reach,
-    go_plugin::{Control, GoPluginError, Output, Preparation, Wanted},
+    go_plugin::{self, Control, GoPluginError, Output, Preparation, Wanted},
     launch::{
         Launcher,
         artifact::Artifact,
@@ -195,10 +195,10 @@ fn order(plan: &Plan, way: &Way, private: &Private, listens: bool) -> Order {
         arguments: settings.arguments.iter().map(|text| text.as_bytes().to_vec()).collect(),
         environment: environment(plan, way, private),
         directory: bytes(&plan.directory),
-        private: private.path().as_os_str().as_bytes().to_vec(),
+        private: bytes(private.path()),
         listens,
         sandbox: sandbox.enabled.then(|| Sandbox {
-            read: sandbox.read.iter().map(bytes).collect(),
+            read: sandbox.read.iter().map(|path| bytes(path)).collect(),
             memory_bytes_max: sandbox.memory_bytes_max,
             processes_max: sandbox.processes_max,
             files_max: sandbox.files_max,
@@ -263,20 +263,16 @@ impl Starting {
             match way {
                 Way::Mortise(reach) => {
                     readers.spawn(read_all(stdout, sink));
-                    hello(&reach, plan.name.as_str())
-                        .await
-                        .map_err(|error| hello_failure(&error))?;
+                    greet(plan, &reach).await?;
                     Ok((reach, None))
                 }
                 Way::GoPlugin(prepared) => {
-                    let lines = pieces(&sink);
-                    let take = Arc::new(move |output, bytes: &[u8]| {
-                        lines(output == Output::Stderr, bytes);
-                    });
                     let left = deadline.saturating_duration_since(Instant::now());
-                    let started = prepared.start(generation, stdout, take, left).await;
+                    let taken = pieces_of(&sink);
+                    let started = prepared.start(generation, stdout, taken, left).await;
                     let started = started.map_err(|error| go_failure(&error))?;
                     readers.spawn(read_all(started.stdout, sink));
+                    greet(plan, &started.reach).await?;
                     Ok((started.reach, Some(started.control)))
                 }
             }
@@ -318,6 +314,18 @@ impl Starting {
         let said = last_lines(&mut self.readers, &self.sink).await;
         StartFailure { text: failure.text + &said, ..failure }
     }
+}
+
+/// A child is ready when it has answered a hello, however it was started.
+async fn greet(plan: &Plan, reach: &Reach) -> Result<(), StartFailure> {
+    let answered = hello(reach, plan.name.as_str()).await;
+    answered.map(drop).map_err(|error| hello_failure(&error))
+}
+
+/// Where a child of go-plugin's output goes that comes over gRPC.
+fn pieces_of(sink: &Sink) -> go_plugin::Sink {
+    let lines = pieces(sink);
+    Arc::new(move |output, bytes: &[u8]| lines(output == Output::Stderr, bytes))
 }
 
 impl Running {
@@ -373,13 +381,17 @@ fn hello_failure(error: &HelloError) -> StartFailure {
 }
 
 fn go_failure(error: &GoPluginError) -> StartFailure {
-    let kind = match error {
-        error if error.is_final() => NotReady::Fatal,
+    let misunderstood = matches!(
+        error,
         GoPluginError::TooLong { .. }
-        | GoPluginError::Handshake(_)
-        | GoPluginError::Address { .. }
-        | GoPluginError::Unhealthy(_) => NotReady::Misunderstood,
-        _ => NotReady::Passing,
+            | GoPluginError::Handshake(_)
+            | GoPluginError::Address { .. }
+            | GoPluginError::Unhealthy(_)
+    );
+    let kind = match (error.is_final(), misunderstood) {
+        (true, _) => NotReady::Fatal,
+        (false, true) => NotReady::Misunderstood,
+        (false, false) => NotReady::Passing,
     };
     let mut text = error.to_string();
     let mut cause = std::error::Error::source(error);
@@ -393,6 +405,6 @@ fn go_failure(error: &GoPluginError) -> StartFailure {
     StartFailure::new(kind, text)
 }
 
-fn bytes(path: &PathBuf) -> Vec<u8> {
+fn bytes(path: &Path) -> Vec<u8> {
     path.as_os_str().as_bytes().to_vec()
 }

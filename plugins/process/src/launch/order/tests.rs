@@ -20,7 +20,7 @@ fn order() -> Order {
 #[test]
 fn an_order_arrives_with_its_files_and_what_follows_stays() {
     let (host, child) = UnixStream::pair().unwrap();
-    let (mut read, report) = std::io::pipe().unwrap();
+    let (mut read, report) = io::pipe().unwrap();
     let file = tempfile::tempfile().unwrap();
     let files =
         Files { report: report.as_fd(), listener: Some(file.as_fd()), program: Some(file.as_fd()) };

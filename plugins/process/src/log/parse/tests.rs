@@ -29,10 +29,8 @@ fn a_level_in_brackets_is_taken_and_other_brackets_stay() {
 #[track_caller]
 fn levels(lines: &[&str], expect: &str) {
     let mut parser = Parser::default();
-    let letter = |line: &&str| match parser.read(line.as_bytes()).0 {
-        LogLevel::Error => 'E',
-        _ => '.',
-    };
+    let mut is_error = |line: &&str| parser.read(line.as_bytes()).0 == LogLevel::Error;
+    let letter = |line| if is_error(line) { 'E' } else { '.' };
     assert_eq!(lines.iter().map(letter).collect::<String>(), expect, "{lines:?}");
 }
 

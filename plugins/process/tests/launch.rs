@@ -1,0 +1,72 @@
+//! Real children: started, watched, confined and ended by the backend.
+//!
+//! A program of its own rather than a list of tests, since children are started by running it
+//! again: it is its own trampoline, and most of its own children. Start reading at `TESTS`.
+
+use std::{env, process::ExitCode};
+
+use plugins_process::launch;
+
+#[path = "launch/bad.rs"]
+mod bad;
+#[path = "launch/children.rs"]
+mod children;
+#[path = "launch/confined.rs"]
+mod confined;
+#[path = "launch/life.rs"]
+mod life;
+#[path = "launch/support.rs"]
+mod support;
+
+const TESTS: &[(&str, fn())] = &[
+    ("a_child_serves_and_leaves_nothing", life::a_child_serves_and_leaves_nothing),
+    ("a_child_serves_over_tcp", life::a_child_serves_over_tcp),
+    ("a_child_that_dies_is_started_again", life::a_child_that_dies_is_started_again),
+    ("a_child_that_dies_too_often_is_given_up", life::a_child_that_dies_too_often_is_given_up),
+    ("a_stubborn_child_is_killed", life::a_stubborn_child_is_killed),
+    ("grandchildren_go_with_their_child", life::grandchildren_go_with_their_child),
+    ("children_do_not_outlive_a_killed_proxy", life::children_do_not_outlive_a_killed_proxy),
+    ("a_script_that_changed_is_not_started", life::a_script_that_changed_is_not_started),
+    ("a_silent_child_is_given_up_in_time", bad::a_silent_child_is_given_up_in_time),
+    ("a_child_that_ends_says_how_and_why", bad::a_child_that_ends_says_how_and_why),
+    ("what_cannot_run_is_refused_in_words", bad::what_cannot_run_is_refused_in_words),
+    ("noise_is_no_answer", bad::noise_is_no_answer),
+    ("another_version_is_refused", bad::another_version_is_refused),
+    ("a_flood_of_lines_is_bounded", bad::a_flood_of_lines_is_bounded),
+    ("a_child_sees_and_reaches_nothing_else", confined::a_child_sees_and_reaches_nothing_else),
+    ("a_child_has_what_it_needs", confined::a_child_has_what_it_needs),
+    ("limits_hold", confined::limits_hold),
+    ("an_unconfined_child_is_a_choice", confined::an_unconfined_child_is_a_choice),
+];
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    match arguments.first().map(String::as_str) {
+        Some(launch::ARGUMENT) => launch::main(),
+        Some("child") => children::main(&arguments),
+        Some("proxy") => life::proxy(&arguments),
+        _ => run(&arguments),
+    }
+}
+
+/// Runs the tests whose name holds the first argument that is no flag.
+fn run(arguments: &[String]) -> ExitCode {
+    if arguments.iter().any(|argument| argument == "--list") {
+        for (name, _test) in TESTS {
+            println!("{name}: test");
+        }
+        return ExitCode::SUCCESS;
+    }
+    let wanted = arguments.iter().find(|argument| !argument.starts_with('-'));
+    let is_wanted = |name: &str| wanted.is_none_or(|wanted| name.contains(wanted.as_str()));
+    let mut failed = Vec::new();
+    for (name, test) in TESTS.iter().filter(|(name, _test)| is_wanted(name)) {
+        let passed = std::panic::catch_unwind(test).is_ok();
+        println!("test {name} ... {}", if passed { "ok" } else { "FAILED" });
+        if !passed {
+            failed.push(name);
+        }
+    }
+    println!("test result: {}", if failed.is_empty() { "ok" } else { "FAILED" });
+    if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

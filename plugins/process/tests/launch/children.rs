@@ -1,0 +1,130 @@
+//! The children: this program with `child` and a word that says what it does.
+
+use std::{
+    io::{Read, Write},
+    os::unix::net::UnixListener,
+    pin::Pin,
+    process::ExitCode,
+};
+
+use abi_process::{
+    bootstrap::{TOKEN_KEY, read_params},
+    v1::{
+        HelloBack, Reply, ToHost, ToPlugin, event,
+        plugin_server::{Plugin, PluginServer},
+        reply,
+    },
+};
+use listenfd::ListenFd;
+use tokio_stream::{
+    Stream, StreamExt,
+    wrappers::{TcpListenerStream, UnixListenerStream},
+};
+use tonic::{Request, Response, Status, Streaming, transport::Server};
+
+pub(crate) fn main(arguments: &[String]) -> ExitCode {
+    match arguments.get(1).map(String::as_str) {
+        Some("good") => serve(1, true),
+        Some("stubborn") => serve(1, false),
+        Some("old") => serve(0, true),
+        Some("noisy") => noise(),
+        Some("hungry") => hunger(),
+        _ => ExitCode::FAILURE,
+    }
+}
+
+/// Answers hellos, and nothing else.
+struct Greeter {
+    version: u32,
+    token: String,
+}
+
+type Replies = Pin<Box<dyn Stream<Item = Result<ToHost, Status>> + Send>>;
+
+#[tonic::async_trait]
+impl Plugin for Greeter {
+    type SessionStream = Replies;
+
+    async fn session(
+        &self,
+        request: Request<Streaming<ToPlugin>>,
+    ) -> Result<Response<Replies>, Status> {
+        let shown = request.metadata().get(TOKEN_KEY).and_then(|token| token.to_str().ok());
+        if shown.unwrap_or_default() != self.token {
+            return Err(Status::unauthenticated("wrong token"));
+        }
+        let version = self.version;
+        let replies = request.into_inner().map(move |message| {
+            let hellos = message?.events.into_iter().filter_map(|event| match event.kind {
+                Some(event::Kind::Hello(hello)) => Some(hello),
+                _ => None,
+            });
+            let replies = hellos.map(|hello| HelloBack {
+                version,
+                generation: hello.generation,
+                ..HelloBack::default()
+            });
+            let replies =
+                replies.map(|back| Reply { kind: Some(reply::Kind::Hello(back)) }).collect();
+            Ok(ToHost { replies })
+        });
+        Ok(Response::new(Box::pin(replies)))
+    }
+}
+
+fn serve(version: u32, ends_with_input: bool) -> ExitCode {
+    let params = read_params(&mut std::io::stdin()).expect("the proxy writes parameters");
+    let mut given = ListenFd::from_env();
+    if ends_with_input {
+        std::thread::spawn(|| {
+            let mut rest = Vec::new();
+            let _ended = std::io::stdin().read_to_end(&mut rest);
+            #[expect(clippy::exit, reason = "the proxy is gone")]
+            std::process::exit(0);
+        });
+    }
+    eprintln!("serves {} at {}", params.plugin, params.address);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.expect("a runtime starts").block_on(async {
+        let service = PluginServer::new(Greeter { version, token: params.token });
+        let server = Server::builder().add_service(service);
+        if params.network == "tcp" {
+            let socket = given.take_tcp_listener(0).unwrap().expect("a socket is given");
+            socket.set_nonblocking(true).unwrap();
+            let socket = tokio::net::TcpListener::from_std(socket).unwrap();
+            server.serve_with_incoming(TcpListenerStream::new(socket)).await
+        } else {
+            let socket = given.take_unix_listener(0).unwrap().expect("a socket is given");
+            socket.set_nonblocking(true).unwrap();
+            let socket = tokio::net::UnixListener::from_std(socket).unwrap();
+            server.serve_with_incoming(UnixListenerStream::new(socket)).await
+        }
+        .expect("the server serves");
+    });
+    ExitCode::SUCCESS
+}
+
+/// Accepts, and says what is no gRPC.
+fn noise() -> ExitCode {
+    let socket: UnixListener = ListenFd::from_env().take_unix_listener(0).unwrap().unwrap();
+    for connection in socket.incoming() {
+        let _broken = connection.unwrap().write_all(b"HTTP/1.0 200 OK\r\n\r\n\0\xff\x1b[2J");
+    }
+    ExitCode::SUCCESS
+}
+
+/// Takes more memory than it may.
+fn hunger() -> ExitCode {
+    let mut all: Vec<Vec<u8>> = Vec::new();
+    for mib in 0..1024 {
+        let mut some = Vec::new();
+        if some.try_reserve_exact(1 << 20).is_err() {
+            eprintln!("no more after {mib} MiB");
+            return ExitCode::from(7);
+        }
+        some.resize(1 << 20, 1);
+        all.push(some);
+    }
+    eprintln!("had {} MiB", all.len());
+    ExitCode::from(8)
+}

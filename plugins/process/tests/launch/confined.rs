@@ -1,0 +1,93 @@
+//! What a confined child can and cannot do, told by scripts that try.
+
+use std::fs;
+
+use host_types::ProcessSettings;
+
+use crate::support::{Place, child};
+
+/// Runs shell commands as a child; each of them must have been answered as expected.
+#[track_caller]
+fn check(settings: &ProcessSettings, commands: &[(&str, bool)]) {
+    for (command, works) in commands {
+        let place = Place::new();
+        let text = format!("#!/bin/sh\nif {command}; then exit 40; else exit 41; fi\n");
+        let text = place.refusal(&text, settings);
+        let code = if *works { 40 } else { 41 };
+        assert!(text.contains(&format!("exit code {code} ")), "{command}: {text}");
+    }
+}
+
+pub(crate) fn a_child_sees_and_reaches_nothing_else() {
+    let outside = tempfile::tempdir().unwrap();
+    let secret = outside.path().join("secret");
+    fs::write(&secret, "x").unwrap();
+    let (secret, outside) = (secret.display(), outside.path().display());
+    let host = std::process::id();
+    check(
+        &child(""),
+        &[
+            (&format!("cat {secret}"), false),
+            (&format!("ls {outside}"), false),
+            (&format!("touch {outside}/new"), false),
+            (&format!("rm {secret}"), false),
+            (&format!("chmod 777 {secret}"), false),
+            ("cat /etc/passwd", false),
+            ("touch \"$MORTISE_PLUGIN_DIR/new\"", false),
+            ("touch /tmp/new", false),
+            (&format!("kill -0 {host}"), false),
+            (&format!("cat /proc/{host}/environ"), false),
+            (&format!("prlimit --pid {host} --nofile=1"), false),
+            ("cp /bin/true \"$TMPDIR/x\" && \"$TMPDIR/x\"", false),
+            ("setsid true", false),
+            ("unshare -U true", false),
+            ("ulimit -c 1", false),
+            ("[ -n \"$HOME$USER$CARGO_TARGET_DIR\" ]", false),
+        ],
+    );
+    assert!(fs::exists(format!("{secret}")).unwrap());
+}
+
+pub(crate) fn a_child_has_what_it_needs() {
+    let readable = tempfile::tempdir().unwrap();
+    let file = readable.path().join("data");
+    fs::write(&file, "x").unwrap();
+    let mut settings = child("");
+    settings.sandbox.read = vec![readable.path().to_owned()];
+    settings.environment = vec![("GIVEN".into(), "yes".into())];
+    let leaked: Vec<_> = (0..8).map(|_file| rustix::io::dup(std::io::stderr()).unwrap()).collect();
+    check(
+        &settings,
+        &[
+            (&format!("cat {}", file.display()), true),
+            (&format!("touch {}", file.display()), false),
+            ("echo x > \"$TMPDIR/file\" && cat \"$TMPDIR/file\" && rm \"$TMPDIR/file\"", true),
+            ("mkdir \"$TMPDIR/d\" && mv \"$TMPDIR/d\" \"$TMPDIR/e\"", true),
+            ("cat \"$MORTISE_PLUGIN_DIR/script\" && cat ./script", true),
+            ("[ \"$GIVEN$LANG\" = yesC.UTF-8 ]", true),
+            ("echo x > /dev/null", true),
+            ("head -c 1 /dev/urandom", true),
+            ("read line < /proc/self/maps", true),
+            // Its standard streams, the socket, the script, and the directory that is listed.
+            ("set -- /proc/self/fd/*; [ $# -ge 4 ] && [ $# -le 6 ]", true),
+            ("true | true", true),
+        ],
+    );
+    drop(leaked);
+}
+
+pub(crate) fn limits_hold() {
+    let place = Place::new();
+    let mut settings = child("hungry");
+    settings.sandbox.memory_bytes_max = 64 << 20;
+    let text = place.load(&place.program(), &settings).unwrap_err().to_string();
+    assert!(text.contains("exit code 7 ") && text.contains("no more after"), "{text}");
+    settings.sandbox.files_max = 32;
+    check(&settings, &[("[ \"$(ulimit -n)\" = 32 ]", true), ("ulimit -n 64", false)]);
+}
+
+pub(crate) fn an_unconfined_child_is_a_choice() {
+    let mut settings = child("");
+    settings.sandbox.enabled = false;
+    check(&settings, &[("cat /etc/passwd", true), ("setsid true", true)]);
+}

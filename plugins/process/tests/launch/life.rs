@@ -1,0 +1,178 @@
+//! From a start to an end, whoever comes to it first.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    process::{Command, ExitCode, Stdio},
+    time::Duration,
+};
+
+use host_types::{ProcessSettings, RestartSettings, Transport};
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::support::{
+    Place, child, children, condition, directories, lives, now, open_files, pid, until,
+};
+
+fn kill(pid: u32) {
+    let pid = Pid::from_raw(pid.try_into().unwrap()).unwrap();
+    kill_process(pid, Signal::KILL).unwrap();
+}
+
+pub(crate) fn a_child_serves_and_leaves_nothing() {
+    let place = Place::new();
+    // What is made once and stays: the launcher's thread has its queue, the first look at memory.
+    drop(place.load(&place.program(), &child("good")).unwrap());
+    drop(place);
+    let before = open_files();
+    let place = Place::new();
+    let loaded = place.load(&place.program(), &child("good")).unwrap();
+    let serves = condition(&loaded);
+    assert_eq!((serves.state, serves.restarts), ("ready", 0));
+    let pid = pid(&loaded);
+    assert!(lives(pid));
+    assert_eq!(directories().len(), 1);
+    drop(loaded);
+    drop(place);
+    assert!(!lives(pid));
+    assert_eq!((children(), directories()), (vec![], vec![]));
+    assert_eq!(open_files(), before);
+}
+
+pub(crate) fn a_child_serves_over_tcp() {
+    let place = Place::new();
+    let settings = ProcessSettings { transport: Transport::Tcp, ..child("good") };
+    let loaded = place.load(&place.program(), &settings).unwrap();
+    assert_eq!(condition(&loaded).state, "ready");
+}
+
+pub(crate) fn a_child_that_dies_is_started_again() {
+    let place = Place::new();
+    let restart =
+        RestartSettings { backoff: Duration::from_millis(5), ..RestartSettings::default() };
+    let settings = ProcessSettings { restart, ..child("good") };
+    let loaded = place.load(&place.program(), &settings).unwrap();
+    for restarts in 1..4 {
+        let before = pid(&loaded);
+        kill(before);
+        until("it serves again", || {
+            let now = condition(&loaded);
+            now.state == "ready" && now.restarts == restarts && now.pid != Some(before)
+        });
+    }
+    assert_eq!(directories().len(), 1);
+    let inside = fs::read_dir(&directories()[0]).unwrap().count();
+    assert_eq!(inside, 2, "the lock, and the directory of the child that lives");
+}
+
+pub(crate) fn a_child_that_dies_too_often_is_given_up() {
+    let place = Place::new();
+    let restart = RestartSettings {
+        crashes_max: 1,
+        backoff: Duration::from_millis(1),
+        ..RestartSettings::default()
+    };
+    let settings = ProcessSettings { restart, ..child("good") };
+    let loaded = place.load(&place.program(), &settings).unwrap();
+    for _death in 0..2 {
+        until("it serves", || condition(&loaded).state == "ready");
+        kill(pid(&loaded));
+        until("it was noticed", || condition(&loaded).state != "ready");
+    }
+    until("it is given up", || condition(&loaded).state == "tripped");
+    let story = condition(&loaded).story;
+    assert!(story.contains("it ended by SIGKILL"), "{story}");
+    assert!(story.contains("its last lines: serves greet at"), "{story}");
+    assert!(story.contains("it ended 2 times within 300s and is not started again"), "{story}");
+    assert_eq!(children(), Vec::<u32>::new());
+}
+
+pub(crate) fn a_stubborn_child_is_killed() {
+    let place = Place::new();
+    place.program();
+    let script = place.script("#!/bin/sh\ntrap '' TERM\nexec ./plugin child stubborn\n");
+    let loaded = place.load(&script, &child("")).unwrap();
+    let pid = pid(&loaded);
+    let begun = now();
+    drop(loaded);
+    drop(place);
+    assert!(!lives(pid));
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+}
+
+pub(crate) fn grandchildren_go_with_their_child() {
+    let place = Place::new();
+    place.program();
+    let text = "#!/bin/sh\n(sleep 600 & setsid sleep 600 &)\nexec ./plugin child good\n";
+    let loaded = place.load(&place.script(text), &child("")).unwrap();
+    let child = pid(&loaded);
+    let group = || {
+        let mut found = Vec::new();
+        for entry in fs::read_dir("/proc").unwrap().flatten() {
+            let Ok(pid) = entry.file_name().to_string_lossy().parse::<u32>() else { continue };
+            let stat = fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
+            let fields = stat.rsplit_once(") ").map(|(_name, rest)| rest.to_owned());
+            let fields = fields.unwrap_or_default();
+            if fields.split(' ').nth(2) == Some(child.to_string().as_str()) {
+                found.push(pid);
+            }
+        }
+        found
+    };
+    until("there are grandchildren", || group().len() >= 2);
+    let grandchildren = group();
+    kill(child);
+    until("all are gone", || !grandchildren.iter().any(|pid| lives(*pid)));
+}
+
+/// A proxy that has a child, tells its number, and waits to be killed.
+pub(crate) fn proxy(arguments: &[String]) -> ExitCode {
+    let place = Place::new();
+    let script = fs::canonicalize(&arguments[1]).unwrap();
+    let loaded = place.load(&script, &child("stubborn")).unwrap();
+    println!("{}", pid(&loaded));
+    loop {
+        std::thread::park();
+    }
+}
+
+pub(crate) fn children_do_not_outlive_a_killed_proxy() {
+    let place = Place::new();
+    #[expect(clippy::disallowed_methods, reason = "a proxy to be killed")]
+    let mut command = Command::new("/proc/self/exe");
+    command.arg("proxy").arg(place.program()).stdout(Stdio::piped());
+    let mut proxy = command.spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(proxy.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let pid: u32 = line.trim().parse().unwrap();
+    assert!(lives(pid));
+    let base = std::env::var_os("XDG_RUNTIME_DIR");
+    let base = base.map_or_else(std::env::temp_dir, std::path::PathBuf::from);
+    let left = || {
+        let prefix = format!("mortise-{}-", proxy.id());
+        let entries = fs::read_dir(&base).unwrap().flatten();
+        entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(&prefix)).count()
+    };
+    assert_eq!(left(), 1);
+    kill(proxy.id());
+    let begun = now();
+    until("the child is gone", || !lives(pid));
+    assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+    // The next one that starts a child cleans up.
+    let loaded = place.load(&place.program(), &child("good")).unwrap();
+    assert_eq!(left(), 0);
+    drop(loaded);
+    proxy.wait().unwrap();
+}
+
+pub(crate) fn a_script_that_changed_is_not_started() {
+    let place = Place::new();
+    place.program();
+    let script = place.script("#!/bin/sh\nexec ./plugin child good\n");
+    let loaded = place.load(&script, &child("")).unwrap();
+    place.script("#!/bin/sh\nexec ./plugin child other\n");
+    kill(pid(&loaded));
+    until("it is given up", || condition(&loaded).state == "tripped");
+    let story = condition(&loaded).story;
+    assert!(story.contains("is not the one that was loaded"), "{story}");
+}
