@@ -73,9 +73,14 @@ pub(crate) fn apply(
     check(&status)
 }
 
-/// What it may do in its own directory: everything but executing and devices.
+/// What it may do in its own directory: everything but executing, devices, and links, which the
+/// proxy would follow where it looks for the child's socket.
 fn own() -> BitFlags<AccessFs> {
-    let never = AccessFs::Execute | AccessFs::MakeChar | AccessFs::MakeBlock | AccessFs::IoctlDev;
+    let never = AccessFs::Execute
+        | AccessFs::MakeChar
+        | AccessFs::MakeBlock
+        | AccessFs::MakeSym
+        | AccessFs::IoctlDev;
     AccessFs::from_all(WANTED) & !never
 }
 
