@@ -1,5 +1,7 @@
 //! Heads, trailers and bodies.
 
+use std::fmt;
+
 use crate::{
     HostError, Side,
     backend::{Backend, ContextId, FieldChange, Section},
@@ -91,6 +93,15 @@ pub struct Message<'a> {
     backend: &'a dyn Backend,
     context: ContextId,
     side: Side,
+}
+
+impl fmt::Debug for Message<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Message")
+            .field("context", &self.context)
+            .field("side", &self.side)
+            .finish_non_exhaustive()
+    }
 }
 
 impl<'a> Message<'a> {

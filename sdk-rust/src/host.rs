@@ -1,6 +1,9 @@
 //! What a plugin asks of the proxy beside its streams and connections.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    fmt,
+    time::{Duration, SystemTime},
+};
 
 use crate::{
     CallId, Connection, Counter, Gauge, Histogram, HostError, HttpRequest, MetricKind, Property,
@@ -29,6 +32,12 @@ pub enum LogLevel {
 #[derive(Clone, Copy)]
 pub struct Host<'a> {
     pub(crate) backend: &'a dyn Backend,
+}
+
+impl fmt::Debug for Host<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Host").finish_non_exhaustive()
+    }
 }
 
 impl<'a> Host<'a> {

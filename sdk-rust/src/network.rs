@@ -1,5 +1,7 @@
 //! Network filters: the bytes of one connection.
 
+use std::fmt;
+
 use crate::{
     CallFailure, CallId, FlowAction, Host, HostError, HttpAnswer, HttpRequest, Property,
     backend::{Backend, ContextId},
@@ -52,7 +54,8 @@ pub trait NetworkFilter {
         call: CallId,
         answer: Result<HttpAnswer, CallFailure>,
     ) {
-        let _ = (connection, call, answer);
+        let _ = (connection, call);
+        drop(answer);
     }
 
     /// The connection is over. Called last, where [`Phases::LOG`](crate::Phases::LOG) asks for
@@ -67,6 +70,12 @@ pub trait NetworkFilter {
 pub struct Connection<'a> {
     backend: &'a dyn Backend,
     context: ContextId,
+}
+
+impl fmt::Debug for Connection<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection").field("context", &self.context).finish_non_exhaustive()
+    }
 }
 
 impl<'a> Connection<'a> {

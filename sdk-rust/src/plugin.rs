@@ -69,7 +69,8 @@ pub trait Plugin: Sized + 'static {
         call: CallId,
         answer: Result<HttpAnswer, CallFailure>,
     ) {
-        let _ = (host, call, answer);
+        let _ = (host, call);
+        drop(answer);
     }
 }
 

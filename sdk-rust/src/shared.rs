@@ -68,7 +68,7 @@ impl Counter {
     /// Counts on.
     pub fn add(self, host: &Host<'_>, by: u32) {
         // A metric that cannot be counted is no reason to fail a request.
-        drop(host.backend.increment_metric(self.0, i64::from(by)));
+        host.backend.increment_metric(self.0, i64::from(by)).ok();
     }
 
     /// Its value, over all workers.
@@ -83,12 +83,12 @@ impl Counter {
 impl Gauge {
     /// Sets it.
     pub fn set(self, host: &Host<'_>, value: u64) {
-        drop(host.backend.record_metric(self.0, value));
+        host.backend.record_metric(self.0, value).ok();
     }
 
     /// Moves it.
     pub fn add(self, host: &Host<'_>, by: i64) {
-        drop(host.backend.increment_metric(self.0, by));
+        host.backend.increment_metric(self.0, by).ok();
     }
 
     /// Its value, over all workers.
@@ -103,6 +103,6 @@ impl Gauge {
 impl Histogram {
     /// Takes a value.
     pub fn record(self, host: &Host<'_>, value: u64) {
-        drop(host.backend.record_metric(self.0, value));
+        host.backend.record_metric(self.0, value).ok();
     }
 }

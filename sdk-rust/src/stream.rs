@@ -1,5 +1,7 @@
 //! Stream filters: one request with its response.
 
+use std::fmt;
+
 use crate::{
     Action, CallFailure, CallId, Host, HostError, HttpAnswer, HttpRequest, Message, Property,
     Response,
@@ -63,7 +65,8 @@ pub trait StreamFilter {
         call: CallId,
         answer: Result<HttpAnswer, CallFailure>,
     ) {
-        let _ = (stream, call, answer);
+        let _ = (stream, call);
+        drop(answer);
     }
 
     /// The stream is over. Called last, where [`Phases::LOG`](crate::Phases::LOG) asks for it.
@@ -77,6 +80,12 @@ pub trait StreamFilter {
 pub struct Stream<'a> {
     backend: &'a dyn Backend,
     context: ContextId,
+}
+
+impl fmt::Debug for Stream<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stream").field("context", &self.context).finish_non_exhaustive()
+    }
 }
 
 impl<'a> Stream<'a> {

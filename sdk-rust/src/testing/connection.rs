@@ -14,8 +14,7 @@ use super::{
 };
 use crate::{
     CallFailure, CallId, Connection, Flow, FlowAction, Host, HttpAnswer, NetworkFilter, Peer,
-    Phases,
-    backend::{ContextId, Instance as _},
+    Phases, backend::ContextId,
 };
 
 /// One connection, driven by a test.
@@ -97,12 +96,7 @@ impl TestConnection {
             return FlowAction::Close;
         }
         assert!(self.state.opening.get() != Opening::Expected, "a connection is opened first");
-        {
-            let mut state = self.state.flow(flow).borrow_mut();
-            assert!(!state.ended, "bytes came behind the end of the direction");
-            state.ended = end;
-            state.queue.push_back((bytes.as_ref().to_vec(), end));
-        }
+        self.state.flow(flow).borrow_mut().put(bytes.as_ref(), end);
         let shown = self.state.run(&self.core, flow);
         self.core.settle();
         shown.unwrap_or(FlowAction::Pause)
@@ -166,13 +160,7 @@ impl Drop for TestConnection {
     fn drop(&mut self) {
         // A test that failed shall tell why, not what comes of it.
         if !std::thread::panicking() {
-            if self.core.phases.contains(Phases::LOG) {
-                self.state.with_filter(&self.core, |filter, connection| {
-                    filter.on_complete(connection);
-                });
-            }
-            let filter = self.state.filter.borrow_mut().take();
-            drop(filter);
+            self.state.complete(&self.core);
             self.core.settle();
         }
         self.core.world.connections.borrow_mut().remove(&self.state.id);
@@ -207,6 +195,15 @@ impl ConnectionState {
         }
     }
 
+    fn complete(&self, core: &Core) {
+        if core.phases.contains(Phases::LOG) {
+            self.with_filter(core, |filter, connection| filter.on_complete(connection));
+        }
+        // Outside of the cell: what a filter drops may ask for something.
+        let filter = self.filter.borrow_mut().take();
+        drop(filter);
+    }
+
     fn open(&self, core: &Core) -> FlowAction {
         let host = Host::new(&core.world);
         let made = core.instance.borrow_mut().network_filter(&host);
@@ -231,13 +228,8 @@ impl ConnectionState {
     fn run(&self, core: &Core, flow: Flow) -> Option<FlowAction> {
         let mut last = None;
         loop {
-            let next = {
-                let mut state = self.flow(flow).borrow_mut();
-                let is_stopped = self.opening.get() != Opening::Done
-                    || self.closed.get()
-                    || state.wait == Some(Wait::End);
-                if is_stopped { None } else { state.queue.pop_front() }
-            };
+            let is_stopped = self.opening.get() != Opening::Done || self.closed.get();
+            let next = if is_stopped { None } else { self.flow(flow).borrow_mut().next() };
             let Some((bytes, end)) = next else { return last };
             last = Some(self.show(core, flow, &bytes, end));
         }
@@ -255,12 +247,7 @@ impl ConnectionState {
         if bytes.is_empty() && !end {
             return FlowAction::Continue; // nothing is new for it
         }
-        {
-            let mut state = self.flow(flow).borrow_mut();
-            state.in_hand.get_or_insert_default().extend(bytes);
-            state.wait = None;
-            state.resumed = false;
-        }
+        self.flow(flow).borrow_mut().show(bytes);
         let called =
             self.with_filter(core, |filter, connection| filter.on_data(connection, flow, end));
         let action = called.unwrap_or_default();
@@ -309,14 +296,7 @@ impl ConnectionState {
             return true;
         }
         [Flow::Downstream, Flow::Upstream].into_iter().any(|flow| {
-            let is_resumed = {
-                let mut state = self.flow(flow).borrow_mut();
-                let is_resumed = state.wait.is_some() && state.resumed;
-                if is_resumed {
-                    state.pass();
-                }
-                is_resumed
-            };
+            let is_resumed = self.flow(flow).borrow_mut().pass_resumed();
             if is_resumed {
                 self.run(core, flow);
             }
@@ -337,6 +317,34 @@ impl ConnectionState {
 }
 
 impl FlowState {
+    /// Puts bytes in, behind those that wait.
+    fn put(&mut self, bytes: &[u8], end: bool) {
+        assert!(!self.ended, "bytes came behind the end of the direction");
+        self.ended = end;
+        self.queue.push_back((bytes.to_vec(), end));
+    }
+
+    /// The next bytes, where nothing is waited for that must come before them.
+    fn next(&mut self) -> Option<(Vec<u8>, bool)> {
+        if self.wait == Some(Wait::End) { None } else { self.queue.pop_front() }
+    }
+
+    /// Puts bytes into the filter's hands.
+    fn show(&mut self, bytes: &[u8]) {
+        self.in_hand.get_or_insert_default().extend(bytes);
+        self.wait = None;
+        self.resumed = false;
+    }
+
+    /// Sends on what waits, where it was resumed since.
+    fn pass_resumed(&mut self) -> bool {
+        let is_resumed = self.wait.is_some() && self.resumed;
+        if is_resumed {
+            self.pass();
+        }
+        is_resumed
+    }
+
     /// Sends on what the filter has in hand.
     fn pass(&mut self) {
         self.wait = None;

@@ -33,6 +33,13 @@ pub(super) enum Part {
     Trailers(Fields),
 }
 
+impl Part {
+    /// True for bytes that are none, and not the last.
+    pub(super) fn is_nothing(&self) -> bool {
+        matches!(self, Self::Body { bytes, end: false } if bytes.is_empty())
+    }
+}
+
 /// What a direction waits for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Wait {
@@ -46,6 +53,7 @@ pub(super) enum Wait {
 
 /// One direction of a stream.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "they are told and looked at apart")]
 pub(super) struct Message {
     /// Parts that the filter was not shown yet.
     pub(super) queue: VecDeque<Part>,
@@ -77,6 +85,9 @@ impl Message {
 
     /// Puts a part in, behind those that wait.
     pub(super) fn put(&mut self, part: Part) {
+        let is_head = matches!(part, Part::Head { .. });
+        let is_first = self.queue.is_empty() && !self.sent && self.wait.is_none();
+        assert!(is_head == is_first, "the head comes first, and once");
         assert!(!self.closed, "a part came behind the end of the message");
         match &part {
             Part::Head { end } => self.closed = *end,
@@ -93,6 +104,33 @@ impl Message {
     pub(super) fn next(&mut self) -> Option<Part> {
         let is_stopped = self.over || matches!(self.wait, Some(Wait::Head { .. } | Wait::End));
         if is_stopped { None } else { self.queue.pop_front() }
+    }
+
+    /// What is waited for, where it was resumed since.
+    pub(super) fn resumed_wait(&self) -> Option<Wait> {
+        self.wait.filter(|_| self.resumed)
+    }
+
+    /// Puts a part into the filter's hands; `at_end` lets it write trailers.
+    pub(super) fn show(&mut self, part: &Part, at_end: bool) {
+        match part {
+            Part::Head { .. } => {}
+            Part::Body { bytes, .. } => self.in_hand.get_or_insert_default().extend(bytes),
+            Part::Trailers(fields) => {
+                self.in_hand.get_or_insert_default();
+                self.trailers = Some(fields.clone());
+            }
+        }
+        self.wait = None;
+        self.resumed = false;
+        self.at_end = at_end;
+    }
+
+    /// Waits; false where a filter holds too much.
+    pub(super) fn hold(&mut self, wait: Wait) -> bool {
+        self.wait = Some(wait);
+        let held = self.in_hand.as_ref().map_or(0, Vec::len);
+        wait != Wait::More || held <= HELD_BYTES_MAX
     }
 
     /// Sends the head on; a copy stays readable where it is kept.

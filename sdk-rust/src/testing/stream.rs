@@ -8,13 +8,13 @@ use std::{
 
 use super::{
     Core,
-    message::{HELD_BYTES_MAX, Message, Part, Passed, Wait},
+    message::{Message, Part, Passed, Wait},
     world::Properties,
 };
 use crate::{
     Action, CallFailure, CallId, Fields, Host, HostError, HttpAnswer, Phases, Response, Side,
     Stream, StreamFilter,
-    backend::{ContextId, Instance as _, final_status},
+    backend::{ContextId, final_status},
 };
 
 /// One request with its response, driven by a test.
@@ -100,11 +100,9 @@ impl TestStream {
     /// # Panics
     /// The client was answered already.
     pub fn response_headers(&self, head: Fields, end: bool) -> Action {
-        {
-            let mut response = self.state.response.borrow_mut();
-            assert!(response.head.is_none() && !response.sent, "the client was answered already");
-            *response = Message::new(head);
-        }
+        let response = Message::new(head);
+        let before = self.state.response.replace(response);
+        assert!(before.head.is_none() && !before.sent, "the client was answered already");
         self.put(Side::Response, Part::Head { end })
     }
 
@@ -165,21 +163,14 @@ impl TestStream {
     }
 
     fn put(&self, side: Side, part: Part) -> Action {
-        let is_head = matches!(part, Part::Head { .. });
-        let action = {
-            let mut message = self.state.message(side).borrow_mut();
-            if message.over {
-                return Action::Continue;
-            }
-            let is_first = message.queue.is_empty() && !message.sent && message.wait.is_none();
-            assert!(is_head == is_first, "the head comes first, and once");
-            message.put(part);
-            message.wait
-        };
+        if self.state.message(side).borrow().over {
+            return Action::Continue;
+        }
+        self.state.message(side).borrow_mut().put(part);
         let shown = self.state.run(&self.core, side);
         self.core.settle();
-        // What stands behind a part that waits was not shown.
-        shown.unwrap_or(if action.is_some() { Action::Pause } else { Action::Continue })
+        // What stands behind a part that waits is not shown yet.
+        shown.unwrap_or(Action::Pause)
     }
 }
 
@@ -235,61 +226,41 @@ impl StreamState {
         loop {
             let part = self.message(side).borrow_mut().next();
             let Some(part) = part else { return last };
-            last = Some(self.show(core, side, part));
+            last = Some(self.show(core, side, &part));
         }
     }
 
-    fn show(&self, core: &Core, side: Side, part: Part) -> Action {
+    fn show(&self, core: &Core, side: Side, part: &Part) -> Action {
         if side == Side::Request {
             self.make(core);
         }
-        let wanted = core.phases.contains(phase(side, &part));
-        let (at_end, wait) = match &part {
+        let wanted = core.phases.contains(phase(side, part));
+        let (at_end, wait) = match part {
             Part::Head { end } => (false, Wait::Head { end: *end }),
             Part::Body { end, .. } => (*end, if *end { Wait::End } else { Wait::More }),
             Part::Trailers(_) => (true, Wait::End),
         };
-        {
-            let mut message = self.message(side).borrow_mut();
-            match &part {
-                Part::Head { .. } => {}
-                Part::Body { bytes, end } => {
-                    if wanted && bytes.is_empty() && !end {
-                        return Action::Continue; // nothing is new for it
-                    }
-                    message.in_hand.get_or_insert_default().extend(bytes);
-                }
-                Part::Trailers(fields) => {
-                    message.in_hand.get_or_insert_default();
-                    message.trailers = Some(fields.clone());
-                }
-            }
-            message.wait = None;
-            message.resumed = false;
-            message.at_end = at_end && wanted;
+        if wanted && part.is_nothing() {
+            return Action::Continue; // nothing is new for it
         }
-        let action = if wanted { self.call(core, side, &part) } else { Action::Continue };
-        self.apply(core, side, wait, action.clone());
+        self.message(side).borrow_mut().show(part, at_end && wanted);
+        let action = if wanted { self.call(core, side, part) } else { Action::Continue };
+        self.apply(core, side, wait, &action);
         action
     }
 
-    fn apply(&self, core: &Core, side: Side, wait: Wait, action: Action) {
+    fn apply(&self, core: &Core, side: Side, wait: Wait, action: &Action) {
         match action {
             Action::Continue => self.pass(core, side, wait),
             Action::Pause if self.message(side).borrow().resumed => {
                 self.pass(core, side, wait);
             }
             Action::Pause => {
-                let mut message = self.message(side).borrow_mut();
-                message.wait = Some(wait);
-                let held = message.in_hand.as_ref().map_or(0, Vec::len);
-                drop(message);
-                if wait == Wait::More && held > HELD_BYTES_MAX {
-                    let status = if side == Side::Request { 413 } else { 502 };
-                    self.respond(core, &Response::new(status));
+                if !self.message(side).borrow_mut().hold(wait) {
+                    self.respond(core, &too_large(side));
                 }
             }
-            Action::Respond(response) => self.respond(core, &response),
+            Action::Respond(response) => self.respond(core, response),
             Action::Reset => self.break_off(),
         }
     }
@@ -325,7 +296,7 @@ impl StreamState {
             (Side::Response, Part::Trailers(_)) => filter.on_response_trailers(stream),
         });
         let said = self.said.borrow_mut().take();
-        said.unwrap_or_else(|| action.unwrap_or_default())
+        said.or(action).unwrap_or_default()
     }
 
     /// Takes the filter out, calls it and puts it back.
@@ -359,21 +330,19 @@ impl StreamState {
         let end = body.is_empty();
         let unseen = self.answered.get();
         *self.response.borrow_mut() = Message::new(head);
+        let mut message = self.response.borrow_mut();
         if unseen {
-            let mut message = self.response.borrow_mut();
             message.in_hand = Some(body);
             message.pass_head(core.phases.contains(Phases::LOG), false);
             message.pass_end(false);
             message.stop();
             return;
         }
-        {
-            let mut message = self.response.borrow_mut();
-            message.put(Part::Head { end });
-            if !end {
-                message.put(Part::Body { bytes: body, end: true });
-            }
+        message.put(Part::Head { end });
+        if !end {
+            message.put(Part::Body { bytes: body, end: true });
         }
+        drop(message);
         self.run(core, Side::Response);
     }
 
@@ -399,10 +368,7 @@ impl StreamState {
             None => {}
         }
         [Side::Request, Side::Response].into_iter().any(|side| {
-            let resumed = {
-                let message = self.message(side).borrow();
-                message.wait.filter(|_| message.resumed)
-            };
+            let resumed = self.message(side).borrow().resumed_wait();
             if let Some(wait) = resumed {
                 self.pass(core, side, wait);
                 self.run(core, side);
@@ -441,6 +407,14 @@ fn phase(side: Side, part: &Part) -> Phases {
         (Side::Response, Part::Body { .. }) => Phases::RESPONSE_BODY,
         (Side::Response, Part::Trailers(_)) => Phases::RESPONSE_TRAILERS,
     }
+}
+
+/// What the proxy says where a filter holds too much.
+fn too_large(side: Side) -> Response {
+    Response::new(match side {
+        Side::Request => 413,
+        Side::Response => 502,
+    })
 }
 
 /// A local reply as the client gets it.

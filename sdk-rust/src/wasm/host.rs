@@ -63,11 +63,8 @@ impl Backend for WasmHost {
                 under(Some(context), || imports::set_map(map, &pairs))?
             }
         };
-        written.map_err(|status| match status {
-            // The field was looked at before it was sent.
-            Status::BadArgument => HostError::WrongPhase,
-            other => error(other),
-        })
+        // The fields were looked at before.
+        written.map_err(|status| or(status, Status::BadArgument, HostError::WrongPhase))
     }
 
     fn body(&self, context: ContextId, side: Side) -> Outcome<Vec<u8>> {
@@ -132,7 +129,7 @@ impl Backend for WasmHost {
             Side::Request => StreamType::Request,
             Side::Response => StreamType::Response,
         };
-        drop(under(Some(context), || imports::resume(way)));
+        under(Some(context), || imports::resume(way)).ok();
     }
 
     fn resume_flow(&self, context: ContextId, flow: Flow) {
@@ -140,15 +137,15 @@ impl Backend for WasmHost {
             Flow::Downstream => StreamType::Downstream,
             Flow::Upstream => StreamType::Upstream,
         };
-        drop(under(Some(context), || imports::resume(way)));
+        under(Some(context), || imports::resume(way)).ok();
     }
 
     fn reset(&self, context: ContextId) {
-        drop(under(Some(context), || imports::close(StreamType::Request)));
+        under(Some(context), || imports::close(StreamType::Request)).ok();
     }
 
     fn close(&self, context: ContextId) {
-        drop(under(Some(context), || imports::close(StreamType::Downstream)));
+        under(Some(context), || imports::close(StreamType::Downstream)).ok();
     }
 
     fn http_call(&self, context: Option<ContextId>, request: &HttpRequest) -> Outcome<CallId> {
@@ -187,11 +184,11 @@ impl Backend for WasmHost {
         if expected == Some(0) {
             return Err(HostError::Conflict);
         }
-        imports::set_shared_data(key, value, expected.unwrap_or(0)).map_err(|status| match status {
-            // Without an expectation there is nothing to conflict with.
-            Status::CasMismatch if expected.is_none() => HostError::LimitReached,
-            other => error(other),
-        })
+        // Without an expectation there is nothing to conflict with.
+        let conflict =
+            if expected.is_some() { HostError::Conflict } else { HostError::LimitReached };
+        imports::set_shared_data(key, value, expected.unwrap_or(0))
+            .map_err(|status| or(status, Status::CasMismatch, conflict))
     }
 
     fn register_queue(&self, name: &str) -> Outcome<QueueId> {
@@ -281,7 +278,7 @@ fn under<R>(context: Option<ContextId>, call: impl FnOnce() -> Answer<R>) -> Out
     imports::set_effective_context(wanted).map_err(|_unknown| HostError::NotFound)?;
     let called = call();
     // Whom the host serves is there.
-    drop(imports::set_effective_context(duty.context));
+    imports::set_effective_context(duty.context).ok();
     Ok(called)
 }
 
@@ -331,10 +328,8 @@ fn splice(
 const WHOLE: usize = usize::MAX;
 
 fn buffer_error(status: Status) -> HostError {
-    match status {
-        Status::NotFound | Status::BadArgument => HostError::WrongPhase,
-        other => error(other),
-    }
+    let is_elsewhere = matches!(status, Status::NotFound | Status::BadArgument);
+    if is_elsewhere { HostError::WrongPhase } else { error(status) }
 }
 
 fn map(section: Section) -> MapType {
@@ -383,6 +378,11 @@ fn joined(path: &[&str]) -> Outcome<Vec<u8>> {
         return Err(HostError::BadArgument);
     }
     Ok(path.join("\0").into_bytes())
+}
+
+/// What a status means where one of them has a meaning of its own.
+fn or(status: Status, special: Status, meaning: HostError) -> HostError {
+    if status == special { meaning } else { error(status) }
 }
 
 /// What a status means where nothing else is known.

@@ -133,10 +133,9 @@ impl Module {
 
     /// Has a filter made for a stream, or for a connection where the plugin serves no streams.
     fn make_either(&self, root: u32) -> Filter {
-        match self.make(root, Kind::Stream) {
-            Filter::Absent => self.make(root, Kind::Connection),
-            filter => filter,
-        }
+        let filter = self.make(root, Kind::Stream);
+        let is_absent = matches!(filter, Filter::Absent);
+        if is_absent { self.make(root, Kind::Connection) } else { filter }
     }
 
     /// Takes a context's filter out, for a hook that the plugin wants. The host serves the
@@ -151,9 +150,9 @@ impl Module {
             }
             (context.root, std::mem::replace(&mut context.filter, Filter::Absent))
         };
-        match (filter, kind) {
-            (Filter::Unmade, Some(kind)) => Some(self.make(root, kind)),
-            (filter, _) => Some(filter),
+        match kind {
+            Some(kind) if matches!(filter, Filter::Unmade) => Some(self.make(root, kind)),
+            Some(_) | None => Some(filter),
         }
     }
 
@@ -332,7 +331,7 @@ pub(super) fn on_connection(
             FlowAction::Continue => CONTINUE,
             FlowAction::Pause => PAUSE,
             FlowAction::Close => {
-                drop(imports::close(StreamType::Downstream));
+                imports::close(StreamType::Downstream).ok();
                 PAUSE
             }
         }
@@ -392,10 +391,12 @@ fn settle(id: u32, action: Action) -> u32 {
         Action::Respond(response) => {
             if WasmHost.respond(id.into(), &response).is_err() {
                 // A plugin that wants to end a request must not fail over how.
-                drop(WasmHost.respond(id.into(), &Response::new(500)));
+                WasmHost.respond(id.into(), &Response::new(500)).ok();
             }
         }
-        Action::Reset => drop(imports::close(StreamType::Request)),
+        Action::Reset => {
+            imports::close(StreamType::Request).ok();
+        }
     }
     PAUSE
 }
