@@ -5,9 +5,11 @@
 //! which is one message there and one back. Before the host is asked about a stream it is sent
 //! what was changed of it so far, so that it answers as if there were no process in between.
 //!
-//! The parts: `context` keeps what is known of streams and connections, `section` the fields in
-//! hand, `turn` which callback runs, `calls` is [`Backend`](crate::backend::Backend).
+//! The parts: `context` keeps what is known of streams and connections, `turn` which callback
+//! runs, `section` are the fields in its hand, `bytes` its bodies; `calls` is
+//! [`Backend`](crate::backend::Backend).
 
+mod bytes;
 mod calls;
 mod context;
 mod section;

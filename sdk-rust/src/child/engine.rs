@@ -124,7 +124,7 @@ impl Engine {
 
     fn handle(&mut self, event: Event) {
         match event.kind {
-            Some(event::Kind::Configure(configure)) => self.configure(configure),
+            Some(event::Kind::Configure(configure)) => self.configure(&configure),
             Some(event::Kind::Open(open)) => self.open(open),
             Some(event::Kind::Headers(headers)) => self.on_headers(headers),
             Some(event::Kind::Body(body)) => self.on_body(&body),
@@ -152,9 +152,9 @@ impl Engine {
         }
     }
 
-    fn configure(&mut self, configure: Configure) {
+    fn configure(&mut self, configure: &Configure) {
         let instance = configure.instance;
-        let (phases, error) = match self.start(&configure) {
+        let (phases, error) = match self.start(configure) {
             Ok(running) => {
                 let phases = running.phases;
                 self.instances.insert(instance, running);

@@ -252,10 +252,9 @@ impl FakeHost {
     /// The next reply that is no line of a log.
     async fn next_quiet(&mut self) -> reply::Kind {
         loop {
-            match self.next().await.expect("the session goes on") {
-                reply::Kind::Log(log) => self.logs.push(log.line),
-                other => return other,
-            }
+            let reply = self.next().await.expect("the session goes on");
+            let reply::Kind::Log(log) = reply else { return reply };
+            self.logs.push(log.line);
         }
     }
 

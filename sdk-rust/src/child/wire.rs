@@ -5,7 +5,7 @@ use prost::bytes::Bytes;
 
 use crate::{
     Fields, Flow, HostError, HttpRequest, LogLevel, MetricKind, Peer, Phases, Response, Side,
-    backend::{FieldChange, Section},
+    backend::{FieldChange, Section, final_status},
 };
 
 impl From<v1::Side> for Side {
@@ -149,7 +149,7 @@ pub(super) fn fields(fields: &[v1::Field]) -> Fields {
 pub(super) fn response(response: &Response) -> v1::Response {
     let headers = response.headers.iter();
     v1::Response {
-        status: response.status.into(),
+        status: final_status(response).into(),
         fields: headers.map(|(name, value)| field(name.as_bytes(), value)).collect(),
         body: Bytes::copy_from_slice(&response.body),
         grpc_status: response.grpc_status,
@@ -175,11 +175,6 @@ pub(super) fn failed(error: String) -> v1::Verdict {
 /// A verdict that needs no more words.
 pub(super) fn go(go: v1::Go) -> v1::Verdict {
     v1::Verdict { go: go.into(), response: None, error: String::new() }
-}
-
-/// True where a client can be answered so: other numbers would make it wait, or are none.
-pub(super) fn is_final(response: &Response) -> bool {
-    (200..=599).contains(&response.status)
 }
 
 /// A request as it is sent.

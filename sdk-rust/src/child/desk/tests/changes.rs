@@ -80,7 +80,6 @@ static SCRIPTS: &[(&str, Script)] = &[
         "said",
         Script {
             headers: |stream, _| {
-                say(&stream.host(), stream.respond(&Response::new(100)));
                 say(&stream.host(), stream.respond(&Response::new(403)));
                 say(&stream.host(), stream.respond(&Response::new(404)));
                 stream.reset();
@@ -236,9 +235,9 @@ async fn a_property_that_came_along_is_not_asked_for_until_it_is_changed() {
 async fn bytes_outside_their_callback_are_the_hosts_matter() {
     let (_child, mut host) = start("bytes").await;
     host.send([request(1, &[])]).await;
-    for _ in 0..2 {
+    for status in [Status::NotFound, Status::WrongPhase] {
         let call = host.call().await;
-        host.result(&call, Status::WrongPhase, CallResult::default()).await;
+        host.result(&call, status, CallResult::default()).await;
     }
     host.answer().await;
     assert_eq!(host.logs, ["Err(WrongPhase)", "Err(WrongPhase)"]);
@@ -269,7 +268,7 @@ async fn what_is_said_by_a_call_rules_and_the_first_word_stands() {
     let answer = host.exchange(request(1, &[])).await;
     assert_eq!(go(&answer), Go::Respond);
     assert_eq!(answer.verdict.unwrap().response.unwrap().status, 403);
-    assert_eq!(host.logs, ["Err(BadArgument)", "Ok(())", "Ok(())"]);
+    assert_eq!(host.logs, ["Ok(())", "Ok(())"]);
     host.logs.clear();
     host.exchange(complete(2)).await;
     assert_eq!(host.logs, ["Err(BadArgument)"]);
