@@ -14,6 +14,7 @@ use host_telemetry::Metrics;
 use host_types::Isolation;
 use host_upstream::{ClusterPlan, Discovery};
 use plugins_catalog::{BackendKind, Backends, Catalog, CatalogSnapshot};
+use plugins_process::{ProcessBackend, launch::Launcher};
 use plugins_wasm::{WasmBackend, WasmSettings};
 
 /// Everything that a worker serves, swapped whole.
@@ -106,7 +107,10 @@ pub(crate) fn catalog(
     settings: &WasmSettings,
 ) -> Result<Catalog, host_extension::PluginFault> {
     let wasm = WasmBackend::new(settings)?;
-    let backends = Backends::default().with(BackendKind::Wasm, Arc::new(wasm));
+    let process = ProcessBackend::new(Launcher::this_program());
+    let backends = Backends::default()
+        .with(BackendKind::Wasm, Arc::new(wasm))
+        .with(BackendKind::Process, Arc::new(process));
     Ok(Catalog::new(backends, metrics.control_thread(), fastrand::u64(..)))
 }
 

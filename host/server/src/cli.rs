@@ -28,12 +28,14 @@ pub const CONFIG_PLACES: [&str; 2] = ["./mortise.yaml", "/etc/mortise/mortise.ya
 const PROGRAM: &str = "mortise";
 
 /// What the commands do. None of them prints.
-#[derive(Clone, Copy, Debug)]
-pub struct Commands {
+#[derive(Clone, Copy)]
+pub struct Commands<'a> {
     /// Runs the proxy until it is stopped.
-    pub run: fn(RunOptions) -> Result<(), Failure>,
+    pub run: &'a dyn Fn(RunOptions) -> Result<(), Failure>,
     /// Checks a configuration file.
-    pub check: fn(&Path) -> CheckReport,
+    pub check: &'a dyn Fn(&Path) -> CheckReport,
+    /// What this machine can do for plugins.
+    pub doctor: fn() -> CheckReport,
     /// The JSON Schema of the configuration.
     pub schema: fn() -> Value,
     /// Runs conformance cases, or makes what is needed to run them.
@@ -45,6 +47,12 @@ pub struct Commands {
 pub struct RunOptions {
     /// The configuration file.
     pub config: PathBuf,
+}
+
+impl fmt::Debug for Commands<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Commands").finish_non_exhaustive()
+    }
 }
 
 /// What `mortise check` found.
@@ -79,7 +87,7 @@ enum Exit {
 
 /// Reads the arguments of the process and runs the command that they name.
 #[must_use]
-pub fn main(commands: &Commands) -> ExitCode {
+pub fn main(commands: &Commands<'_>) -> ExitCode {
     let mut console =
         Console { out: &mut io::stdout(), err: &mut io::stderr(), places: &CONFIG_PLACES };
     ExitCode::from(execute(commands, std::env::args_os(), &mut console) as u8)
@@ -93,7 +101,7 @@ struct Console<'a> {
 }
 
 fn execute(
-    commands: &Commands,
+    commands: &Commands<'_>,
     arguments: impl IntoIterator<Item = OsString>,
     console: &mut Console<'_>,
 ) -> Exit {
@@ -114,6 +122,7 @@ fn execute(
             Ok(config) => check(commands, &config, output, console),
             Err(exit) => exit,
         },
+        Command::Doctor { output } => report((commands.doctor)(), output, console),
         Command::Schema => {
             console.print(format!("{:#}\n", (commands.schema)()).as_bytes(), Exit::Ok)
         }
@@ -126,29 +135,36 @@ fn execute(
     }
 }
 
-fn conform(commands: &Commands, command: Conformance, console: &mut Console<'_>) -> Exit {
+fn conform(commands: &Commands<'_>, command: Conformance, console: &mut Console<'_>) -> Exit {
     let output = command.output();
     match (commands.conformance)(command) {
-        Ok(report) => {
-            let exit = if report.is_clean { Exit::Ok } else { Exit::Findings };
-            let text = match output {
-                Output::Json => format!("{:#}\n", report.json),
-                Output::Text => report.text,
-            };
-            console.print(text.as_bytes(), exit)
-        }
+        Ok(findings) => report(findings, output, console),
         Err(failure) => console.fail(&failure),
     }
 }
 
-fn run(commands: &Commands, options: RunOptions, console: &mut Console<'_>) -> Exit {
+fn report(report: CheckReport, output: Output, console: &mut Console<'_>) -> Exit {
+    let exit = if report.is_clean { Exit::Ok } else { Exit::Findings };
+    let text = match output {
+        Output::Json => format!("{:#}\n", report.json),
+        Output::Text => report.text,
+    };
+    console.print(text.as_bytes(), exit)
+}
+
+fn run(commands: &Commands<'_>, options: RunOptions, console: &mut Console<'_>) -> Exit {
     match (commands.run)(options) {
         Ok(()) => Exit::Ok,
         Err(failure) => console.fail(&failure),
     }
 }
 
-fn check(commands: &Commands, config: &Path, output: Output, console: &mut Console<'_>) -> Exit {
+fn check(
+    commands: &Commands<'_>,
+    config: &Path,
+    output: Output,
+    console: &mut Console<'_>,
+) -> Exit {
     let report = (commands.check)(config);
     let exit = if report.is_clean { Exit::Ok } else { Exit::Findings };
     let text = match output {

@@ -18,7 +18,7 @@ use host_telemetry::{AccessLog, AccessLogGuard, Clock, LogHandle, Metrics, Tick}
 use host_types::ListenerName;
 use host_upstream::Discovery;
 use miette::{Report, miette};
-use plugins_catalog::{Catalog, CatalogSnapshot, Moment};
+use plugins_catalog::{Catalog, CatalogSnapshot, Moment, PluginPlan};
 use serde_json::json;
 use tokio::{
     sync::{oneshot, watch},
@@ -309,7 +309,7 @@ impl Control {
     /// The files whose change means a reload.
     pub(crate) fn files(&self) -> impl Iterator<Item = PathBuf> {
         let plugins = self.plan.iter().flat_map(|plan| &plan.plugins);
-        let sources: Vec<PathBuf> = plugins.map(|plugin| plugin.source.clone()).collect();
+        let sources: Vec<PathBuf> = plugins.flat_map(PluginPlan::files).collect();
         std::iter::once(self.path.clone()).chain(sources)
     }
 

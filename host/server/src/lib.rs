@@ -6,15 +6,37 @@
 //!
 //! Start reading at [`run::run`]; what happens to a request is in `host-pipeline`.
 
+use std::{ffi::OsString, process::ExitCode};
+
+use plugins_process::launch;
+
 mod acceptor;
 pub mod admin;
 mod assembly;
 pub mod check;
 pub mod cli;
 mod control;
+pub mod doctor;
 mod files;
 mod pages;
 pub mod run;
 mod sockets;
 mod telemetry;
 mod worker;
+
+/// The whole program: reads the arguments of the process and does what they say.
+#[must_use]
+pub fn main() -> ExitCode {
+    // Children are started through this same program; see `plugins_process::launch`.
+    let first: Option<OsString> = std::env::args_os().nth(1);
+    if first.is_some_and(|first| first == launch::ARGUMENT) {
+        return launch::main();
+    }
+    cli::main(&cli::Commands {
+        run: &run::run,
+        check: &check::check,
+        doctor: doctor::doctor,
+        schema: host_config::schema,
+        conformance: cli::conformance::conformance,
+    })
+}

@@ -4,6 +4,7 @@ use std::{process, time::SystemTime};
 
 use host_telemetry::{Clock, Metrics};
 use miette::miette;
+use plugins_catalog::PluginPlan;
 use tokio::{
     runtime::Builder,
     signal::unix::{Signal, SignalKind, signal},
@@ -83,7 +84,7 @@ impl Running {
         mut watcher: Watcher,
     ) -> Result<Self, Failure> {
         let signals = Signals::listen().map_err(unreachable)?;
-        let plugins = loaded.plan.plugins.iter().map(|plugin| plugin.source.clone());
+        let plugins = loaded.plan.plugins.iter().flat_map(PluginPlan::files);
         watcher.watch(control.files().chain(plugins));
         let (ready, readiness) = watch::channel(false);
         let admin_stop = CancellationToken::new();

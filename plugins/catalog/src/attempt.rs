@@ -58,14 +58,14 @@ impl Attempt<'_> {
 
     /// Reads and verifies.
     fn load(&self) -> Result<Loaded, PluginFault> {
-        let artifact = Artifact::read(&self.plan.source)?;
+        let artifact = Artifact::read(self.plan)?;
         if let Some(last) = self.last()
             && last.digest == artifact.digest
             && last.plan == *self.plan
         {
             return Ok(Loaded::Same(Arc::clone(last)));
         }
-        let loaded = self.backends.load(self.plan, &artifact.bytes)?;
+        let loaded = self.backends.load(self.plan, &artifact)?;
         Ok(Loaded::New(artifact.digest, loaded))
     }
 

@@ -5,7 +5,7 @@ use std::{collections::HashMap, fmt, path::Path, sync::Arc};
 use host_extension::{FaultKind, LoadedPlugin, Phases, PluginFault};
 use host_types::{NativeSettings, PluginLimits, PluginName, ProcessSettings, VmSettings};
 
-use crate::{BackendKind, PluginPlan};
+use crate::{BackendKind, PluginPlan, source::Artifact};
 
 /// One artifact with what its plan says of it.
 #[derive(Clone, Copy, Debug)]
@@ -52,7 +52,7 @@ impl Backends {
     pub(crate) fn load(
         &self,
         plan: &PluginPlan,
-        bytes: &[u8],
+        artifact: &Artifact,
     ) -> Result<Arc<dyn LoadedPlugin>, PluginFault> {
         let Some(backend) = self.0.get(&plan.backend) else {
             let message = format!("the backend `{}` is not available here", plan.backend.label());
@@ -60,12 +60,12 @@ impl Backends {
         };
         backend.load(PluginSpec {
             name: &plan.name,
-            source: &plan.source,
-            bytes,
+            source: &artifact.path,
+            bytes: &artifact.bytes,
             limits: &plan.limits,
-            phases: plan.phases,
+            phases: artifact.package.phases(plan.phases),
             vm: &plan.vm,
-            process: &plan.process,
+            process: &artifact.package.process(&plan.process),
             native: &plan.native,
         })
     }

@@ -25,6 +25,7 @@ mod backend;
 mod backoff;
 mod catalog;
 mod plan;
+mod process;
 mod recovery;
 mod slot;
 mod snapshot;

@@ -7,6 +7,8 @@ use host_types::{
     Isolation, NativeSettings, PluginLimits, PluginName, ProcessSettings, VmSettings,
 };
 
+use crate::source;
+
 /// One plugin: where it comes from and how it runs.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct PluginPlan {
@@ -34,6 +36,12 @@ impl PluginPlan {
     #[must_use]
     pub fn shared_namespace(&self) -> &str {
         self.vm.id.as_deref().unwrap_or(self.name.as_str())
+    }
+
+    /// The files whose change may mean a new generation.
+    #[must_use]
+    pub fn files(&self) -> Vec<PathBuf> {
+        source::files(self)
     }
 
     /// True where several uses may live in one machine.

@@ -95,6 +95,7 @@ impl Slot {
                 self.starts.set(self.starts.get() + 1);
                 if self.starts.get() > 1 {
                     self.worker.metrics.restarts_total.increment();
+                    self.generation.health.restarted();
                 }
                 Ok(factory)
             }
@@ -115,13 +116,17 @@ impl Slot {
                 slot.failed_beside(next, fault);
             }
         };
-        let metrics = Arc::clone(&self.worker.metrics);
+        let (metrics, generation) =
+            (Arc::clone(&self.worker.metrics), Arc::clone(&self.generation));
         WorkerScope {
             worker: Some(self.worker.number),
             calls: Rc::clone(&self.worker.calls),
             shared: Rc::clone(&self.worker.shared),
             on_fault: Rc::new(on_fault),
-            on_restart: Rc::new(move || metrics.restarts_total.increment()),
+            on_restart: Rc::new(move || {
+                metrics.restarts_total.increment();
+                generation.health.restarted();
+            }),
         }
     }
 

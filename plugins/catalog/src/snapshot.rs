@@ -5,12 +5,14 @@ use std::{
     path::PathBuf,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
     time::{Duration, SystemTime},
 };
 
-use host_extension::{FaultKind, FilterUse, InstanceSpec, LoadedPlugin, Phases, PluginFault};
+use host_extension::{
+    Condition, FaultKind, FilterUse, InstanceSpec, LoadedPlugin, Phases, PluginFault,
+};
 use host_types::PluginName;
 use parking_lot::Mutex;
 
@@ -70,6 +72,8 @@ pub(crate) struct Generation {
 #[derive(Debug, Default)]
 pub(crate) struct Health {
     breakers_open: AtomicUsize,
+    faults: AtomicU64,
+    restarts: AtomicU64,
     last_fault: Mutex<Option<PluginFault>>,
 }
 
@@ -117,6 +121,12 @@ pub struct PluginStatus {
     /// How often, over all workers, a use of it is given up for a while because it failed too
     /// often.
     pub breakers_open: usize,
+    /// Faults of instances of the generation that serves, over all workers.
+    pub faults: u64,
+    /// Instances of it that were started in place of a faulty one.
+    pub restarts: u64,
+    /// How what runs it is, where it has a life of its own: a child process.
+    pub condition: Option<Condition>,
     /// The newest fault of an instance of the generation that serves.
     pub last_fault: Option<PluginFault>,
 }
@@ -274,6 +284,9 @@ impl Entry {
             uses: self.uses,
             failures: self.failures.clone(),
             breakers_open: serving.map_or(0, |generation| generation.health.breakers_open()),
+            faults: serving.map_or(0, |generation| generation.health.faults()),
+            restarts: serving.map_or(0, |generation| generation.health.restarts()),
+            condition: serving.and_then(|generation| generation.loaded.condition()),
             last_fault: serving.and_then(|generation| generation.health.last_fault()),
         }
     }
@@ -289,7 +302,20 @@ impl Health {
     }
 
     pub(crate) fn fault(&self, fault: &PluginFault) {
+        self.faults.fetch_add(1, Relaxed);
         *self.last_fault.lock() = Some(fault.clone());
+    }
+
+    pub(crate) fn restarted(&self) {
+        self.restarts.fetch_add(1, Relaxed);
+    }
+
+    fn faults(&self) -> u64 {
+        self.faults.load(Relaxed)
+    }
+
+    fn restarts(&self) -> u64 {
+        self.restarts.load(Relaxed)
     }
 
     fn breakers_open(&self) -> usize {

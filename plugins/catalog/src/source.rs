@@ -1,14 +1,24 @@
 //! Artifacts: reading them, and telling one from another.
+//!
+//! A source is a file, or the directory of a package: then its manifest says which file it is
+//! for the backend that the configuration chose, and how that is started.
 
 use std::{
     fmt,
     fs::{self, File},
     io::{self, Read as _},
-    path::Path,
+    path::{Path, PathBuf},
+    sync::Arc,
 };
 
-use host_extension::{FaultKind, PluginFault};
+use abi_manifest::{
+    ArtifactEntry, FILE_NAME, MANIFEST_BYTES_MAX, Manifest, ManifestError, PLATFORM, Phase,
+};
+use host_extension::{FaultKind, Phases, PluginFault};
+use host_types::{Bootstrap, ProcessSettings};
 use sha2::{Digest as _, Sha256};
+
+use crate::{BackendKind, PluginPlan};
 
 /// The largest artifact that is read.
 const ARTIFACT_BYTES_MAX: u64 = 64 * 1024 * 1024;
@@ -20,8 +30,22 @@ pub struct Digest([u8; 32]);
 /// An artifact as it was read.
 #[derive(Debug)]
 pub(crate) struct Artifact {
+    /// The file.
+    pub(crate) path: PathBuf,
+    /// What is in it; nothing for what is compiled in.
     pub(crate) bytes: Vec<u8>,
+    /// Of the file, and of the manifest of its package.
     pub(crate) digest: Digest,
+    /// What the manifest says, where there is one.
+    pub(crate) package: Package,
+}
+
+/// What a manifest adds to the plan of a plugin.
+#[derive(Debug, Default)]
+pub(crate) struct Package {
+    arguments: Vec<Arc<str>>,
+    bootstrap: Option<Bootstrap>,
+    phases: Option<Phases>,
 }
 
 /// Why an artifact could not be read.
@@ -29,34 +53,134 @@ pub(crate) struct Artifact {
 enum SourceError {
     #[error("cannot read the artifact: {0}")]
     Unreadable(#[from] io::Error),
-    #[error("the artifact is a directory; name the file in it")]
-    Directory,
     #[error("the artifact is not a regular file")]
     NotAFile,
     #[error("the artifact is empty")]
     Empty,
     #[error("the artifact is larger than {max} bytes")]
     TooLarge { max: u64 },
+    #[error("the artifact is a directory without a `{FILE_NAME}`; name the file in it")]
+    NoPackage,
+    #[error("`{FILE_NAME}` is no text")]
+    NoText,
+    #[error("{FILE_NAME}: {0}")]
+    Manifest(#[from] ManifestError),
 }
 
 impl Artifact {
-    /// Reads a file, whole.
-    pub(crate) fn read(path: &Path) -> Result<Self, PluginFault> {
-        let bytes = read(path, ARTIFACT_BYTES_MAX).map_err(|error| {
-            let message = format!("{}: {error}", path.display());
+    /// Reads a plugin's artifact, whole.
+    pub(crate) fn read(plan: &PluginPlan) -> Result<Self, PluginFault> {
+        let source = plan.source.as_path();
+        if plan.backend == BackendKind::Builtin {
+            let digest = Digest::of(&[source.as_os_str().as_encoded_bytes()]);
+            let (path, package) = (source.to_path_buf(), Package::default());
+            return Ok(Self { path, bytes: Vec::new(), digest, package });
+        }
+        let read = if source.is_dir() { in_package(source, plan.backend) } else { alone(source) };
+        read.map_err(|error| {
+            let message = format!("{}: {error}", source.display());
             PluginFault::new(FaultKind::LoadFailed, message)
-        })?;
-        let digest = Digest::of(&bytes);
-        Ok(Self { bytes, digest })
+        })
     }
+}
+
+/// The files that an artifact is read from; of a package that cannot be read, its manifest.
+pub(crate) fn files(plan: &PluginPlan) -> Vec<PathBuf> {
+    let source = plan.source.as_path();
+    if plan.backend == BackendKind::Builtin {
+        return Vec::new();
+    }
+    if !source.is_dir() {
+        return vec![source.to_path_buf()];
+    }
+    let manifest = source.join(FILE_NAME);
+    let named = manifest_of(source).ok();
+    let named = named.and_then(|(_text, manifest)| {
+        let artifact = manifest.artifact(plan.backend.label(), PLATFORM).ok()?;
+        Some(source.join(&artifact.file))
+    });
+    std::iter::once(manifest).chain(named).collect()
+}
+
+impl Package {
+    fn new(manifest: &Manifest, artifact: &ArtifactEntry) -> Self {
+        let bootstrap = artifact.go_plugin.as_ref().map(|go_plugin| Bootstrap::GoPlugin {
+            cookie_key: go_plugin.cookie_key.as_str().into(),
+            cookie_value: go_plugin.cookie_value.as_str().into(),
+            mutual_tls: go_plugin.mutual_tls,
+        });
+        let phases = manifest.phases().map(phase).fold(Phases::NONE, |all, one| all | one);
+        Self {
+            arguments: artifact.arguments.iter().map(|one| one.as_str().into()).collect(),
+            bootstrap,
+            phases: Some(phases),
+        }
+    }
+
+    /// The phases that a plugin is shown: the configured ones, or those that it asks for.
+    pub(crate) fn phases(&self, configured: Option<Phases>) -> Option<Phases> {
+        configured.or(self.phases)
+    }
+
+    /// How its process is started: as configured, with what the manifest says of the program.
+    pub(crate) fn process(&self, configured: &ProcessSettings) -> ProcessSettings {
+        let mut settings = configured.clone();
+        settings.arguments.splice(0..0, self.arguments.iter().cloned());
+        if let (Bootstrap::Mortise, Some(bootstrap)) = (&settings.bootstrap, &self.bootstrap) {
+            settings.bootstrap = bootstrap.clone();
+        }
+        settings
+    }
+}
+
+fn phase(phase: Phase) -> Phases {
+    match phase {
+        Phase::RequestHeaders => Phases::REQUEST_HEADERS,
+        Phase::RequestBody => Phases::REQUEST_BODY,
+        Phase::RequestTrailers => Phases::REQUEST_TRAILERS,
+        Phase::ResponseHeaders => Phases::RESPONSE_HEADERS,
+        Phase::ResponseBody => Phases::RESPONSE_BODY,
+        Phase::ResponseTrailers => Phases::RESPONSE_TRAILERS,
+        Phase::Log => Phases::LOG,
+        Phase::NewConnection => Phases::NEW_CONNECTION,
+        Phase::DownstreamData => Phases::DOWNSTREAM_DATA,
+        Phase::UpstreamData => Phases::UPSTREAM_DATA,
+        Phase::Close => Phases::CLOSE,
+        // A phase of a later version of the format is nothing that this proxy has.
+        _ => Phases::NONE,
+    }
+}
+
+fn alone(path: &Path) -> Result<Artifact, SourceError> {
+    let bytes = read(path, ARTIFACT_BYTES_MAX)?;
+    let digest = Digest::of(&[&bytes]);
+    Ok(Artifact { path: path.to_path_buf(), bytes, digest, package: Package::default() })
+}
+
+fn in_package(directory: &Path, backend: BackendKind) -> Result<Artifact, SourceError> {
+    let (text, manifest) = manifest_of(directory)?;
+    let artifact = manifest.artifact(backend.label(), PLATFORM)?;
+    let path = directory.join(&artifact.file);
+    let bytes = read(&path, ARTIFACT_BYTES_MAX)?;
+    let digest = Digest::of(&[&text, &bytes]);
+    let package = Package::new(&manifest, artifact);
+    Ok(Artifact { path, bytes, digest, package })
+}
+
+fn manifest_of(directory: &Path) -> Result<(Vec<u8>, Manifest), SourceError> {
+    let manifest = directory.join(FILE_NAME);
+    if !manifest.exists() {
+        return Err(SourceError::NoPackage);
+    }
+    let text = read(&manifest, MANIFEST_BYTES_MAX)?;
+    let manifest = str::from_utf8(&text).map_err(|_no_text| SourceError::NoText)?;
+    let manifest = Manifest::parse(manifest)?;
+    Ok((text, manifest))
 }
 
 fn read(path: &Path, bytes_max: u64) -> Result<Vec<u8>, SourceError> {
     // Asked before it is opened: opening a pipe would wait for its other end.
     let kind = fs::metadata(path)?.file_type();
-    if kind.is_dir() {
-        return Err(SourceError::Directory);
-    }
     if !kind.is_file() {
         return Err(SourceError::NotAFile);
     }
@@ -71,8 +195,12 @@ fn read(path: &Path, bytes_max: u64) -> Result<Vec<u8>, SourceError> {
 }
 
 impl Digest {
-    fn of(bytes: &[u8]) -> Self {
-        Self(Sha256::digest(bytes).into())
+    fn of(parts: &[&[u8]]) -> Self {
+        let mut hash = Sha256::new();
+        for part in parts {
+            hash.update(part);
+        }
+        Self(hash.finalize().into())
     }
 }
 

@@ -17,8 +17,8 @@ pub(crate) struct PluginConfig {
     pub(crate) name: String,
     /// How it runs.
     pub(crate) backend: BackendWord,
-    /// The file of the plugin, relative to the directory of this configuration; the name of a
-    /// plugin that is compiled in.
+    /// The file of the plugin, or the directory of its package (one with a `plugin.toml`),
+    /// relative to the directory of this configuration; the name of a plugin that is compiled in.
     #[schemars(length(min = 1, max = 4096))]
     pub(crate) source: String,
     /// What it may use: an entry of `policies`. Default: no policy, the default limits.

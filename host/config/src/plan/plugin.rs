@@ -83,10 +83,11 @@ fn source(word: &str, backend: BackendKind, at: &Cursor<'_>, scope: &Scope<'_>) 
 /// then `on_error` decides.
 fn look_for(source: &Path, at: &Cursor<'_>, scope: &Scope<'_>) {
     match fs::metadata(source) {
-        Ok(found) if found.is_file() => {}
+        Ok(found) if found.is_file() || source.join(abi_manifest::FILE_NAME).is_file() => {}
         Ok(_) => {
-            let message = format!("`{}` is no file", source.display());
-            scope.missing.add(at.problem(message, "not a file"));
+            let message = format!("`{}` is no file and no package", source.display());
+            let help = "name the file of the plugin, or a directory with a `plugin.toml`";
+            scope.missing.add(at.problem(message, "not a plugin").help(help));
         }
         Err(error) => {
             let message = format!("cannot read the plugin `{}`: {error}", source.display());

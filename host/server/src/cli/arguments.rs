@@ -7,7 +7,8 @@ use clap_complete::Shell;
 
 use super::conformance::Conformance;
 
-/// A proxy made of slots: filters as Wasm modules, in HTTP and TCP traffic.
+/// A proxy made of slots: filters as Wasm modules, child processes or native libraries,
+/// in HTTP and TCP traffic.
 #[derive(Debug, Parser)]
 #[command(
     name = "mortise",
@@ -37,6 +38,14 @@ pub(super) enum Command {
         /// The configuration file [default: ./mortise.yaml, then /etc/mortise/mortise.yaml]
         #[arg(short, long, value_name = "FILE")]
         config: Option<PathBuf>,
+        /// How the findings are written.
+        #[arg(short, long, value_enum, default_value_t)]
+        output: Output,
+    },
+    /// Say what this machine can do for plugins that run as child processes.
+    ///
+    /// Everything is tried, not looked up. What is missing is said with what it is used for.
+    Doctor {
         /// How the findings are written.
         #[arg(short, long, value_enum, default_value_t)]
         output: Output,

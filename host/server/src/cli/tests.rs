@@ -2,8 +2,8 @@ use serde_json::json;
 
 use super::*;
 
-const COMMANDS: Commands = Commands {
-    run: |options| {
+const COMMANDS: Commands<'static> = Commands {
+    run: &|options| {
         let name = options.config.to_string_lossy().into_owned();
         match name.as_str() {
             "bad.yaml" => Err(Failure::Findings(miette::miette!("unknown key in {name}"))),
@@ -11,13 +11,18 @@ const COMMANDS: Commands = Commands {
             _ => Ok(()),
         }
     },
-    check: |path| {
+    check: &|path| {
         let is_clean = path != Path::new("bad.yaml");
         CheckReport {
             is_clean,
             text: if is_clean { String::new() } else { "unknown key".to_owned() },
             json: json!({ "ok": is_clean }),
         }
+    },
+    doctor: || CheckReport {
+        is_clean: true,
+        text: "Landlock: yes\n".to_owned(),
+        json: json!({ "features": [] }),
     },
     schema: || json!({ "type": "object" }),
     conformance: |command| {
@@ -58,6 +63,8 @@ fn exit_codes_say_what_kind_of_failure_it_was() {
     check("run --config taken.yaml", 3, "", "address in use");
     check("check -c good.yaml", 0, "good.yaml: ok\n", "");
     check("check -c bad.yaml", 1, "unknown key\n", "");
+    check("doctor", 0, "Landlock: yes", "");
+    check("doctor -o json", 0, "\"features\"", "");
     check("check -c bad.yaml --output json", 1, "\"ok\": false", "");
     check("check -c good.yaml -o json", 0, "\"ok\": true", "");
     check("", 2, "", "Usage: mortise <COMMAND>");

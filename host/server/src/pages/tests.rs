@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use host_extension::{FaultKind, PluginFault};
+use host_extension::{Condition, FaultKind, PluginFault};
 use host_upstream::{ClusterStatus, Endpoint, SourceKind};
 use plugins_catalog::{LoadFailure, PluginState, PluginStatus};
 use serde_json::json;
@@ -28,11 +28,21 @@ fn a_plugin_that_failed_says_why() {
         uses: 1,
         failures: vec![failure],
         breakers_open: 0,
+        faults: 3,
+        restarts: 2,
+        condition: Some(Condition {
+            state: "backoff",
+            restarts: 2,
+            pid: None,
+            story: "ended with signal 9; is started again in 100 ms".into(),
+        }),
         last_fault: None,
     };
     let page = plugins(&[status]);
     assert_eq!(page[0]["state"], "failed");
     assert_eq!(page[0]["last_error"], "load_failed: no such file");
+    assert_eq!(page[0]["process"]["state"], "backoff");
+    assert_eq!((&page[0]["faults"], &page[0]["restarts"]), (&json!(3), &json!(2)));
     assert_eq!(page[0]["failures"], json!(["load_failed: no such file"]));
 }
 

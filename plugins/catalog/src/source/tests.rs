@@ -1,8 +1,7 @@
-use std::fs;
+use std::{fs, path::Path};
 
-use host_extension::FaultKind;
-
-use super::{Artifact, read};
+use super::*;
+use crate::fake::plan;
 
 #[track_caller]
 fn check_refused(prepare: impl FnOnce(&std::path::Path), expect: &str) {
@@ -16,7 +15,7 @@ fn check_refused(prepare: impl FnOnce(&std::path::Path), expect: &str) {
 #[test]
 fn what_cannot_be_an_artifact_is_refused_with_its_reason() {
     check_refused(|_path| {}, "No such file");
-    check_refused(|path| fs::create_dir(path).expect("a directory"), "is a directory");
+    check_refused(|path| fs::create_dir(path).expect("a directory"), "not a regular file");
     check_refused(|path| fs::write(path, b"").expect("a file"), "is empty");
     check_refused(|path| fs::write(path, b"12345").expect("a file"), "larger than 4 bytes");
 }
@@ -39,14 +38,108 @@ fn a_file_up_to_the_limit_is_read_whole() {
 fn the_digest_is_sha_256_and_the_fault_names_the_file() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let path = directory.path().join("plugin.wasm");
-    let fault = Artifact::read(&path).expect_err("missing");
+    let fault = Artifact::read(&plan("greet", &path)).expect_err("missing");
     assert_eq!(fault.kind, FaultKind::LoadFailed);
     assert!(fault.message.contains("plugin.wasm"), "{fault}");
 
     fs::write(&path, b"abc").expect("a file");
-    let artifact = Artifact::read(&path).expect("read");
+    let artifact = Artifact::read(&plan("greet", &path)).expect("read");
     assert_eq!(
         artifact.digest.to_string(),
         "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     );
+}
+
+const MANIFEST: &str = r#"
+schema = 1
+[plugin]
+name = "greet"
+version = "1.0.0"
+[[provides]]
+point = "stream_filter"
+phases = ["request_headers", "log"]
+[[artifact]]
+backend = "wasm"
+file = "greet.wasm"
+[[artifact]]
+backend = "process"
+file = "greet"
+arguments = ["first"]
+go_plugin = { cookie_key = "K", cookie_value = "v" }
+"#;
+
+/// A package with a manifest and two artifacts.
+fn package(manifest: &str) -> tempfile::TempDir {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    for (name, content) in [(FILE_NAME, manifest), ("greet.wasm", "wasm"), ("greet", "program")] {
+        fs::write(directory.path().join(name), content).expect("a file");
+    }
+    directory
+}
+
+#[test]
+fn the_manifest_of_a_package_says_which_file_it_is_and_how_it_is_started() {
+    let package = package(MANIFEST);
+    let wasm = Artifact::read(&plan("greet", package.path())).expect("read");
+    assert_eq!(wasm.bytes, b"wasm");
+    assert_eq!(wasm.package.phases(None), Some(Phases::REQUEST_HEADERS | Phases::LOG));
+    assert_eq!(wasm.package.phases(Some(Phases::NONE)), Some(Phases::NONE), "as configured");
+
+    let process = PluginPlan { backend: BackendKind::Process, ..plan("greet", package.path()) };
+    let process = Artifact::read(&process).expect("read");
+    assert_eq!(
+        (process.bytes.as_slice(), process.path.ends_with("greet")),
+        (&b"program"[..], true)
+    );
+    let mut configured = ProcessSettings::default();
+    configured.arguments.push("second".into());
+    let settings = process.package.process(&configured);
+    assert_eq!(settings.arguments, ["first".into(), "second".into()]);
+    assert!(matches!(settings.bootstrap, Bootstrap::GoPlugin { .. }), "{settings:?}");
+}
+
+#[test]
+fn a_change_of_the_manifest_or_of_the_artifact_is_noticed() {
+    let package = package(MANIFEST);
+    let here = package.path();
+    assert_eq!(files(&plan("greet", here)), [here.join(FILE_NAME), here.join("greet.wasm")]);
+    fs::write(here.join(FILE_NAME), "schema").expect("a file");
+    assert_eq!(files(&plan("greet", here)), [here.join(FILE_NAME)]);
+    assert_eq!(files(&plan("greet", &here.join("greet"))), [here.join("greet")]);
+}
+
+#[test]
+fn a_changed_manifest_is_another_artifact() {
+    let one = Artifact::read(&plan("greet", package(MANIFEST).path())).expect("read");
+    let other = package(&MANIFEST.replace(", \"log\"", ""));
+    let other = Artifact::read(&plan("greet", other.path())).expect("read");
+    assert_ne!(one.digest, other.digest);
+}
+
+#[track_caller]
+fn check_package(directory: &Path, backend: BackendKind, expect: &str) {
+    let plan = PluginPlan { backend, ..plan("greet", directory) };
+    let fault = Artifact::read(&plan).expect_err("refused");
+    assert!(fault.message.contains(expect), "{fault}");
+}
+
+#[test]
+fn a_package_that_cannot_serve_is_refused_with_its_reason() {
+    let empty = tempfile::tempdir().expect("a temporary directory");
+    check_package(empty.path(), BackendKind::Wasm, "without a `plugin.toml`");
+    let good = package(MANIFEST);
+    check_package(good.path(), BackendKind::Native, "no artifact for `backend: native`");
+    check_package(package("schema = 1").path(), BackendKind::Wasm, "plugin.toml: ");
+    fs::remove_file(good.path().join("greet.wasm")).expect("removed");
+    check_package(good.path(), BackendKind::Wasm, "No such file");
+    fs::write(good.path().join(FILE_NAME), [0xff]).expect("a file");
+    check_package(good.path(), BackendKind::Wasm, "is no text");
+}
+
+#[test]
+fn what_is_compiled_in_is_not_read() {
+    let plan = PluginPlan { backend: BackendKind::Builtin, ..plan("greet", Path::new("a-name")) };
+    let artifact = Artifact::read(&plan).expect("there");
+    assert!(artifact.bytes.is_empty());
+    assert_eq!(artifact.path, Path::new("a-name"));
 }

@@ -42,30 +42,51 @@ fn child_processes_and_libraries_are_described_whole() {
             "plugins: [{{ name: a, backend: process, source: ./greet.wasm, process: {{ {settings} }} }}]\n"
         )
     };
-    check_with(&process("restart: { backoff_ms: 2, backoff_max_ms: 1 }"), expect![[r#"
+    check_with(
+        &process("restart: { backoff_ms: 2, backoff_max_ms: 1 }"),
+        expect![[r#"
         mortise:9:84: `backoff_ms` is longer than `backoff_max_ms` (the first wait is the shortest)
-    "#]]);
-    check_with(&process("environment: { \"\": b }, arguments: [\"a\\0b\"]"), expect![[r#"
+    "#]],
+    );
+    check_with(
+        &process("environment: { \"\": b }, arguments: [\"a\\0b\"]"),
+        expect![[r#"
         mortise:9:88: `` cannot be an environment variable (a name without `=`, and no NUL in either)
         mortise:9:109: an argument cannot hold a NUL
-    "#]]);
-    check_with(&process("go_plugin: { cookie_key: \"a=b\", cookie_value: c }"), expect![[r#"
+    "#]],
+    );
+    check_with(
+        &process("go_plugin: { cookie_key: \"a=b\", cookie_value: c }"),
+        expect![[r#"
         mortise:9:98: `a=b` cannot be an environment variable (a name without `=`, and no NUL in either)
-    "#]]);
-    check_with(&process("go_plugin: {}"), expect![[r#"
+    "#]],
+    );
+    check_with(
+        &process("go_plugin: {}"),
+        expect![[r#"
         mortise:9:84: `go_plugin` has no `cookie_key`
         mortise:9:84: `go_plugin` has no `cookie_value`
-    "#]]);
-    check_with(&process("sandbox: off"), expect![[r#"
+    "#]],
+    );
+    check_with(
+        &process("sandbox: off"),
+        expect![[r#"
         mortise:9:82: `sandbox` cannot be `off` (the choices are: `default`, `none`)
-    "#]]);
-    check_with(&process("call_timeout_ms: 0, transport: udp"), expect![[r#"
+    "#]],
+    );
+    check_with(
+        &process("call_timeout_ms: 0, transport: udp"),
+        expect![[r#"
         mortise:9:90: `call_timeout_ms` must be between 1 and 600000, not 0
         mortise:9:104: `transport` cannot be `udp` (the choices are: `unix`, `tcp`)
-    "#]]);
-    check_with(&process("sandbox: { memory_mib: 1 }"), expect![[r#"
+    "#]],
+    );
+    check_with(
+        &process("sandbox: { memory_mib: 1 }"),
+        expect![[r#"
         mortise:9:96: `memory_mib` must be between 8 and 1048576, not 1
-    "#]]);
+    "#]],
+    );
     check_with(
         "native: { allow: [{}, { sha256: abc }, { sha256: a, directory: b }] }\n",
         expect![[r#"
@@ -75,9 +96,12 @@ fn child_processes_and_libraries_are_described_whole() {
         "#]],
     );
     let digits = "+".repeat(64);
-    check_with(&format!("native: {{ allow: [{{ sha256: \"{digits}\" }}] }}\n"), expect![[r#"
+    check_with(
+        &format!("native: {{ allow: [{{ sha256: \"{digits}\" }}] }}\n"),
+        expect![[r#"
         mortise:9:29: a SHA-256 has 64 hexadecimal digits (as `sha256sum FILE` prints it)
-    "#]]);
+    "#]],
+    );
     check_with(
         "plugins: [{ name: a, backend: native, source: ./greet.wasm, native: { run_in: there } }]\n",
         expect![[r#"
@@ -480,7 +504,7 @@ fn plugins_and_policies_must_be_there() {
         "backend: wasm",
         expect![[r#"
             mortise:10:7: an entry of `plugins` has no `source`
-            mortise:10:7: `` is no file
+            mortise:10:7: `` is no file and no package (name the file of the plugin, or a directory with a `plugin.toml`)
         "#]],
     );
     plugin(
@@ -492,8 +516,8 @@ fn plugins_and_policies_must_be_there() {
     plugin(
         "backend: wasm, source: .",
         expect![[r#"
-        mortise:10:39: `.` is no file
-    "#]],
+            mortise:10:39: `.` is no file and no package (name the file of the plugin, or a directory with a `plugin.toml`)
+        "#]],
     );
     plugin(
         "backend: wsam, source: greet.wasm",

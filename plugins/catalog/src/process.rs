@@ -1,0 +1,15 @@
+//! The `process` backend, as the catalog asks for it.
+
+use std::sync::Arc;
+
+use host_extension::{LoadedPlugin, PluginFault};
+use plugins_process::{ProcessBackend, ProcessSpec};
+
+use crate::{PluginBackend, PluginSpec};
+
+impl PluginBackend for ProcessBackend {
+    fn load(&self, spec: PluginSpec<'_>) -> Result<Arc<dyn LoadedPlugin>, PluginFault> {
+        let PluginSpec { name, source, bytes, limits, phases, process, .. } = spec;
+        Self::load(self, ProcessSpec { name, source, bytes, limits, phases, settings: process })
+    }
+}
