@@ -94,14 +94,18 @@ impl Desk {
 
     /// Sends the changes of the exchange under way, where they are of this context.
     fn send_changes(&self, id: ContextId) {
-        let changes = match &mut *self.turn.borrow_mut() {
-            Turn { context, exchange: Some(exchange), .. } if *context == Some(id) => {
-                std::mem::take(&mut exchange.changes)
-            }
-            _ => return,
-        };
+        let changes = self.turn.borrow_mut().exchange_of(id).map(Exchange::take);
+        let changes = changes.unwrap_or_default();
         if !changes.is_empty() {
             self.act(id, changes, None);
+        }
+    }
+
+    /// Notes a change of what is in hand: it goes out with the answer.
+    fn note(&self, id: ContextId, kind: change::Kind) {
+        let has_many = self.turn.borrow_mut().exchange_of(id).map(|exchange| exchange.note(kind));
+        if has_many == Some(true) {
+            self.send_changes(id);
         }
     }
 

@@ -36,7 +36,7 @@ impl Place {
 
 impl Desk {
     pub(super) fn bytes(&self, id: ContextId, place: Place) -> Outcome<Vec<u8>> {
-        if self.turn.borrow_mut().bytes_in_hand(id, place.direction).is_none() {
+        if !self.turn.borrow_mut().has_bytes(id, place.direction) {
             return self.ask_bytes(id, place);
         }
         self.with_kept(id, place, |bytes, _max| Ok(bytes.clone()))
@@ -56,7 +56,7 @@ impl Desk {
             length: wide(length),
             bytes: Bytes::copy_from_slice(with),
         });
-        if self.turn.borrow_mut().bytes_in_hand(id, place.direction).is_none() {
+        if !self.turn.borrow_mut().has_bytes(id, place.direction) {
             self.ask_change(id, change)?;
             // The host's are the right ones now, whatever is here.
             if let Some(mut context) = self.context(id)
@@ -78,10 +78,7 @@ impl Desk {
             drop(bytes.splice(start..end, with.iter().copied()));
             Ok(())
         })?;
-        let mut turn = self.turn.borrow_mut();
-        if let Some(changes) = turn.bytes_in_hand(id, place.direction) {
-            changes.push(v1::Change { kind: Some(change) });
-        }
+        self.note(id, change);
         Ok(())
     }
 

@@ -15,6 +15,8 @@ use crate::{
 
 /// Bytes of a log line that are sent; the host keeps less.
 const LINE_BYTES_MAX: usize = 64 * 1024;
+/// Fields of a request to a cluster.
+const REQUEST_FIELDS_MAX: usize = 1024;
 /// Bytes of a property's path.
 const PATH_BYTES_MAX: usize = 1024;
 
@@ -36,9 +38,10 @@ impl Backend for Desk {
         self.check(context, Of::Stream)?;
         let kind = wire::field_change(section, change);
         let mut turn = self.turn.borrow_mut();
-        if let Some((fields, changes)) = turn.section_in_hand(context, section) {
+        if let Some(fields) = turn.section_in_hand(context, section) {
             fields.change(change)?;
-            changes.push(v1::Change { kind: Some(kind) });
+            drop(turn);
+            self.note(context, kind);
             return Ok(());
         }
         turn.forget_section(context, section);
@@ -164,6 +167,9 @@ impl Backend for Desk {
     }
 
     fn http_call(&self, context: Option<ContextId>, request: &HttpRequest) -> Outcome<CallId> {
+        if request.headers.len() > REQUEST_FIELDS_MAX {
+            return Err(HostError::LimitReached);
+        }
         let kind = call::Kind::Http(wire::http_request(request));
         let result = match context {
             Some(id) => {

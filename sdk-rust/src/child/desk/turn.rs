@@ -1,6 +1,7 @@
 //! Which callback runs.
 
-use abi_process::v1::{Change, Verdict};
+use abi_process::v1::{Change, Replace, Verdict, change};
+use prost::Message;
 
 use super::SectionFields;
 use crate::backend::{ContextId, Section};
@@ -22,9 +23,17 @@ pub(super) struct Turn {
 pub(crate) struct Exchange {
     pub(crate) hand: Hand,
     pub(crate) changes: Vec<Change>,
+    /// Fields and changes that wait, and their bytes.
+    parts: usize,
+    bytes: usize,
     /// What the plugin said by a host call, which rules over what it returns.
     pub(crate) verdict: Option<Verdict>,
 }
+
+/// Fields and changes that wait for the answer; more are sent before it.
+const PARTS_MAX: usize = 2048;
+/// Bytes of changes that wait for the answer.
+const BYTES_MAX: usize = 1024 * 1024;
 
 /// What the plugin has in hand, to change it.
 #[derive(Debug)]
@@ -37,7 +46,32 @@ pub(crate) enum Hand {
 
 impl Exchange {
     pub(crate) fn new(hand: Hand) -> Self {
-        Self { hand, changes: Vec::new(), verdict: None }
+        Self { hand, changes: Vec::new(), parts: 0, bytes: 0, verdict: None }
+    }
+}
+
+impl Exchange {
+    /// Notes a change that was made. True where so many wait that they should be sent.
+    pub(super) fn note(&mut self, kind: change::Kind) -> bool {
+        self.parts += match &kind {
+            change::Kind::Replace(Replace { fields, .. }) => fields.len() + 1,
+            change::Kind::Set(_)
+            | change::Kind::Add(_)
+            | change::Kind::Remove(_)
+            | change::Kind::Body(_)
+            | change::Kind::Data(_)
+            | change::Kind::Property(_) => 1,
+        };
+        let change = Change { kind: Some(kind) };
+        self.bytes += change.encoded_len();
+        self.changes.push(change);
+        self.parts >= PARTS_MAX || self.bytes >= BYTES_MAX
+    }
+
+    /// Takes the changes that wait.
+    pub(super) fn take(&mut self) -> Vec<Change> {
+        (self.parts, self.bytes) = (0, 0);
+        std::mem::take(&mut self.changes)
     }
 }
 
@@ -54,33 +88,22 @@ impl Turn {
         seen.map(|(_of, fields)| fields)
     }
 
-    /// The exchange and its section, where that is in hand.
+    /// The section, where it is in hand.
     pub(super) fn section_in_hand(
         &mut self,
         id: ContextId,
         section: Section,
-    ) -> Option<(&mut SectionFields, &mut Vec<Change>)> {
-        if self.context != Some(id) {
-            return None;
-        }
-        let Exchange { hand, changes, .. } = self.exchange.as_mut()?;
-        match hand {
-            Hand::Section(fields) if fields.section == section => Some((fields, changes)),
+    ) -> Option<&mut SectionFields> {
+        match &mut self.exchange_of(id)?.hand {
+            Hand::Section(fields) if fields.section == section => Some(fields),
             Hand::Nothing | Hand::Section(_) | Hand::Bytes(_) => None,
         }
     }
 
-    /// The changes of the exchange, where the bytes of a direction are in hand.
-    pub(super) fn bytes_in_hand(
-        &mut self,
-        id: ContextId,
-        direction: usize,
-    ) -> Option<&mut Vec<Change>> {
-        if self.context != Some(id) {
-            return None;
-        }
-        let Exchange { hand, changes, .. } = self.exchange.as_mut()?;
-        matches!(hand, Hand::Bytes(known) if *known == direction).then_some(changes)
+    /// True where the bytes of a direction are in hand.
+    pub(super) fn has_bytes(&mut self, id: ContextId, direction: usize) -> bool {
+        let hand = self.exchange_of(id).map(|exchange| &exchange.hand);
+        matches!(hand, Some(Hand::Bytes(known)) if *known == direction)
     }
 
     /// The exchange of a context.

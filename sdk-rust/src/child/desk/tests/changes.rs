@@ -44,6 +44,24 @@ static SCRIPTS: &[(&str, Script)] = &[
         },
     ),
     (
+        "many",
+        Script {
+            headers: |stream, _| {
+                for number in 0..5000 {
+                    stream.request().set_header("a", number.to_string()).unwrap();
+                }
+                Action::Continue
+            },
+            body: |stream, _| {
+                for _ in 0..40 {
+                    stream.request().set_body(vec![7; 600 << 10]).unwrap();
+                }
+                Action::Continue
+            },
+            ..Script::NOTHING
+        },
+    ),
+    (
         "property",
         Script {
             headers: |stream, _| {
@@ -180,6 +198,20 @@ async fn a_head_in_hand_is_read_and_changed_without_a_call() {
     assert_eq!(names(&answer.changes), ["set", "replace"]);
     let expected = ["Some(\"1\")", "Ok(())", "Some(\"2\")", "Err(BadArgument)", "3", "Ok(())", "1"];
     assert_eq!(host.logs, expected);
+}
+
+#[tokio::test]
+async fn many_changes_do_not_wait_for_the_answer() {
+    let (_child, mut host) = start("many").await;
+    host.send([request(1, &[("a", "1")])]).await;
+    let lengths = [host.act().await.changes.len(), host.act().await.changes.len()];
+    assert_eq!(lengths, [2048, 2048]);
+    assert_eq!(host.answer().await.changes.len(), 5000 - 2 * 2048);
+    host.send([body(2, 0, "x", true)]).await;
+    for _ in 0..20 {
+        assert_eq!(host.act().await.changes.len(), 2);
+    }
+    assert_eq!(host.answer().await.changes.len(), 0);
 }
 
 #[tokio::test]
