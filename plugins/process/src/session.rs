@@ -361,4 +361,6 @@ impl fmt::Debug for Session {
 }
 
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;

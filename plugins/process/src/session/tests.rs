@@ -1,1 +1,5 @@
-//! Tests.
+//! Sessions with children that follow a script.
+
+mod exchanges;
+
+use super::testing::*;
