@@ -77,3 +77,6 @@ impl StreamFilter for Greeter {
         self.0.say(stream.response())
     }
 }
+
+#[cfg(test)]
+mod tests;
