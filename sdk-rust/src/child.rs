@@ -52,7 +52,7 @@ const SDK: &str = concat!("mortise-sdk ", env!("CARGO_PKG_VERSION"));
 /// it says how it wants to be started.
 #[must_use]
 pub fn serve(declaration: &'static Declaration) -> ExitCode {
-    if env::args().nth(1).as_deref() == Some("--describe") {
+    if env::args_os().nth(1).is_some_and(|argument| argument == "--describe") {
         return say(&mut io::stdout(), &describe(declaration), ExitCode::SUCCESS);
     }
     panics::install();

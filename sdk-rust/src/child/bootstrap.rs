@@ -57,7 +57,8 @@ pub(super) fn find(declaration: &Declaration) -> Result<Start, ServeError> {
         return go_plugin(&environment);
     }
     if environment("LISTEN_FDS").is_none() {
-        let program = env::args().next().unwrap_or_default();
+        let program = env::args_os().next().unwrap_or_default();
+        let program = program.to_string_lossy().into_owned();
         return Err(ServeError::ByHand(declaration.name, program));
     }
     ours(&mut ListenFd::from_env(), &mut io::stdin())

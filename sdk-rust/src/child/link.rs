@@ -2,8 +2,8 @@
 //! host waits for the answer here.
 //!
 //! Replies go out in one message as soon as there is nothing else to do, when there are many, or
-//! when the first of them has waited for a while: a slow callback must not hold up the answers of
-//! those before it. Nothing here knows what an event means, but for the two that a waiting thread
+//! when the first of them has waited for a while; that of a slow callback goes out at once, since
+//! the next one may be as slow. Nothing here knows what an event means, but for the two that a waiting thread
 //! answers to: the result of its call, and a ping.
 
 use std::{
@@ -30,6 +30,8 @@ pub(super) struct Link {
     /// Events that came and were not handled yet, in order.
     aside: RefCell<VecDeque<Event>>,
     pending: RefCell<Pending>,
+    /// When the event was taken that is being handled.
+    taken: Cell<Option<Instant>>,
     message_bytes_max: Cell<usize>,
     generation: Cell<u32>,
     last_call: Cell<u64>,
@@ -48,7 +50,7 @@ struct Pending {
 const BATCH_MAX: usize = 128;
 /// Bytes of one message that holds more than one reply.
 const BATCH_BYTES_MAX: usize = 64 * 1024;
-/// The longest wait of a reply for others.
+/// The longest wait of a reply for others, and how long a callback takes that is slow.
 const BATCH_WAIT: Duration = Duration::from_micros(100);
 /// Events that may be set aside while a call waits: more than any proxy has under way.
 const ASIDE_MAX: usize = 1 << 18;
@@ -64,6 +66,7 @@ impl Link {
             replies,
             aside: RefCell::default(),
             pending: RefCell::default(),
+            taken: Cell::default(),
             message_bytes_max: Cell::new(MESSAGE_BYTES_DEFAULT),
             generation: Cell::default(),
             last_call: Cell::default(),
@@ -89,10 +92,12 @@ impl Link {
             if self.over.get() {
                 return None;
             }
-            if self.has_waited() {
+            let now = Instant::now();
+            if self.has_waited(now) {
                 self.flush();
             }
             if let Some(event) = self.aside.borrow_mut().pop_front() {
+                self.taken.set(Some(now));
                 return Some(event);
             }
             let ready = self.events.borrow_mut().try_recv();
@@ -100,6 +105,7 @@ impl Link {
                 Ok(message) => Some(message),
                 Err(_none_yet) => {
                     self.flush();
+                    self.taken.set(None);
                     self.events.borrow_mut().blocking_recv()
                 }
             };
@@ -232,9 +238,11 @@ impl Link {
         found
     }
 
-    fn has_waited(&self) -> bool {
-        let since = self.pending.borrow().since;
-        since.is_some_and(|since| since.elapsed() >= BATCH_WAIT)
+    /// True where a reply has waited for long, or comes from a slow callback.
+    fn has_waited(&self, now: Instant) -> bool {
+        let Some(since) = self.pending.borrow().since else { return false };
+        let began = self.taken.get().unwrap_or(since).min(since);
+        now.saturating_duration_since(began) >= BATCH_WAIT
     }
 }
 

@@ -1,7 +1,12 @@
 //! A host for tests: it speaks the protocol over a Unix socket to the whole of a child but its
 //! process. And plugins whose callbacks are written in the tests.
 
-use std::{collections::VecDeque, os::unix::net::UnixListener, sync::Arc};
+use std::{
+    collections::VecDeque,
+    net::{Ipv4Addr, TcpListener},
+    os::unix::net::UnixListener,
+    sync::Arc,
+};
 
 use abi_process::{
     bootstrap::TOKEN_KEY,
@@ -168,21 +173,38 @@ pub(super) fn say(host: &Host<'_>, seen: impl std::fmt::Debug) {
 pub(super) struct FakeChild {
     pub(super) address: String,
     serving: JoinHandle<()>,
-    _directory: TempDir,
+    _directory: Option<TempDir>,
 }
 
 impl FakeChild {
     pub(super) fn new(declaration: &'static Declaration, token: Option<&str>) -> Self {
-        panics::install();
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("socket");
         let listener = Listener::Unix(UnixListener::bind(&path).unwrap(), None);
+        let address = format!("unix:{}", path.display());
+        Self::on(declaration, listener, address, token, Some(directory))
+    }
+
+    /// The same over TCP.
+    pub(super) fn tcp(declaration: &'static Declaration, token: Option<&str>) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        Self::on(declaration, Listener::Tcp(listener), address, token, None)
+    }
+
+    fn on(
+        declaration: &'static Declaration,
+        listener: Listener,
+        address: String,
+        token: Option<&str>,
+        directory: Option<TempDir>,
+    ) -> Self {
+        panics::install();
         let token = token.map(Arc::from);
         let start = Start { listener, token, is_guarded: false, announce: None };
         let serving = tokio::spawn(async move {
             server::serve(declaration, start).await.unwrap();
         });
-        let address = format!("unix:{}", path.display());
         Self { address, serving, _directory: directory }
     }
 

@@ -207,6 +207,17 @@ async fn a_session_without_the_token_is_refused() {
 }
 
 #[tokio::test]
+async fn a_child_is_reached_over_tcp_by_who_knows_the_token() {
+    let child = FakeChild::tcp(&DECLARATION, Some("sesame"));
+    assert!(child.connect(None).await.is_err());
+    let mut host = child.connect(Some("sesame")).await.unwrap();
+    host.send([hello(Limits::default())]).await;
+    assert!(matches!(host.next().await, Some(reply::Kind::Hello(_))));
+    host.open_stream("change").await;
+    assert_eq!(host.exchange(request(1, &[])).await.changes.len(), 1);
+}
+
+#[tokio::test]
 async fn a_refusal_at_the_start_is_told_with_its_reason() {
     let child = child();
     let mut host = child.greet().await;

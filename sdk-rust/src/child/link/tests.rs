@@ -62,6 +62,21 @@ fn a_reply_that_has_waited_is_sent_though_there_is_more_to_do() {
 }
 
 #[test]
+fn the_reply_of_a_slow_callback_does_not_wait() {
+    let (link, to_thread, mut to_socket) = link();
+    to_thread.try_send(ToPlugin { events: vec![ping(1), ping(2)] }).unwrap();
+    assert!(link.next().is_some());
+    let began = Instant::now();
+    while began.elapsed() < BATCH_WAIT {
+        std::hint::spin_loop();
+    }
+    link.send(line(1));
+    assert_eq!(sent(&mut to_socket), None);
+    assert!(link.next().is_some());
+    assert_eq!(sent(&mut to_socket), Some(1));
+}
+
+#[test]
 fn nothing_is_sent_once_nobody_listens() {
     let (link, _to_thread, to_socket) = link();
     drop(to_socket);
