@@ -60,12 +60,20 @@ pub(crate) fn guest_cargo(verb: &str, workspace: &str, more: &[&str]) -> Command
     command
 }
 
+/// One source, three artifacts: the module, and for this machine a program and a library.
 fn rust(report: &mut Report) -> Result<()> {
-    report.step("build examples", &mut guest_cargo("build", "plugin-examples", &[]))?;
+    report.step("build example modules", &mut guest_cargo("build", "plugin-examples", &[]))?;
+    let host = ["build", "--profile", "host", "--locked", "--features", "native,process"];
+    let mut host = cargo(&host);
+    host.args(["--target-dir", "target/guests", "--manifest-path", "plugin-examples/Cargo.toml"]);
+    report.step("build example programs and libraries", &mut host)?;
+    let modules = root().join("target/guests").join(TARGET).join("release");
+    let host = root().join("target/guests/host");
     for name in RUST {
-        let module = format!("{}.wasm", name.replace('-', "_"));
-        let from = root().join("target/guests").join(TARGET).join("release").join(module);
-        publish(&from, &self::module(name))?;
+        let file = name.replace('-', "_");
+        publish(&modules.join(format!("{file}.wasm")), &self::module(name))?;
+        publish(&host.join(name), &directory().join(name))?;
+        publish(&host.join(format!("lib{file}.so")), &directory().join(format!("lib{name}.so")))?;
     }
     Ok(())
 }
