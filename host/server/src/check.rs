@@ -8,13 +8,14 @@ use std::{
 use host_config::Loaded;
 use host_telemetry::Metrics;
 use plugins_catalog::{LoadFailure, Moment};
+use plugins_native::Builtin;
 use serde_json::json;
 
 use crate::{assembly, cli::CheckReport};
 
-/// Checks a configuration file, and loads and starts each of its plugins once.
+/// Checks a configuration file for a program with these plugins compiled in, and loads and starts each of its plugins once.
 #[must_use]
-pub fn check(path: &Path) -> CheckReport {
+pub fn check(path: &Path, builtins: &[Builtin]) -> CheckReport {
     let plan = match host_config::load(path) {
         Ok(Loaded { missing: Some(errors), .. }) | Err(errors) => {
             let text = errors.report(use_colour());
@@ -22,7 +23,8 @@ pub fn check(path: &Path) -> CheckReport {
         }
         Ok(loaded) => loaded.plan,
     };
-    let catalog = match assembly::catalog(&Metrics::new(), &assembly::wasm_settings(&plan)) {
+    let settings = assembly::wasm_settings(&plan);
+    let catalog = match assembly::catalog(&Metrics::new(), &settings, builtins) {
         Ok(catalog) => catalog,
         Err(fault) => return refused(path, &[fault.to_string()]),
     };

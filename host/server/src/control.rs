@@ -19,6 +19,7 @@ use host_types::ListenerName;
 use host_upstream::Discovery;
 use miette::{Report, miette};
 use plugins_catalog::{Catalog, CatalogSnapshot, Moment, PluginPlan};
+use plugins_native::Builtin;
 use serde_json::json;
 use tokio::{
     sync::{oneshot, watch},
@@ -67,9 +68,10 @@ impl Control {
         metrics: Metrics,
         log: LogHandle,
         access: Option<(AccessLog, AccessLogGuard)>,
-        clock: Clock,
+        builtins: &[Builtin],
     ) -> Result<Self, Report> {
-        let catalog = assembly::catalog(&metrics, &assembly::wasm_settings(plan))
+        let clock = Clock::new();
+        let catalog = assembly::catalog(&metrics, &assembly::wasm_settings(plan), builtins)
             .map_err(|fault| miette!("plugins cannot run on this machine: {fault}"))?;
         let commons = Commons { metrics: metrics.defined(), ..Commons::default() };
         let mut workers = Vec::new();

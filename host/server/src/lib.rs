@@ -8,6 +8,7 @@
 
 use std::{ffi::OsString, process::ExitCode};
 
+pub use plugins_native::Builtin;
 use plugins_process::launch;
 
 mod acceptor;
@@ -24,17 +25,19 @@ mod sockets;
 mod telemetry;
 mod worker;
 
-/// The whole program: reads the arguments of the process and does what they say.
+/// The whole program, with these plugins compiled in: reads the arguments of the process and
+/// does what they say. A `main` of one's own that calls this makes a proxy with one's own
+/// plugins, which a configuration names with `backend: builtin`.
 #[must_use]
-pub fn main() -> ExitCode {
+pub fn main(builtins: &[Builtin]) -> ExitCode {
     // Children are started through this same program; see `plugins_process::launch`.
     let first: Option<OsString> = std::env::args_os().nth(1);
     if first.is_some_and(|first| first == launch::ARGUMENT) {
         return launch::main();
     }
     cli::main(&cli::Commands {
-        run: &run::run,
-        check: &check::check,
+        run: &|options| run::run(options, builtins),
+        check: &|path| check::check(path, builtins),
         doctor: doctor::doctor,
         schema: host_config::schema,
         conformance: cli::conformance::conformance,

@@ -2,9 +2,10 @@
 
 use std::{process, time::SystemTime};
 
-use host_telemetry::{Clock, Metrics};
+use host_telemetry::Metrics;
 use miette::miette;
 use plugins_catalog::PluginPlan;
+use plugins_native::Builtin;
 use tokio::{
     runtime::Builder,
     signal::unix::{Signal, SignalKind, signal},
@@ -21,11 +22,11 @@ use crate::{
     telemetry,
 };
 
-/// Runs the proxy until it is told to stop.
+/// Runs the proxy, with these plugins compiled in, until it is told to stop.
 ///
 /// # Errors
 /// The first configuration is refused, or something that it names cannot be bound or opened.
-pub fn run(options: RunOptions) -> Result<(), Failure> {
+pub fn run(options: RunOptions, builtins: &[Builtin]) -> Result<(), Failure> {
     // Before anything is read: what changes from here on is noticed.
     let mut watcher = Watcher::start().map_err(unreachable)?;
     watcher.watch(std::iter::once(options.config.clone()));
@@ -37,9 +38,8 @@ pub fn run(options: RunOptions) -> Result<(), Failure> {
     runtime.block_on(async {
         let access =
             telemetry::start_access_log(&loaded.plan.access_log, &metrics).map_err(unreachable)?;
-        let control =
-            Control::start(options.config, &loaded.plan, metrics, log, access, Clock::new())
-                .map_err(Failure::Unreachable)?;
+        let control = Control::start(options.config, &loaded.plan, metrics, log, access, builtins)
+            .map_err(Failure::Unreachable)?;
         let mut running = Running::start(loaded, control, watcher).await?;
         running.until_stopped().await;
         running.stop().await;

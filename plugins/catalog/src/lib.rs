@@ -24,6 +24,7 @@ mod attempt;
 mod backend;
 mod backoff;
 mod catalog;
+mod native;
 mod plan;
 mod process;
 mod recovery;
@@ -36,6 +37,7 @@ mod worker;
 
 pub use backend::{Backends, PluginBackend, PluginSpec};
 pub use catalog::{Catalog, Moment};
+pub use native::Builtins;
 pub use plan::{BackendKind, PluginPlan};
 pub use snapshot::{CatalogSnapshot, LoadFailure, PluginState, PluginStatus};
 pub use source::Digest;

@@ -35,7 +35,12 @@ impl PluginPlan {
     /// The name under which it keeps shared data and queues.
     #[must_use]
     pub fn shared_namespace(&self) -> &str {
-        self.vm.id.as_deref().unwrap_or(self.name.as_str())
+        self.machine().unwrap_or(self.name.as_str())
+    }
+
+    /// The name of its machines; only Wasm has some.
+    fn machine(&self) -> Option<&str> {
+        self.vm.id.as_deref().filter(|_id| self.backend == BackendKind::Wasm)
     }
 
     /// The files whose change may mean a new generation.
@@ -46,7 +51,7 @@ impl PluginPlan {
 
     /// True where several uses may live in one machine.
     pub(crate) fn shares_machines(&self) -> bool {
-        self.vm.id.is_some() && self.vm.isolation == Isolation::Shared
+        self.machine().is_some() && self.vm.isolation == Isolation::Shared
     }
 }
 

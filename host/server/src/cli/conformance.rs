@@ -219,7 +219,7 @@ async fn run_here(
     let (ended, mut end) = oneshot::channel();
     let proxy = move || {
         // Nobody listening any more is as good as having told them.
-        let _told = ended.send(crate::run::run(RunOptions { config }));
+        let _told = ended.send(crate::run::run(RunOptions { config }, &[]));
     };
     thread::Builder::new().name("proxy".to_owned()).spawn(proxy).map_err(unreachable)?;
     let target = tokio::select! {
