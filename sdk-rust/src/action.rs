@@ -11,7 +11,8 @@ pub enum Action {
     /// listener's limit, and the callback comes again with all that is kept when more came.
     Pause,
     /// Answer the client now, in the upstream's place. After the response's head is on its way
-    /// this breaks the stream off.
+    /// this breaks the stream off. A status that no whole response has, below 200 or above 599,
+    /// becomes 500.
     Respond(Response),
     /// Break the stream off.
     Reset,
@@ -39,7 +40,8 @@ pub struct Response {
     pub headers: Vec<(String, Vec<u8>)>,
     /// The body.
     pub body: Vec<u8>,
-    /// The status for a client that asked in gRPC; without one the counterpart of `status`.
+    /// The status of gRPC (0 to 16) for a client that asked in gRPC; without one the counterpart
+    /// of `status`.
     pub grpc_status: Option<u32>,
     /// Why, for the proxy's access log; not sent.
     pub details: String,
@@ -71,6 +73,13 @@ impl Response {
     #[must_use]
     pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
         self.body = body.into();
+        self
+    }
+
+    /// With this status for a client that asked in gRPC.
+    #[must_use]
+    pub fn grpc_status(mut self, status: u32) -> Self {
+        self.grpc_status = Some(status);
         self
     }
 

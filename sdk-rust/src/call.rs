@@ -44,6 +44,18 @@ impl HttpRequest {
         }
     }
 
+    /// A `POST` request with a body.
+    #[must_use]
+    pub fn post(
+        cluster: impl Into<String>,
+        authority: impl Into<String>,
+        path: impl Into<String>,
+        body: impl Into<Vec<u8>>,
+    ) -> Self {
+        let method = "POST".to_owned();
+        Self { method, body: body.into(), ..Self::get(cluster, authority, path) }
+    }
+
     /// With one more field.
     #[must_use]
     pub fn header(mut self, name: impl Into<String>, value: impl Into<Vec<u8>>) -> Self {
@@ -51,7 +63,7 @@ impl HttpRequest {
         self
     }
 
-    /// With this limit on the wait.
+    /// With this limit on the wait, counted in whole milliseconds and at least one.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
@@ -99,7 +111,10 @@ impl HttpAnswer {
     }
 }
 
-/// No answer came: no endpoint, no connection, or not in time.
+/// No answer came: it broke off, or was no answer.
+///
+/// Where no endpoint is to be had, or none answers in time, the proxy answers in its place, with
+/// 503 or 504; look at the status.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct CallFailure;
 

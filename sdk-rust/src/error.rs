@@ -3,6 +3,9 @@
 use std::fmt;
 
 /// Why a host call was not carried out. A plugin survives each of them.
+///
+/// A Wasm sandbox has fewer words: what a policy denies reads as [`HostError::NotFound`] there,
+/// or as done, and a full queue as one that is not there.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum HostError {

@@ -186,15 +186,33 @@ impl<'a> Message<'a> {
         self.backend.fields(self.context, self.tail()).unwrap_or_default()
     }
 
-    /// Sets a trailer.
+    /// Sets a trailer to one value. A message without trailers gets some, where its last bytes
+    /// are in hand.
     ///
     /// # Errors
-    /// As for [`Message::set_header`].
+    /// `WrongPhase` where the end of the message is not here, else as for
+    /// [`Message::set_header`].
     pub fn set_trailer(&self, name: &str, value: impl AsRef<[u8]>) -> Result<(), HostError> {
         self.change(self.tail(), FieldChange::Set(name, value.as_ref()))
     }
 
-    /// Removes a trailer.
+    /// Adds a value behind those that a trailer has.
+    ///
+    /// # Errors
+    /// As for [`Message::set_header`].
+    pub fn add_trailer(&self, name: &str, value: impl AsRef<[u8]>) -> Result<(), HostError> {
+        self.change(self.tail(), FieldChange::Add(name, value.as_ref()))
+    }
+
+    /// Replaces all trailers.
+    ///
+    /// # Errors
+    /// As for [`Message::set_header`].
+    pub fn set_trailers(&self, fields: &Fields) -> Result<(), HostError> {
+        self.change(self.tail(), FieldChange::ReplaceAll(fields))
+    }
+
+    /// Removes a trailer, with all values.
     ///
     /// # Errors
     /// As for [`Message::set_header`].

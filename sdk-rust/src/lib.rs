@@ -44,7 +44,12 @@
 //! from the callback that brings it, by [`Stream::resume_request`] and its kin.
 //!
 //! A panic is a fault of the plugin: the proxy applies `on_error` to that stream and starts the
-//! plugin afresh. Start reading at [`Plugin`].
+//! plugin afresh.
+//!
+//! [`plugin!`] makes the exports; what a plugin does is tried in [`testing`], without a proxy. A
+//! codec, which makes messages of a protocol's bytes, will be a third trait beside the two
+//! filters; this version has none. Start reading at [`Plugin`].
+#![deny(unsafe_code)]
 
 mod action;
 mod call;
@@ -81,3 +86,8 @@ pub use phases::Phases;
 pub use plugin::{Plugin, Refusal};
 pub use shared::{Counter, Gauge, Histogram, MetricId, MetricKind, Queue, QueueId, SharedValue};
 pub use stream::{Side, Stream, StreamFilter};
+
+/// The page for plugin authors, whose plugin must compile.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

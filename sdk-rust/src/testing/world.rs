@@ -23,6 +23,10 @@ use crate::{
 /// Most HTTP calls under way.
 const CALLS_MAX: usize = 1024;
 
+/// Bytes of all properties of one stream or connection, and what one costs besides its own.
+const PROPERTY_BYTES_MAX: usize = 64 * 1024;
+const PROPERTY_OVERHEAD: usize = 32;
+
 /// Properties by path.
 pub(super) type Properties = RefCell<BTreeMap<Vec<String>, Vec<u8>>>;
 
@@ -158,15 +162,11 @@ impl Backend for World {
         if is_owned || path.iter().all(|segment| segment.is_empty()) {
             return Err(HostError::BadArgument);
         }
-        let path: Vec<_> = path.iter().map(|segment| (*segment).to_owned()).collect();
-        let put = |properties: &Properties| {
-            properties.borrow_mut().insert(path, value.to_vec());
-        };
+        let path = path.iter().map(|segment| (*segment).to_owned()).collect();
         match self.stream(context) {
-            Ok(stream) => put(&stream.properties),
-            Err(_no_stream) => put(&self.connection(context)?.properties),
+            Ok(stream) => put(&stream.properties, path, value),
+            Err(_no_stream) => put(&self.connection(context)?.properties, path, value),
         }
-        Ok(())
     }
 
     fn respond(&self, context: ContextId, response: &Response) -> Outcome<()> {
@@ -270,6 +270,21 @@ impl Backend for World {
     fn now(&self) -> SystemTime {
         self.clock.get()
     }
+}
+
+/// Sets a property, as many as may be.
+fn put(properties: &Properties, path: Vec<String>, value: &[u8]) -> Outcome<()> {
+    let mut properties = properties.borrow_mut();
+    let cost = |path: &[String], value: &[u8]| {
+        path.join("\0").len().saturating_add(value.len()).saturating_add(PROPERTY_OVERHEAD)
+    };
+    let others = properties.iter().filter(|(known, _)| **known != path);
+    let used: usize = others.map(|(path, value)| cost(path, value)).sum();
+    if used.saturating_add(cost(&path, value)) > PROPERTY_BYTES_MAX {
+        return Err(HostError::LimitReached);
+    }
+    properties.insert(path, value.to_vec());
+    Ok(())
 }
 
 /// The first segments of paths that are the host's own.

@@ -382,6 +382,8 @@ fn properties_are_those_of_the_test_of_the_messages_and_of_the_plugin() {
             assert_eq!(text(&["request", "headers", "x-none"]), None);
             assert_eq!(stream.set_property(&["request", "x"], "1"), Err(HostError::BadArgument));
             assert_eq!(stream.set_property(&["mine"], "1"), Ok(()));
+            let large = stream.set_property(&["large"], vec![0; 1 << 16]);
+            assert_eq!(large, Err(HostError::LimitReached));
             Action::Continue
         }
     }
