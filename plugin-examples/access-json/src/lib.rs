@@ -74,3 +74,6 @@ fn line(stream: &Stream<'_>) -> Value {
     line.insert("duration_us".to_owned(), micros.into());
     line.into()
 }
+
+#[cfg(test)]
+mod tests;

@@ -61,3 +61,6 @@ fn upper(mut chunk: Vec<u8>) -> Option<Vec<u8>> {
     chunk.make_ascii_uppercase();
     Some(chunk)
 }
+
+#[cfg(test)]
+mod tests;

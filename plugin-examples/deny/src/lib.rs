@@ -86,3 +86,6 @@ impl StreamFilter for Gate {
         Response::text(self.0.status, self.0.body.as_str()).into()
     }
 }
+
+#[cfg(test)]
+mod tests;

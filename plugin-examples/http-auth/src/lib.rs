@@ -114,28 +114,36 @@ impl Visitor {
         carried.fold(question, |question, (name, value)| question.header(name, value))
     }
 
-    /// What happens where nobody answered: a refusal, or nothing where the request passes.
-    fn unanswered(&self) -> Option<Response> {
-        let refused = self.0.on_failure == OnFailure::Deny;
-        refused.then(|| Response::text(403, "nobody can say who you are\n"))
-    }
-
-    /// What an answer means: a refusal, or who it is; nobody where there was no answer and the
-    /// request passes all the same.
-    fn verdict(
-        &self,
-        answer: Result<HttpAnswer, CallFailure>,
-    ) -> Result<Option<Vec<u8>>, Response> {
+    /// What an answer means for the request.
+    fn verdict(&self, answer: Result<HttpAnswer, CallFailure>) -> Verdict {
         // Hosts tell of a call that failed as such, or by a status of their own.
         let Some(answer) = answer.ok().filter(|answer| answer.status() < 500) else {
-            return self.unanswered().map_or(Ok(None), Err);
+            return self.unanswered();
         };
         let user = answer.headers.get(&self.0.user).filter(|user| !user.is_empty());
         match user.filter(|_| answer.status() == 200) {
-            Some(user) => Ok(Some(user.to_vec())),
-            None => Err(Response::text(403, "not for you\n")),
+            Some(user) => Verdict::Known(user.to_vec()),
+            None => Verdict::Refused("not for you\n"),
         }
     }
+
+    /// What it means that nobody answered.
+    fn unanswered(&self) -> Verdict {
+        match self.0.on_failure {
+            OnFailure::Allow => Verdict::Nobody,
+            OnFailure::Deny => Verdict::Refused("nobody can say who you are\n"),
+        }
+    }
+}
+
+/// What becomes of a request.
+enum Verdict {
+    /// It passes, and the upstream learns who it is.
+    Known(Vec<u8>),
+    /// It passes, as nobody.
+    Nobody,
+    /// It does not; the client is told why.
+    Refused(&'static str),
 }
 
 impl StreamFilter for Visitor {
@@ -149,7 +157,10 @@ impl StreamFilter for Visitor {
             Err(error) => {
                 let line = format!("http-auth: cannot ask `{}`: {error}", self.0.cluster);
                 stream.host().log(LogLevel::Error, line);
-                self.unanswered().map_or(Action::Continue, Action::Respond)
+                match self.unanswered() {
+                    Verdict::Refused(why) => Response::text(403, why).into(),
+                    Verdict::Known(_) | Verdict::Nobody => Action::Continue,
+                }
             }
         }
     }
@@ -160,16 +171,22 @@ impl StreamFilter for Visitor {
         _call: CallId,
         answer: Result<HttpAnswer, CallFailure>,
     ) {
-        let told = self.verdict(answer).and_then(|user| {
-            let Some(user) = user else { return Ok(()) };
-            let told = stream.request().set_header(&self.0.user, user);
+        let refusal = match self.verdict(answer) {
+            Verdict::Nobody => None,
             // An upstream that is not told who it is must not see the request.
-            told.map_err(|_refused| Response::new(500))
-        });
-        match told {
-            Ok(()) => stream.resume_request(),
-            Err(response) if stream.respond(&response).is_ok() => {}
-            Err(_response) => stream.reset(),
+            Verdict::Known(user) => match stream.request().set_header(&self.0.user, user) {
+                Ok(()) => None,
+                Err(_refused) => Some(Response::new(500)),
+            },
+            Verdict::Refused(why) => Some(Response::text(403, why)),
+        };
+        match refusal {
+            None => stream.resume_request(),
+            Some(response) if stream.respond(&response).is_ok() => {}
+            Some(_response) => stream.reset(),
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -85,3 +85,6 @@ impl StreamFilter for Counted {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -117,3 +117,6 @@ impl Plugin for Receiver {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

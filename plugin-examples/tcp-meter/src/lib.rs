@@ -158,3 +158,6 @@ fn upper(mut bytes: Vec<u8>) -> Option<Vec<u8>> {
     bytes.make_ascii_uppercase();
     Some(bytes)
 }
+
+#[cfg(test)]
+mod tests;
