@@ -47,6 +47,9 @@ pub(crate) fn ci(report: &mut Report) -> Result<()> {
         vet.args(["vet", "."]).current_dir(root().join("plugin-examples").join(setup::GO));
         note(report.step("vet greet-go", &mut vet));
     }
+    let mut examples = cargo(&["test", "--locked", "--target-dir", "target/guests"]);
+    examples.args(["--manifest-path", "plugin-examples/Cargo.toml"]);
+    note(report.step("test examples", &mut examples));
     children::test(report);
     note(test(report, &[]));
     let mut doc = cargo(&["doc", "--locked", "--workspace", "--no-deps"]);
