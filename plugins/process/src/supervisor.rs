@@ -23,6 +23,7 @@ use tokio::{
 
 pub(crate) use self::{
     care::{Care, Face},
+    process::Handle,
     start::Plan,
 };
 

@@ -3,6 +3,14 @@
 //! A program of its own rather than a list of tests, since children are started by running it
 //! again: it is its own trampoline, and most of its own children. Start reading at `TESTS`.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test, without the harness that clippy knows tests by"
+)]
+
 use std::{env, process::ExitCode};
 
 use plugins_process::launch;
@@ -18,7 +26,9 @@ mod life;
 #[path = "launch/support.rs"]
 mod support;
 
-const TESTS: &[(&str, fn())] = &[
+type Test = (&'static str, fn());
+
+const TESTS: &[Test] = &[
     ("a_child_serves_and_leaves_nothing", life::a_child_serves_and_leaves_nothing),
     ("a_child_serves_over_tcp", life::a_child_serves_over_tcp),
     ("a_child_that_dies_is_started_again", life::a_child_that_dies_is_started_again),

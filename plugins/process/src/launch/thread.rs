@@ -18,13 +18,14 @@ use std::{
 };
 
 use abi_process::{bootstrap::write_params, v1::BootstrapParams};
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use rustix::process::Pid;
 use tokio::sync::oneshot;
 
 use super::{
     Launcher,
     order::{self, Files, Order},
 };
+use crate::supervisor::Handle;
 
 /// What is to be started.
 pub(crate) struct Launch {
@@ -41,8 +42,8 @@ pub(crate) struct Launch {
 /// A process that was made: a trampoline, about to become the program.
 #[derive(Debug)]
 pub(crate) struct Spawned {
-    pub(crate) pid: Pid,
-    pub(crate) pidfd: OwnedFd,
+    /// Where nobody takes it any more, dropping it ends the process.
+    pub(crate) handle: Handle,
     /// Its standard input; open as long as we live.
     pub(crate) stdin: UnixStream,
     pub(crate) stdout: OwnedFd,
@@ -72,7 +73,6 @@ fn jobs() -> io::Result<&'static Sender<Job>> {
     let (jobs, queue) = channel::<Job>();
     thread::Builder::new().name("plugin-launcher".to_owned()).spawn(move || {
         for (launch, done) in queue {
-            // Where nobody waits any more, dropping what was started ends it.
             let _unheard = done.send(start(launch).map_err(|error| *error));
         }
     })?;
@@ -96,21 +96,14 @@ fn start(launch: Launch) -> Result<Spawned, Box<io::Error>> {
     command.stdin(Stdio::from(OwnedFd::from(theirs)));
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn()?;
-    let raw = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-    // It was not waited for, so its number is still its own.
-    let opened = raw.map(|pid| (pid, pidfd_open(pid, PidfdFlags::NONBLOCK)));
+    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+    let handle = pid.map(Handle::new);
     let streams = child.stdout.take().zip(child.stderr.take());
-    let (Some((pid, Ok(pidfd))), Some((stdout, stderr))) = (opened, streams) else {
+    let (Some(Ok(handle)), Some((stdout, stderr))) = (handle, streams) else {
         let _gone = child.kill();
         let _reaped = child.wait();
         return Err(Box::new(io::Error::other("the kernel gives no handle for the process")));
     };
-    Ok(Spawned {
-        pid,
-        pidfd,
-        stdin,
-        stdout: stdout.into(),
-        stderr: stderr.into(),
-        report: report.into(),
-    })
+    let (stdout, stderr, report) = (stdout.into(), stderr.into(), report.into());
+    Ok(Spawned { handle, stdin, stdout, stderr, report })
 }

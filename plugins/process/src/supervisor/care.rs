@@ -122,6 +122,8 @@ impl Care {
             let story = match self.serve(&mut child).await {
                 Left::Unwanted => return self.drain(child).await,
                 Left::Unresponsive => {
+                    let pid = Some(child.process.pid());
+                    self.say("unresponsive", pid, "it does not answer and is killed".to_owned());
                     child.process.kill().await;
                     let limit = self.plan.settings.unresponsive_timeout;
                     format!("it did not answer for {limit:?} and was killed")

@@ -11,7 +11,11 @@ use std::{
 
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
-    process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, pidfd_send_signal, waitid},
+    io::Errno,
+    process::{
+        Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, kill_process_group, pidfd_open,
+        pidfd_send_signal, waitid,
+    },
 };
 use tokio::{
     io::{Interest, unix::AsyncFd},
@@ -22,12 +26,19 @@ use tokio::{
 const KILL_PATIENCE: Duration = Duration::from_secs(5);
 const DROP_PATIENCE: Timespec = Timespec { tv_sec: 2, tv_nsec: 0 };
 
-/// A running process. One that is dropped is killed.
+/// A process that is a child of this one. Dropped before it was seen ended, it is killed.
+#[derive(Debug)]
+pub(crate) struct Handle {
+    pid: Pid,
+    file: OwnedFd,
+    ended: Option<Ended>,
+}
+
+/// A process that is waited for on the supervisor's loop.
 #[derive(Debug)]
 pub(crate) struct Process {
-    pid: Pid,
-    handle: AsyncFd<OwnedFd>,
-    ended: Option<Ended>,
+    handle: Handle,
+    wakes: AsyncFd<OwnedFd>,
 }
 
 /// How a process ended.
@@ -41,31 +52,86 @@ pub(crate) enum Ended {
     Unknown,
 }
 
+impl Handle {
+    /// Takes a process that nobody has waited for, so that its number is still its own.
+    pub(crate) fn new(pid: Pid) -> io::Result<Self> {
+        let file = pidfd_open(pid, PidfdFlags::NONBLOCK)?;
+        Ok(Self { pid, file, ended: None })
+    }
+
+    /// How it ended, when it has.
+    fn look(&mut self) -> Option<Ended> {
+        if self.ended.is_some() {
+            return self.ended;
+        }
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
+        let look = options | WaitIdOptions::NOWAIT;
+        let ended = match waitid(WaitId::PidFd(self.file.as_fd()), look) {
+            Ok(Some(status)) => match (status.exit_status(), status.terminating_signal()) {
+                (Some(code), _) => Ended::Code(code),
+                (None, Some(signal)) => Ended::Signal(signal),
+                (None, None) => Ended::Unknown,
+            },
+            Ok(None) | Err(Errno::INTR | Errno::AGAIN) => return None,
+            Err(_no_child_of_ours) => {
+                self.ended = Some(Ended::Unknown);
+                return self.ended;
+            }
+        };
+        let _none_left = kill_process_group(self.pid, Signal::KILL);
+        let _reaped = waitid(WaitId::PidFd(self.file.as_fd()), options);
+        self.ended = Some(ended);
+        self.ended
+    }
+
+    fn terminate(&self) {
+        if self.ended.is_none() {
+            let _gone = pidfd_send_signal(&self.file, Signal::TERM);
+        }
+    }
+
+    fn kill(&mut self) {
+        if self.look().is_none() {
+            let _gone = pidfd_send_signal(&self.file, Signal::KILL);
+            // Not reaped, so the number is its own.
+            let _gone = kill_process_group(self.pid, Signal::KILL);
+        }
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.kill();
+        if self.ended.is_none() {
+            let mut ended = [PollFd::new(&self.file, PollFlags::IN)];
+            let _in_time = poll(&mut ended, Some(&DROP_PATIENCE));
+            let _ended = self.look();
+        }
+    }
+}
+
 impl Process {
-    /// Takes a process that nobody waits for. Called on a runtime.
-    #[expect(
-        deprecated,
-        reason = "an owned descriptor keeps its number, which is all that is asked"
-    )]
-    pub(crate) fn new(pid: Pid, handle: OwnedFd) -> io::Result<Self> {
-        let handle = AsyncFd::with_interest(handle, Interest::READABLE)?;
-        Ok(Self { pid, handle, ended: None })
+    /// Called on the supervisor's loop.
+    #[expect(deprecated, reason = "an owned descriptor keeps its number, which is all it asks for")]
+    pub(crate) fn new(handle: Handle) -> io::Result<Self> {
+        let wakes = AsyncFd::with_interest(handle.file.try_clone()?, Interest::READABLE)?;
+        Ok(Self { handle, wakes })
     }
 
     /// Its number, to be shown.
     pub(crate) fn pid(&self) -> u32 {
-        u32::try_from(self.pid.as_raw_nonzero().get()).unwrap_or_default()
+        u32::try_from(self.handle.pid.as_raw_nonzero().get()).unwrap_or_default()
     }
 
     /// Waits until it has ended. May be given up and asked again.
     pub(crate) async fn ended(&mut self) -> Ended {
         loop {
-            if let Some(ended) = self.look() {
+            if let Some(ended) = self.handle.look() {
                 return ended;
             }
-            match self.handle.readable().await {
+            match self.wakes.readable().await {
                 Ok(mut ready) => ready.clear_ready(),
-                Err(_runtime_ends) => return Ended::Unknown,
+                Err(_loop_ends) => return Ended::Unknown,
             }
         }
     }
@@ -75,60 +141,15 @@ impl Process {
         timeout(patience, self.ended()).await.ok()
     }
 
-    /// How it ended, when it has.
-    fn look(&mut self) -> Option<Ended> {
-        if self.ended.is_some() {
-            return self.ended;
-        }
-        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-        let ended = match waitid(WaitId::PidFd(self.handle.get_ref().as_fd()), options) {
-            Ok(Some(status)) => match (status.exit_status(), status.terminating_signal()) {
-                (Some(code), _) => Ended::Code(code),
-                (None, Some(signal)) => Ended::Signal(signal),
-                (None, None) => Ended::Unknown,
-            },
-            Ok(None) | Err(rustix::io::Errno::INTR) => return None,
-            Err(_reaped_elsewhere) => Ended::Unknown,
-        };
-        if ended != Ended::Unknown {
-            let _none_left = kill_process_group(self.pid, Signal::KILL);
-        }
-        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
-        let _reaped = waitid(WaitId::PidFd(self.handle.get_ref().as_fd()), options);
-        self.ended = Some(ended);
-        self.ended
-    }
-
     /// Asks it to end.
     pub(crate) fn terminate(&self) {
-        if self.ended.is_none() {
-            let _gone = pidfd_send_signal(self.handle.get_ref(), Signal::TERM);
-        }
+        self.handle.terminate();
     }
 
     /// Ends it and all of its group.
     pub(crate) async fn kill(&mut self) -> Ended {
-        self.send_kill();
+        self.handle.kill();
         self.ended_within(KILL_PATIENCE).await.unwrap_or(Ended::Unknown)
-    }
-
-    fn send_kill(&mut self) {
-        if self.look().is_none() {
-            let _gone = pidfd_send_signal(self.handle.get_ref(), Signal::KILL);
-            // Not reaped, so the number is its own.
-            let _gone = kill_process_group(self.pid, Signal::KILL);
-        }
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        self.send_kill();
-        if self.ended.is_none() {
-            let mut handle = [PollFd::new(self.handle.get_ref(), PollFlags::IN)];
-            let _in_time = poll(&mut handle, Some(&DROP_PATIENCE));
-            let _ended = self.look();
-        }
     }
 }
 

@@ -141,8 +141,8 @@ async fn launch(plan: &Plan, generation: u32) -> Result<(Starting, Way), StartFa
     let launcher = plan.launcher.clone();
     let spawned = spawn(Launch { launcher, order, listener, program, params }).await;
     let spawned = spawned.map_err(|error| StartFailure::passing("cannot be launched", &error))?;
-    let Spawned { pid, pidfd, stdin, stdout, stderr, report } = spawned;
-    let process = Process::new(pid, pidfd);
+    let Spawned { handle, stdin, stdout, stderr, report } = spawned;
+    let process = Process::new(handle);
     let process = process.map_err(|error| StartFailure::passing("cannot be watched", &error))?;
     let sink = Sink::new(&plan.name, &plan.limits);
     let mut readers = JoinSet::new();
