@@ -4,14 +4,18 @@
 //! replaced. Where that fails it says why, in a word and a text, and ends.
 
 use std::{
-    ffi::OsString,
+    ffi::{OsStr, OsString},
     fs::{self, File},
     io::{self, Read, Write},
     os::{
         fd::{AsRawFd, OwnedFd},
-        unix::{ffi::OsStringExt, process::CommandExt},
+        unix::{
+            ffi::{OsStrExt, OsStringExt},
+            fs::symlink,
+            process::CommandExt,
+        },
     },
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, ExitCode},
 };
 
@@ -91,7 +95,7 @@ fn prepare(
 ) -> Result<Command, Refused> {
     bind_to_host(order)?;
     let path = match program {
-        Some(program) => PathBuf::from(format!("/proc/self/fd/{}", program.as_raw_fd())),
+        Some(program) => named_program(order, program),
         None => verified_script(order)?,
     };
     #[expect(clippy::disallowed_methods, reason = "this is the place that becomes the program")]
@@ -113,6 +117,17 @@ fn prepare(
         confine::apply(order, sandbox).map_err(|error| (error.refusal(), error.to_string()))?;
     }
     Ok(command)
+}
+
+/// The path of an open program, by its own name where that can be had: the kernel shows the last
+/// part of the path as the name of the process.
+fn named_program(order: &Order, program: &OwnedFd) -> PathBuf {
+    let open = PathBuf::from(format!("/proc/self/fd/{}", program.as_raw_fd()));
+    let name = Path::new(OsStr::from_bytes(&order.name)).file_name().unwrap_or_default();
+    let directory = PathBuf::from(text(&order.private)).join("run");
+    let named = directory.join(name);
+    let linked = fs::create_dir(&directory).and_then(|()| symlink(&open, &named));
+    if linked.is_ok() { named } else { open }
 }
 
 /// From here on this process does not outlive the proxy.
@@ -161,8 +176,8 @@ fn explain_exec(order: &Order, error: &io::Error) -> Refused {
         }
         Some(Errno::NOEXEC) => ": the kernel knows no such format",
         Some(Errno::ACCESS) => {
-            ": it may not be executed (its mode, a mount with `noexec`, or an interpreter outside \
-             of the system's directories: list it in `sandbox.read`)"
+            ": it may not be executed (its mode, a mount with `noexec`, `vm.memfd_noexec`, or an \
+             interpreter outside of the system's directories: list it in `sandbox.read`)"
         }
         _ => "",
     };

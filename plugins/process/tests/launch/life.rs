@@ -3,6 +3,7 @@
 use std::{
     fs,
     io::{BufRead, BufReader},
+    path::Path,
     process::{Command, ExitCode, Stdio},
     time::Duration,
 };
@@ -31,6 +32,8 @@ pub(crate) fn a_child_serves_and_leaves_nothing() {
     assert_eq!((serves.state, serves.restarts), ("ready", 0));
     let pid = pid(&loaded);
     assert!(lives(pid));
+    let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap();
+    assert_eq!(name, "plugin\n", "the artifact's name");
     assert_eq!(directories().len(), 1);
     drop(loaded);
     drop(place);
@@ -127,9 +130,10 @@ pub(crate) fn grandchildren_go_with_their_child() {
 
 /// A proxy that has a child, tells its number, and waits to be killed.
 pub(crate) fn proxy(arguments: &[String]) -> ExitCode {
-    let place = Place::new();
-    let script = fs::canonicalize(&arguments[1]).unwrap();
-    let loaded = place.load(&script, &child("stubborn")).unwrap();
+    let mut place = Place::new();
+    // It will not get to that.
+    place.directory = tempfile::tempdir_in(Path::new(&arguments[1]).parent().unwrap()).unwrap();
+    let loaded = place.load(Path::new(&arguments[1]), &child("stubborn")).unwrap();
     println!("{}", pid(&loaded));
     loop {
         std::thread::park();
