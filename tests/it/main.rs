@@ -17,6 +17,8 @@ mod conformance;
 #[cfg(test)]
 mod failures;
 #[cfg(test)]
+mod go_plugin;
+#[cfg(test)]
 mod grpc;
 #[cfg(test)]
 mod http;
@@ -36,6 +38,8 @@ mod routes;
 mod smuggling;
 #[cfg(test)]
 mod tcp;
+#[cfg(test)]
+mod torture;
 #[cfg(test)]
 mod wasm;
 #[cfg(test)]

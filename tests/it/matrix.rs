@@ -16,7 +16,7 @@ mod stage;
 mod streams;
 mod talk;
 
-use backend::Backend;
+pub(crate) use backend::Backend;
 use golden::Golden;
 
 /// Runs all cases of one extension point on one backend.
@@ -27,6 +27,22 @@ async fn run(point: &'static str, backend: Backend) {
         _ => talk::connections(backend, networks::cases(), &golden).await,
     };
     golden.finish(point, backend, outcomes);
+}
+
+/// Plays the cases whose plugin panics: how many came out as everywhere, and what differs.
+pub(crate) async fn panics(backend: Backend) -> (usize, Vec<String>) {
+    let golden = Golden::of("stream_filter", backend);
+    let cases = streams::cases().into_iter().filter(|case| case.name.contains("panic"));
+    let mut differ = Vec::new();
+    let outcomes = stage::streams(backend, cases.collect(), &golden).await;
+    let mut count = outcomes.len();
+    differ.extend(golden.differences(&outcomes));
+    let golden = Golden::of("network_filter", backend);
+    let cases = networks::cases().into_iter().filter(|case| case.name.contains("panic"));
+    let outcomes = talk::connections(backend, cases.collect(), &golden).await;
+    count += outcomes.len();
+    differ.extend(golden.differences(&outcomes));
+    (count - differ.len(), differ)
 }
 
 macro_rules! for_each_backend {

@@ -53,10 +53,18 @@ pub(crate) struct Entry {
 
 #[derive(Clone, Copy, Debug)]
 enum Kind {
-    Mortise { log: bool, greets: usize, all_phases: bool },
+    Mortise { log: bool, greets: usize, all_phases: bool, backend: Backend },
     Nginx { log: bool },
     HaProxy,
     Envoy,
+}
+
+/// How the filter of a `mortise` runs.
+#[derive(Clone, Copy, Debug)]
+enum Backend {
+    Wasm,
+    Native,
+    Process,
 }
 
 /// The name of the candidate that ratios are taken to.
@@ -64,7 +72,7 @@ pub(crate) const REFERENCE: &str = "nginx";
 
 const PROOF: &str = "x-bench";
 
-const ENTRIES: [Entry; 9] = [
+const ENTRIES: [Entry; 11] = [
     Entry {
         name: REFERENCE,
         about: "access log off",
@@ -81,11 +89,43 @@ const ENTRIES: [Entry; 9] = [
     },
     Entry { name: "haproxy", about: "no log", base: None, proof: None, kind: Kind::HaProxy },
     Entry { name: "envoy", about: "no access log", base: None, proof: None, kind: Kind::Envoy },
-    mortise("mortise-no-log", "router and metrics", None, (false, 0, false)),
-    mortise("mortise", "and the access log", Some("mortise-no-log"), (true, 0, false)),
-    mortise("greet", "and a Wasm header filter", Some("mortise"), (true, 1, false)),
-    mortise("greet-all-phases", "that is shown bodies, too", Some("mortise"), (true, 1, true)),
-    mortise("greet-five", "five of them in a chain", Some("mortise"), (true, 5, false)),
+    mortise("mortise-no-log", "router and metrics", None, (false, 0, false), Backend::Wasm),
+    mortise(
+        "mortise",
+        "and the access log",
+        Some("mortise-no-log"),
+        (true, 0, false),
+        Backend::Wasm,
+    ),
+    mortise("greet", "and a Wasm header filter", Some("mortise"), (true, 1, false), Backend::Wasm),
+    mortise(
+        "greet-native",
+        "and a native header filter",
+        Some("mortise"),
+        (true, 1, false),
+        Backend::Native,
+    ),
+    mortise(
+        "greet-process",
+        "and one in a child process, whose time is not counted",
+        Some("mortise"),
+        (true, 1, false),
+        Backend::Process,
+    ),
+    mortise(
+        "greet-all-phases",
+        "that is shown bodies, too",
+        Some("mortise"),
+        (true, 1, true),
+        Backend::Wasm,
+    ),
+    mortise(
+        "greet-five",
+        "five of them in a chain",
+        Some("mortise"),
+        (true, 5, false),
+        Backend::Wasm,
+    ),
 ];
 
 const fn mortise(
@@ -93,9 +133,10 @@ const fn mortise(
     about: &'static str,
     base: Option<&'static str>,
     (log, greets, all_phases): (bool, usize, bool),
+    backend: Backend,
 ) -> Entry {
     let proof = if greets > 0 { Some(PROOF) } else { None };
-    Entry { name, about, base, proof, kind: Kind::Mortise { log, greets, all_phases } }
+    Entry { name, about, base, proof, kind: Kind::Mortise { log, greets, all_phases, backend } }
 }
 
 /// The entry of a name.
@@ -141,12 +182,17 @@ fn candidate(entry: &'static Entry, setting: &Setting) -> Result<Result<Candidat
     };
     let file = folder.join(entry.kind.file());
     let (text, mut command) = match entry.kind {
-        Kind::Mortise { greets, all_phases, .. } => {
-            let greet = setting.plugins.join("greet.wasm");
+        Kind::Mortise { greets, all_phases, backend, .. } => {
+            let greet = setting.plugins.join(backend.file());
             if greets > 0 && !greet.is_file() {
                 return Ok(Err("its plugin is not built: run `cargo xtask plugins`".to_owned()));
             }
-            let filters = configuration::Greets { greet: &greet, count: greets, all_phases };
+            let filters = configuration::Greets {
+                greet: &greet,
+                backend: backend.word(),
+                count: greets,
+                all_phases,
+            };
             (configuration::mortise(&place, &filters), program(&setting.mortise, &["run", "-c"]))
         }
         Kind::Nginx { .. } => {
@@ -171,6 +217,26 @@ fn candidate(entry: &'static Entry, setting: &Setting) -> Result<Result<Candidat
 }
 
 const ENVOY: &str = "MORTISE_BENCH_ENVOY";
+
+impl Backend {
+    /// The word of the configuration.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Wasm => "wasm",
+            Self::Native => "native",
+            Self::Process => "process",
+        }
+    }
+
+    /// The artifact of `greet`.
+    fn file(self) -> &'static str {
+        match self {
+            Self::Wasm => "greet.wasm",
+            Self::Native => "libgreet.so",
+            Self::Process => "greet",
+        }
+    }
+}
 
 impl Kind {
     fn logs(self) -> bool {

@@ -45,12 +45,17 @@ impl Golden {
             return;
         }
         let count = outcomes.len();
-        let wrong = outcomes.iter().filter(|one| !self.agrees(one.name, &one.text));
-        let wrong: Vec<String> = wrong.map(|outcome| self.difference(outcome)).collect();
+        let wrong = self.differences(&outcomes);
         tell(point, backend, count - wrong.len(), wrong.len());
         let (name, failed) = (backend.name(), wrong.len());
         assert!(wrong.is_empty(), "{point} on {name}: {failed} of {count}:\n{}", wrong.join("\n"));
         assert!(count > 0, "{point} on {name}: no cases");
+    }
+
+    /// What did not come out as expected.
+    pub(crate) fn differences(&self, outcomes: &[Outcome]) -> Vec<String> {
+        let wrong = outcomes.iter().filter(|one| !self.agrees(one.name, &one.text));
+        wrong.map(|outcome| self.difference(outcome)).collect()
     }
 
     fn difference(&self, outcome: &Outcome) -> String {

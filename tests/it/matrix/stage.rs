@@ -119,7 +119,9 @@ impl Stage {
 
     async fn text(&self, case: &Case, replies: &[String], before: &Metrics) -> String {
         let mut lines: Vec<String> = replies.to_vec();
-        let seen = self.sightings.lock().get(case.name).cloned().unwrap_or_default();
+        let mut seen = self.sightings.lock().get(case.name).cloned().unwrap_or_default();
+        // Which of two that run side by side is first is a matter of timing.
+        seen.sort();
         lines.extend(seen.into_iter().map(|seen| format!("upstream: {seen}")));
         let log = settings::logged(&self.proxy.stderr(), case.name);
         lines.extend(log.into_iter().map(|line| format!("log: {line}")));
@@ -135,8 +137,11 @@ impl Stage {
         let path = format!("/{case}/");
         let records = self.proxy.access_log(0).await;
         let ours = records.iter().filter(|record| record["path"] == path.as_str());
-        ours.map(|record| format!("end: {} {}", word(&record["status"]), word(&record["reason"])))
-            .collect()
+        let mut ends: Vec<String> = ours
+            .map(|record| format!("end: {} {}", word(&record["status"]), word(&record["reason"])))
+            .collect();
+        ends.sort();
+        ends
     }
 }
 

@@ -5,7 +5,7 @@ use std::{
     fmt::Display,
     fs,
     net::SocketAddr,
-    os::fd::OwnedFd,
+    os::{fd::OwnedFd, unix::fs::DirBuilderExt},
     path::{Path, PathBuf},
     process::{Child, ExitStatus, Stdio},
     sync::Arc,
@@ -19,7 +19,7 @@ use rustix::{
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::{DEADLINE, Finished, Metrics, admin, binary, fail, until, within};
+use crate::{DEADLINE, Finished, Metrics, Process, admin, binary, entries, fail, until, within};
 
 /// A signal that an operator sends.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -38,6 +38,7 @@ pub struct Proxy {
     child: Child,
     pidfd: Arc<OwnedFd>,
     folder: TempDir,
+    runtime: PathBuf,
     listeners: BTreeMap<String, SocketAddr>,
 }
 
@@ -56,12 +57,22 @@ impl Proxy {
     /// # Errors
     /// The proxy ended before it was ready.
     pub async fn try_start(config: &(impl Display + ?Sized)) -> Result<Self, Finished> {
-        Self::try_start_program(binary::mortise_binary(), config).await
+        Self::try_start_program(binary::mortise_binary(), None, config).await
+    }
+
+    /// As [`Proxy::start`], with the directory for sockets and files of child processes, which
+    /// otherwise is one of its own.
+    pub async fn start_in(runtime: &Path, config: &(impl Display + ?Sized)) -> Self {
+        let program = binary::mortise_binary();
+        match Self::try_start_program(program, Some(runtime), config).await {
+            Ok(proxy) => proxy,
+            Err(finished) => fail(format_args!("the proxy does not start: {finished:#?}")),
+        }
     }
 
     /// As [`Proxy::start`], with another program than `mortise` itself.
     pub async fn start_program(program: &Path, config: &(impl Display + ?Sized)) -> Self {
-        match Self::try_start_program(program, config).await {
+        match Self::try_start_program(program, None, config).await {
             Ok(proxy) => proxy,
             Err(finished) => {
                 fail(format_args!("{} does not start: {finished:#?}", program.display()))
@@ -71,18 +82,23 @@ impl Proxy {
 
     async fn try_start_program(
         program: &Path,
+        runtime: Option<&Path>,
         config: &(impl Display + ?Sized),
     ) -> Result<Self, Finished> {
         let folder = tempfile::tempdir().unwrap_or_else(|error| fail(error));
+        let runtime = runtime.map_or_else(|| folder.path().join("run"), Path::to_owned);
+        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&runtime);
+        made.unwrap_or_else(|error| fail(error));
         write_config(folder.path(), &config.to_string());
         let mut run = binary::proxy_at(program);
         run.args(["run", "-c"]).arg(folder.path().join(CONFIG)).env("NO_COLOR", "1");
+        run.env("XDG_RUNTIME_DIR", &runtime);
         run.stdin(Stdio::null()).stdout(file(folder.path(), "stdout"));
         run.stderr(file(folder.path(), "stderr"));
         let child = run.spawn().unwrap_or_else(|error| fail(error));
         let pidfd = rustix::process::pidfd_open(Pid::from_child(&child), PidfdFlags::empty());
         let pidfd = Arc::new(pidfd.unwrap_or_else(|error| fail(error)));
-        let mut proxy = Self { child, pidfd, folder, listeners: BTreeMap::new() };
+        let mut proxy = Self { child, pidfd, folder, runtime, listeners: BTreeMap::new() };
         proxy.until_ready().await?;
         proxy.refresh_listeners().await;
         Ok(proxy)
@@ -226,6 +242,13 @@ impl Proxy {
         self.exited().await
     }
 
+    /// As [`Proxy::stop`]: also what is left in the directory of [`Proxy::runtime`].
+    pub async fn stop_and_look(mut self) -> (ExitStatus, Vec<PathBuf>) {
+        self.signal(Signal::Term);
+        let status = self.exited().await;
+        (status, entries(&self.runtime))
+    }
+
     /// Waits for its end.
     pub async fn exited(&mut self) -> ExitStatus {
         let pidfd = Arc::clone(&self.pidfd);
@@ -249,10 +272,24 @@ impl Proxy {
         matches!(self.child.try_wait(), Ok(None))
     }
 
-    /// The id of its process.
+    /// Its process.
     #[must_use]
-    pub fn id(&self) -> u32 {
-        self.child.id()
+    pub fn process(&self) -> Process {
+        let found = Process::find(self.child.id());
+        found.unwrap_or_else(|| fail("the proxy is gone"))
+    }
+
+    /// The directory for sockets and files of child processes.
+    #[must_use]
+    pub fn runtime(&self) -> &Path {
+        &self.runtime
+    }
+
+    /// Kills it without a word, and waits for its end.
+    pub fn kill(&mut self) {
+        // Errs where it ended already, which is what is wanted.
+        drop(self.child.kill());
+        drop(self.child.wait());
     }
 
     /// What it wrote to standard error so far.
@@ -300,9 +337,7 @@ impl Proxy {
 impl Drop for Proxy {
     #[expect(clippy::print_stderr, reason = "a failed test shows what the proxy said")]
     fn drop(&mut self) {
-        // Errs where it ended already, which is what is wanted.
-        drop(self.child.kill());
-        drop(self.child.wait());
+        self.kill();
         if std::thread::panicking() {
             eprintln!("--- the proxy's log:\n{}", self.read("stderr"));
         }

@@ -1,5 +1,5 @@
 //! The project's own commands: `cargo xtask setup | plugins | demo | test | compare
-//! | ci | bench`.
+//! | ci | matrix | torture | bench`.
 //!
 //! Every step is a plain command that is printed before it runs, so that it can be repeated
 //! by hand. Nothing here is part of the proxy. Start reading at [`Task`], then `ci.rs`.
@@ -13,10 +13,13 @@ mod demo;
 mod envoy;
 mod foreign;
 mod http;
+mod journey;
+mod matrix;
 mod plugins;
 mod proxy;
 mod run;
 mod setup;
+mod torture;
 mod upstream;
 
 use std::process::ExitCode;
@@ -65,6 +68,21 @@ enum Task {
     },
     /// Everything that must hold: format, lints, tests, documentation, demo.
     Ci,
+    /// Runs one table of cases on every backend, and prints how many passed.
+    Matrix {
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Runs plugins that fail in bulk, and prints figures of what the proxy made of it.
+    Torture {
+        /// Only runs whose name begins so: `r14`.
+        #[arg(long, default_value = "")]
+        only: String,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Measures CPU time per request beside peers.
     Bench {
         /// Passed on to the benchmark.
@@ -86,6 +104,8 @@ fn main() -> ExitCode {
         }
         Task::Compare { name, built: true } => envoy::compare(&mut report, &name),
         Task::Compare { name, built: false } => envoy::build_and_compare(&mut report, &name),
+        Task::Matrix { json } => matrix::matrix(&mut report, json),
+        Task::Torture { only, json } => torture::torture(&mut report, &only, json),
         Task::Ci => ci::ci(&mut report),
         Task::Bench { args } => ci::bench(&mut report, &args),
     };

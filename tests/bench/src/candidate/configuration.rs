@@ -15,10 +15,11 @@ pub(super) struct Place<'a> {
     pub(super) access_log: Option<PathBuf>,
 }
 
-/// The Wasm filters of a candidate.
+/// The filters of a candidate.
 #[derive(Debug)]
 pub(super) struct Greets<'a> {
     pub(super) greet: &'a Path,
+    pub(super) backend: &'static str,
     pub(super) count: usize,
     pub(super) all_phases: bool,
 }
@@ -49,10 +50,14 @@ pub(super) fn mortise(place: &Place<'_>, greets: &Greets<'_>) -> String {
     if greets.count > 0 {
         let phases =
             if greets.all_phases { "" } else { ", phases: [request_headers, response_headers]" };
-        let greet = greets.greet;
+        let Greets { greet, backend, .. } = greets;
         text.push_str(&format!(
-            "plugins: [{{ name: greet, backend: wasm, source: {greet:?}{phases} }}]\n"
+            "plugins: [{{ name: greet, backend: {backend}, source: {greet:?}{phases} }}]\n"
         ));
+        let folder = greet.parent().filter(|_folder| *backend == "native");
+        if let Some(folder) = folder {
+            text.push_str(&format!("native: {{ allow: [{{ directory: {folder:?} }}] }}\n"));
+        }
     }
     text
 }

@@ -3,7 +3,7 @@ use super::*;
 fn setting(folder: &Path) -> Setting {
     Setting {
         mortise: PathBuf::from("/nowhere/mortise"),
-        plugins: folder.to_path_buf(),
+        plugins: folder.join("plugins"),
         folder: folder.to_path_buf(),
         upstream: "127.0.0.1:9".parse().unwrap(),
     }
@@ -38,15 +38,19 @@ fn a_filter_that_is_not_built_is_left_out_with_a_word() {
 #[test]
 fn a_configuration_has_what_its_candidate_is_for() {
     let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("greet.wasm"), b"not looked at").unwrap();
+    for file in ["greet.wasm", "libgreet.so", "greet"] {
+        fs::create_dir_all(folder.path().join("plugins")).unwrap();
+        fs::write(folder.path().join("plugins").join(file), b"not looked at").unwrap();
+    }
     for entry in ENTRIES.iter().filter(|entry| matches!(entry.kind, Kind::Mortise { .. })) {
         let made = candidate(entry, &setting(folder.path())).unwrap().unwrap();
         let text = fs::read_to_string(folder.path().join(entry.name).join("mortise.yaml")).unwrap();
         assert_eq!(text.contains(".log\""), made.access_log.is_some(), "{text}");
         assert_eq!(
             text.contains("[request_headers"),
-            entry.name == "greet" || entry.name == "greet-five"
+            entry.proof.is_some() && entry.name != "greet-all-phases"
         );
+        assert_eq!(text.contains("allow"), entry.name == "greet-native", "{text}");
         assert_eq!(text.contains("x-bench"), entry.proof.is_some(), "{text}");
     }
 }
