@@ -23,7 +23,10 @@ fn the_map_names_every_crate() {
 #[test]
 fn every_command_in_a_document_exists() {
     let main = read("tests/xtask/src/main.rs");
-    assert_eq!(tasks(&main), ["setup", "plugins", "demo", "test", "compare", "ci", "bench"]);
+    assert_eq!(
+        tasks(&main),
+        ["setup", "plugins", "demo", "test", "compare", "ci", "matrix", "torture", "bench"]
+    );
     holds(&commands(&files(), &main));
     let document = |text| [File::new("README.md", text)];
     holds(&commands(&document("Run `cargo xtask demo --check`."), &main));
