@@ -72,7 +72,7 @@ pub mod child;
 #[doc(hidden)]
 pub mod native;
 pub mod testing;
-#[cfg(target_family = "wasm")]
+#[cfg(any(target_family = "wasm", test))]
 #[doc(hidden)]
 pub mod wasm;
 

@@ -10,16 +10,21 @@
 //! change; it wants to be told ahead whether streams or connections come; and it gives the
 //! answer of a call to whom the host served when it was made. Start reading at [`start`].
 
+#[cfg(target_family = "wasm")]
 mod exports;
 mod host;
+#[cfg_attr(test, path = "wasm/fake.rs")]
 mod imports;
+#[cfg(target_family = "wasm")]
 mod macros;
 mod module;
 
+#[cfg(target_family = "wasm")]
 use crate::{LogLevel, backend::Declaration};
 
 /// Makes the module ready for its first root. Called once, by the export `_initialize` that
 /// the macro `plugin!` makes.
+#[cfg(target_family = "wasm")]
 pub fn start(declaration: &'static Declaration) {
     exports::run_constructors();
     std::panic::set_hook(Box::new(|panic| {
@@ -27,3 +32,6 @@ pub fn start(declaration: &'static Declaration) {
     }));
     module::declare(declaration);
 }
+
+#[cfg(test)]
+mod tests;

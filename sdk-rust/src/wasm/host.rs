@@ -158,7 +158,8 @@ impl Backend for WasmHost {
         let rest = request.headers.iter().map(|(name, value)| (name.as_bytes(), value.as_slice()));
         let headers = pairs(head.chain(rest))?;
         let called = under(context, || {
-            imports::http_call(&request.cluster, &headers, &request.body, request.timeout)
+            let timeout = request.timeout.map_or(0, milliseconds);
+            imports::http_call(&request.cluster, &headers, &request.body, timeout)
         })?;
         let token = called.map_err(error)?;
         let asked = context.map(number).transpose()?;
@@ -167,7 +168,7 @@ impl Backend for WasmHost {
     }
 
     fn set_tick_period(&self, period: Option<Duration>) -> Outcome<()> {
-        let period = period.map_or(0, imports::milliseconds);
+        let period = period.map_or(0, milliseconds);
         under(None, || imports::set_tick_period(period))?.map_err(error)
     }
 
@@ -239,6 +240,13 @@ impl Backend for WasmHost {
     fn now(&self) -> SystemTime {
         UNIX_EPOCH + Duration::from_nanos(imports::nanoseconds().unwrap_or_default())
     }
+}
+
+/// A time as the interface has it: at least one, since zero is no time at all.
+fn milliseconds(time: Duration) -> u32 {
+    let milliseconds = time.as_nanos().div_ceil(1_000_000).max(1);
+    // More is read as a negative number.
+    u32::try_from(milliseconds).unwrap_or(u32::MAX).min(i32::MAX.unsigned_abs())
 }
 
 /// The configuration of the root that is being configured.

@@ -4,7 +4,7 @@
 //! ours from then on.
 #![expect(unsafe_code, reason = "the interface hands addresses over")]
 
-use std::{ptr, time::Duration};
+use std::ptr;
 
 use abi_wasm::{BufferType, MapType, MetricType, Status, StreamType};
 
@@ -244,14 +244,8 @@ pub(super) fn respond(reply: &Reply<'_>) -> Answer<()> {
     })
 }
 
-/// Zero milliseconds leave the wait to the host.
-pub(super) fn http_call(
-    cluster: &str,
-    headers: &[u8],
-    body: &[u8],
-    timeout: Option<Duration>,
-) -> Answer<u32> {
-    let timeout = timeout.map_or(0, milliseconds);
+/// No milliseconds leave the wait to the host.
+pub(super) fn http_call(cluster: &str, headers: &[u8], body: &[u8], timeout: u32) -> Answer<u32> {
     let mut token = 0;
     // SAFETY: addresses and lengths are those of slices, which the host only reads; it writes
     // one number, to a place for one.
@@ -340,13 +334,6 @@ pub(super) fn record_metric(metric: u32, value: u64) -> Answer<()> {
 
 pub(super) fn increment_metric(metric: u32, by: i64) -> Answer<()> {
     check(proxy_increment_metric(metric, by))
-}
-
-/// A time as the interface has it: at least one, since zero is no time at all.
-pub(super) fn milliseconds(time: Duration) -> u32 {
-    let milliseconds = time.as_nanos().div_ceil(1_000_000).max(1);
-    // More is read as a negative number.
-    u32::try_from(milliseconds).unwrap_or(u32::MAX).min(i32::MAX.unsigned_abs())
 }
 
 /// A status that nobody knows is an error of some kind.
