@@ -25,9 +25,18 @@ const LIBRARIES_MAX: usize = 64;
 /// The native backend of a process.
 pub struct NativeBackend {
     builtins: Vec<Builtin>,
-    /// By the digest of their bytes.
-    libraries: Mutex<HashMap<Digest, Callbacks>>,
+    libraries: Mutex<Libraries>,
+    libraries_max: usize,
     clock: Clock,
+}
+
+/// The libraries that were loaded.
+#[derive(Default)]
+struct Libraries {
+    /// Those that serve, by the digest of their bytes.
+    serving: HashMap<Digest, Callbacks>,
+    /// How many there are, with those that were refused after they were loaded.
+    loaded: usize,
 }
 
 /// What a plugin is loaded from.
@@ -64,7 +73,8 @@ impl NativeBackend {
     /// A backend with plugins that are compiled in.
     #[must_use]
     pub fn new(builtins: Vec<Builtin>) -> Self {
-        Self { builtins, libraries: Mutex::default(), clock: Clock::new() }
+        let (libraries, libraries_max) = (Mutex::default(), LIBRARIES_MAX);
+        Self { builtins, libraries, libraries_max, clock: Clock::new() }
     }
 
     /// Verifies a library and loads it. What is loaded stays until the process ends; bytes that
@@ -93,19 +103,27 @@ impl NativeBackend {
         Ok(self.plugin(&spec, callbacks))
     }
 
+    /// How many libraries are loaded.
+    #[cfg(test)]
+    pub(crate) fn loaded(&self) -> usize {
+        self.libraries.lock().loaded
+    }
+
     fn library(&self, spec: &NativeSpec<'_>) -> Result<Callbacks, LoadError> {
         let digest = load::digest(spec.bytes)?;
         load::check_allowed(&spec.settings.allow, spec.source, &digest)?;
         // Held while it is loaded: two at a time would count past the limit.
         let mut libraries = self.libraries.lock();
-        if let Some(known) = libraries.get(&digest) {
+        if let Some(known) = libraries.serving.get(&digest) {
             return Ok(*known);
         }
-        if libraries.len() >= LIBRARIES_MAX {
-            return Err(LoadError::TooMany(LIBRARIES_MAX));
+        if libraries.loaded >= self.libraries_max {
+            return Err(LoadError::TooMany(self.libraries_max));
         }
-        let callbacks = load::library(spec.name, spec.bytes, desk::table::<Instance>())?;
-        libraries.insert(digest, callbacks);
+        let library = load::open(spec.name, spec.bytes)?;
+        libraries.loaded += 1;
+        let callbacks = library.enter(desk::table::<Instance>())?;
+        libraries.serving.insert(digest, callbacks);
         let about = callbacks.about();
         tracing::info!(
             plugin = %spec.name, package = about.name, version = about.version, sdk = about.sdk,

@@ -425,6 +425,3 @@ impl fmt::Debug for Callbacks {
         f.debug_tuple("Callbacks").field(&self.0).finish()
     }
 }
-
-#[cfg(test)]
-mod tests;

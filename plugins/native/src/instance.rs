@@ -211,6 +211,9 @@ impl Instance {
 
     /// Runs a callback that no stream and no connection waits for.
     pub(crate) fn deliver(&self, hook: InstanceHook<'_>) {
+        if self.is_lost() {
+            return;
+        }
         let duty = Duty { callback: hook.name(), context: 0, way: None };
         let callbacks = &self.plugin.callbacks;
         self.tell(self.call(duty, |object| callbacks.instance(object, hook)).map(drop));

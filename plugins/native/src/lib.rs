@@ -28,6 +28,8 @@ mod lines;
 mod load;
 mod network;
 mod outbound;
+#[cfg(test)]
+mod testing;
 
 pub use backend::{NativeBackend, NativeSpec};
 pub use builtin::Builtin;

@@ -93,19 +93,27 @@ pub(crate) fn digest(bytes: &[u8]) -> Result<Digest, LoadError> {
     Ok(Sha256::digest(bytes).into())
 }
 
-/// Loads a library that may be loaded, and enters it.
-pub(crate) fn library(
-    plugin: &PluginName,
-    bytes: &[u8],
-    host: &'static Host,
-) -> Result<Callbacks, LoadError> {
+/// A library that is loaded, and was not entered yet.
+pub(crate) struct Loaded {
+    library: library::Opened,
+    kind: Kind,
+}
+
+/// Loads a library that may be loaded.
+pub(crate) fn open(plugin: &PluginName, bytes: &[u8]) -> Result<Loaded, LoadError> {
     let mark = elf::inspect(bytes)?;
     let copy = seal::seal(plugin, bytes).map_err(LoadError::Seal)?;
-    let library = library::Opened::open(&copy)?;
-    if mark.kind == Kind::Rust {
-        library.check_layout()?;
+    Ok(Loaded { library: library::Opened::open(copy)?, kind: mark.kind })
+}
+
+impl Loaded {
+    /// Enters it.
+    pub(crate) fn enter(&self, host: &'static Host) -> Result<Callbacks, LoadError> {
+        if self.kind == Kind::Rust {
+            self.library.check_layout()?;
+        }
+        self.library.enter(host)
     }
-    library.enter(host)
 }
 
 /// Enters a plugin that is compiled in.

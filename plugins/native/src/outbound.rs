@@ -164,7 +164,7 @@ fn deliver(instance: &Instance, context: u64, id: u64, answer: Option<&table::Ht
         return instance.deliver(InstanceHook::HttpAnswer(id, answer));
     }
     let found = instance.contexts.borrow().get(context).map(|it| (it.of.clone(), it.kept));
-    let Some((of, Some(kept))) = found else { return };
+    let Some((of, Some(kept))) = found.filter(|_| !instance.is_lost()) else { return };
     let callbacks = &instance.plugin.callbacks;
     let outcome = match of {
         Of::Stream(_) => {

@@ -1,7 +1,12 @@
 //! Loading and entering a library. From here on its code runs.
 #![expect(unsafe_code, reason = "the loader of the system, and functions of libraries")]
 
-use std::{fs::File, mem::ManuallyDrop, os::fd::AsRawFd, ptr::NonNull};
+use std::{
+    fs::File,
+    mem::ManuallyDrop,
+    os::fd::{AsRawFd, IntoRawFd, RawFd},
+    ptr::NonNull,
+};
 
 use abi_native::{
     module,
@@ -22,13 +27,18 @@ pub(super) struct Opened(ManuallyDrop<Library>);
 
 impl Opened {
     /// Loads a sealed copy. Each copy is a library of its own.
-    pub(super) fn open(copy: &File) -> Result<Self, LoadError> {
+    ///
+    /// The loader of the system knows what it has loaded by the path, and would give the library
+    /// of before to whoever comes with the number of a file that was closed since. So the file
+    /// of a library that is loaded is never closed.
+    pub(super) fn open(copy: File) -> Result<Self, LoadError> {
         let path = format!("/proc/self/fd/{}", copy.as_raw_fd());
         let flags = RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE;
         // SAFETY: its constructors run. The operator allows this library, and what can be known
         // of it without running it was looked at.
         let opened = unsafe { Library::open(Some(path), flags) };
-        let library = opened.map_err(|error| LoadError::Open(error.to_string()))?;
+        let library = opened.map_err(|error| LoadError::Open(told(&error)))?;
+        let _kept: RawFd = copy.into_raw_fd();
         Ok(Self(ManuallyDrop::new(library)))
     }
 
@@ -50,9 +60,14 @@ impl Opened {
     pub(super) fn enter(&self, host: &'static Host) -> Result<Callbacks, LoadError> {
         // SAFETY: a symbol of that name is such a function, says the mark of the library.
         let entry = unsafe { self.0.get::<Entry>(ENTRY_SYMBOL.as_bytes()) };
-        let entry = entry.map_err(|error| LoadError::Open(error.to_string()))?;
+        let entry = entry.map_err(|error| LoadError::Open(told(&error)))?;
         enter(*entry, host)
     }
+}
+
+/// The words of the system's loader.
+fn told(error: &libloading::Error) -> String {
+    error.source().map_or_else(|| error.to_string(), ToString::to_string)
 }
 
 /// Enters a plugin by its function.
