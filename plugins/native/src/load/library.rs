@@ -2,6 +2,7 @@
 #![expect(unsafe_code, reason = "the loader of the system, and functions of libraries")]
 
 use std::{
+    error::Error,
     fs::File,
     mem::ManuallyDrop,
     os::fd::{AsRawFd, IntoRawFd, RawFd},
