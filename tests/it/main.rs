@@ -15,6 +15,8 @@ mod common;
 #[cfg(test)]
 mod conformance;
 #[cfg(test)]
+mod examples;
+#[cfg(test)]
 mod failures;
 #[cfg(test)]
 mod go_plugin;

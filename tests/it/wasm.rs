@@ -2,7 +2,6 @@
 
 mod bodies;
 mod callouts;
-mod examples;
 mod faults;
 mod fields;
 mod grpc_calls;

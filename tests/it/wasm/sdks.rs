@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 use http::StatusCode;
 use tests_support::{Client, Config, Http, Proxy, Upstream, until};
 
-use super::examples::answering;
-use crate::common::{VERSIONS, ask, get, post};
+use crate::{
+    common::{VERSIONS, ask, get, post},
+    examples::answering,
+};
 
 const ROUTES: &str = "routes: [{ match: { prefix: / }, cluster: app }]";
 

@@ -1,23 +1,40 @@
-//! The examples do what their pages say, and what they say of failures.
+//! The examples do what their pages say, and what they say of failures: the same as a module, as
+//! a child process and as a library. Start reading at [`on_every_backend`].
 
-use std::path::Path;
+mod form;
+mod languages;
 
 use http::{HeaderValue, Response, StatusCode};
 use tests_support::{Client, Config, Http, Proxy, RawPeer, RawUpstream, Upstream, full, until};
 
+use self::form::{Form, on_every_backend};
 use crate::common::{SocketAddr, VERSIONS, ask, get, post};
 
-#[tokio::test]
-async fn deny_answers_by_path_and_lets_the_rest_pass() {
+on_every_backend! {
+    deny: deny_answers_by_path_and_lets_the_rest_pass,
+    greet: several_filters_run_in_order_on_the_way_in_and_back_on_the_way_out,
+    http_auth: http_auth_lets_pass_who_the_other_server_knows,
+    http_auth: http_auth_does_what_it_was_told_where_nobody_answers,
+    http_auth: http_auth_refuses_where_its_cluster_is_unknown,
+    metrics: metrics_are_one_over_all_workers_and_stand_on_the_page,
+    shared_data_limiter: the_limiter_counts_by_key_over_all_workers_and_refuses_the_rest,
+    shared_data_limiter: the_window_of_the_limiter_ends,
+    queue_log: what_requests_enqueue_a_service_logs_each_once,
+    queue_log: requests_pass_where_nobody_reads_the_queue,
+    tcp_meter: tcp_meter_counts_and_rewrites_the_bytes_of_a_connection,
+    tcp_meter: tcp_meter_stands_before_http_of_every_version,
+    tcp_meter: tcp_meter_sees_upstreams_that_are_not_there,
+    access_json: access_json_tells_of_every_request_when_it_is_over,
+    body_upper: body_upper_rewrites_both_bodies_as_they_stream,
+}
+
+async fn deny_answers_by_path_and_lets_the_rest_pass(form: &Form) {
     let upstream = Upstream::echo(Http::One).await;
     let lines = "stream_filters:\n\
         - { plugin: deny, config: { paths: [/admin], status: 451, body: no } }\n\
         routes: [{ match: { prefix: / }, cluster: app }]";
-    let config = Config::new()
-        .listener("web", lines)
-        .cluster("app", upstream.address(), "")
-        .plugin("deny", tests_fixtures::deny(), "");
-    let proxy = Proxy::start(&config).await;
+    let config = Config::new().listener("web", lines).cluster("app", upstream.address(), "");
+    let proxy = Proxy::start(&form.plugin(config, "deny", "")).await;
     for version in VERSIONS {
         let mut client = Client::connect(version, proxy.web()).await;
         for path in ["/admin", "/admin/users?x=1"] {
@@ -33,8 +50,7 @@ async fn deny_answers_by_path_and_lets_the_rest_pass() {
     assert_eq!(denied.count(), 4);
 }
 
-#[tokio::test]
-async fn several_filters_run_in_order_on_the_way_in_and_back_on_the_way_out() {
+async fn several_filters_run_in_order_on_the_way_in_and_back_on_the_way_out(form: &Form) {
     let upstream = Upstream::echo(Http::One).await;
     let lines = "stream_filters:\n\
         - { plugin: greet, config: { header: x-who, value: first } }\n\
@@ -42,32 +58,42 @@ async fn several_filters_run_in_order_on_the_way_in_and_back_on_the_way_out() {
         routes:\n\
         - match: { prefix: / }\n  cluster: app\n  stream_filters:\n\
         \x20 - { plugin: greet, config: { header: x-who, value: third } }";
-    let config = Config::new()
-        .listener("web", lines)
-        .cluster("app", upstream.address(), "")
-        .plugin("greet", tests_fixtures::greet(), "");
-    let proxy = Proxy::start(&config).await;
+    let config = Config::new().listener("web", lines).cluster("app", upstream.address(), "");
+    let proxy = Proxy::start(&form.plugin(config, "greet", "")).await;
     let reply = ask(Http::One, proxy.web(), get("/", &[])).await;
     assert_eq!(reply.echoed("x-who"), ["third"], "the last one on the way in");
     assert_eq!(reply.header("x-who"), "first", "the first one on the way out");
 }
 
 /// One filter for everything, in front of `upstream`, and a cluster `asked`.
-fn filtered(use_of: &str, module: &Path, upstream: &Upstream, asked: SocketAddr) -> Config {
+fn filtered(use_of: &str, form: &Form, upstream: &Upstream, asked: SocketAddr) -> Config {
     let lines = format!(
         "stream_filters: [{{ plugin: it, {use_of} }}]\n\
          routes: [{{ match: {{ prefix: / }}, cluster: app }}]"
     );
-    Config::new()
+    let config = Config::new()
         .listener("web", &lines)
         .cluster("app", upstream.address(), "")
-        .cluster("asked", asked, "")
-        .plugin("it", module, "")
+        .cluster("asked", asked, "");
+    form.plugin(config, "it", "")
+}
+
+async fn body_upper_rewrites_both_bodies_as_they_stream(form: &Form) {
+    let upstream = Upstream::echo(Http::One).await;
+    let proxy = Proxy::start(&filtered("config: {}", form, &upstream, upstream.address())).await;
+    let body = "a quiet word ".repeat(16 * 1024);
+    for version in VERSIONS {
+        let reply = ask(version, proxy.web(), post("/", &[], &body)).await;
+        assert_eq!(reply.status, StatusCode::OK);
+        let text = reply.text();
+        assert!(text.contains(&body.to_uppercase()), "{} bytes, {version:?}", text.len());
+        assert!(!text.contains(|letter: char| letter.is_ascii_lowercase()), "{version:?}");
+    }
 }
 
 /// A server that knows one visitor: it answers 200 with a name for `authorization: good`, and
 /// for `/asked`; otherwise 401.
-pub(super) async fn answering() -> Upstream {
+pub(crate) async fn answering() -> Upstream {
     Upstream::serve(Http::One, |request| async move {
         let good = request.headers().get("authorization").is_some_and(|value| value == "good");
         let mut response = Response::new(full("seen"));
@@ -83,11 +109,10 @@ pub(super) async fn answering() -> Upstream {
 
 const AUTH: &str = "config: { cluster: asked, path: /verify, timeout_ms: 400, on_failure: ";
 
-#[tokio::test]
-async fn http_auth_lets_pass_who_the_other_server_knows() {
+async fn http_auth_lets_pass_who_the_other_server_knows(form: &Form) {
     let (upstream, asked) = (Upstream::echo(Http::One).await, answering().await);
-    let (module, on) = (tests_fixtures::http_auth(), asked.address());
-    let proxy = Proxy::start(&filtered(&format!("{AUTH} deny }}"), module, &upstream, on)).await;
+    let filter = format!("{AUTH} deny }}");
+    let proxy = Proxy::start(&filtered(&filter, form, &upstream, asked.address())).await;
     for version in VERSIONS {
         let mut client = Client::connect(version, proxy.web()).await;
         let known = [("authorization", "good"), ("x-auth-user", "eve")];
@@ -107,8 +132,7 @@ async fn http_auth_lets_pass_who_the_other_server_knows() {
     assert_eq!(question.headers["host"], "auth");
 }
 
-#[tokio::test]
-async fn http_auth_does_what_it_was_told_where_nobody_answers() {
+async fn http_auth_does_what_it_was_told_where_nobody_answers(form: &Form) {
     let upstream = Upstream::echo(Http::One).await;
     let silent = RawUpstream::bind().await;
     let broken = Upstream::serve(Http::One, |_request| async move {
@@ -123,8 +147,7 @@ async fn http_auth_does_what_it_was_told_where_nobody_answers() {
     {
         for (word, status) in [("deny", 403), ("allow", 200)] {
             let filter = format!("{AUTH} {word} }}");
-            let module = tests_fixtures::http_auth();
-            let proxy = Proxy::start(&filtered(&filter, module, &upstream, asked)).await;
+            let proxy = Proxy::start(&filtered(&filter, form, &upstream, asked)).await;
             for version in VERSIONS {
                 let reply = ask(version, proxy.web(), post("/", &[], "a body")).await;
                 assert_eq!(reply.status.as_u16(), status, "{what}, {word}, {version:?}");
@@ -134,22 +157,18 @@ async fn http_auth_does_what_it_was_told_where_nobody_answers() {
     }
 }
 
-#[tokio::test]
-async fn http_auth_refuses_where_its_cluster_is_unknown() {
+async fn http_auth_refuses_where_its_cluster_is_unknown(form: &Form) {
     let upstream = Upstream::echo(Http::One).await;
     let filter = "config: { cluster: nowhere, path: /verify }";
-    let module = tests_fixtures::http_auth();
-    let proxy = Proxy::start(&filtered(filter, module, &upstream, upstream.address())).await;
+    let proxy = Proxy::start(&filtered(filter, form, &upstream, upstream.address())).await;
     assert_eq!(ask(Http::One, proxy.web(), get("/", &[])).await.status.as_u16(), 403);
     assert_eq!(upstream.requests(), 0);
     assert!(proxy.stderr().contains("cannot ask `nowhere`"), "{}", proxy.stderr());
 }
 
-#[tokio::test]
-async fn metrics_are_one_over_all_workers_and_stand_on_the_page() {
+async fn metrics_are_one_over_all_workers_and_stand_on_the_page(form: &Form) {
     let upstream = Upstream::echo(Http::One).await;
-    let module = tests_fixtures::metrics();
-    let config = filtered("config: {}", module, &upstream, upstream.address()).top("workers: 2");
+    let config = filtered("config: {}", form, &upstream, upstream.address()).top("workers: 2");
     let proxy = Proxy::start(&config).await;
     for number in 1..=12 {
         let reply = ask(VERSIONS[number % 2], proxy.web(), get("/", &[])).await;
@@ -163,12 +182,10 @@ async fn metrics_are_one_over_all_workers_and_stand_on_the_page() {
     assert!(metrics.sum("plugin_request_head_bytes_sum", &it) > 12.0 * 10.0);
 }
 
-#[tokio::test]
-async fn the_limiter_counts_by_key_over_all_workers_and_refuses_the_rest() {
+async fn the_limiter_counts_by_key_over_all_workers_and_refuses_the_rest(form: &Form) {
     let upstream = Upstream::echo(Http::One).await;
     let filter = "config: { requests: 5, window_seconds: 3600, key_header: x-key }";
-    let module = tests_fixtures::shared_data_limiter();
-    let config = filtered(filter, module, &upstream, upstream.address()).top("workers: 2");
+    let config = filtered(filter, form, &upstream, upstream.address()).top("workers: 2");
     let proxy = Proxy::start(&config).await;
     let mut asked = Vec::new();
     for at in 0..40 {
@@ -193,12 +210,10 @@ async fn the_limiter_counts_by_key_over_all_workers_and_refuses_the_rest() {
     assert_eq!((passed, upstream.requests()), (10, 10));
 }
 
-#[tokio::test]
-async fn the_window_of_the_limiter_ends() {
+async fn the_window_of_the_limiter_ends(form: &Form) {
     let upstream = Upstream::echo(Http::One).await;
     let filter = "config: { requests: 1, window_seconds: 1, key_header: x-key }";
-    let module = tests_fixtures::shared_data_limiter();
-    let proxy = Proxy::start(&filtered(filter, module, &upstream, upstream.address())).await;
+    let proxy = Proxy::start(&filtered(filter, form, &upstream, upstream.address())).await;
     assert_eq!(ask(Http::One, proxy.web(), get("/", &[])).await.status, StatusCode::OK);
     until("a second window", async || {
         let reply = ask(Http::One, proxy.web(), get("/", &[])).await;
@@ -207,27 +222,32 @@ async fn the_window_of_the_limiter_ends() {
     .await;
 }
 
-const SENDER: &str = "root_id: sender, config: { queue: lines, vm_id: lines }";
+const SENDER: &str = "root_id: sender, config: { queue: lines }";
 const RECEIVER: &str = "services: [{ plugin: it, root_id: receiver, config: { queue: lines } }]";
 
 /// The two parts of `queue-log`; the second where `receiver` says.
-fn queue_log(upstream: &Upstream, receiver: &str) -> Config {
+fn queue_log(form: &Form, upstream: &Upstream, receiver: &str) -> Config {
     let lines = format!(
         "stream_filters: [{{ plugin: it, {SENDER} }}]\n\
          routes: [{{ match: {{ prefix: / }}, cluster: app }}]"
     );
-    Config::new()
-        .top("workers: 2")
-        .top(receiver)
-        .listener("web", &lines)
-        .cluster("app", upstream.address(), "")
-        .plugin("it", tests_fixtures::queue_log(), "vm: { id: lines }")
+    let config = Config::new().top("workers: 2").top(receiver).listener("web", &lines).cluster(
+        "app",
+        upstream.address(),
+        "",
+    );
+    form.plugin(config, "it", "")
 }
 
-#[tokio::test]
-async fn what_requests_enqueue_a_service_logs_each_once() {
+async fn what_requests_enqueue_a_service_logs_each_once(form: &Form) {
     let upstream = Upstream::echo(Http::One).await;
-    let proxy = Proxy::start(&queue_log(&upstream, RECEIVER)).await;
+    let proxy = Proxy::start(&queue_log(form, &upstream, RECEIVER)).await;
+    // A child starts its services while requests come already.
+    until("the receiver", async || {
+        ask(Http::One, proxy.web(), get("/probe", &[])).await;
+        proxy.stderr().contains("queue-log: GET /probe").then_some(())
+    })
+    .await;
     for at in 0..20 {
         let path = format!("/line-{at}-");
         let reply = ask(VERSIONS[at % 2], proxy.web(), get(&path, &[])).await;
@@ -241,10 +261,9 @@ async fn what_requests_enqueue_a_service_logs_each_once() {
     assert_eq!(proxy.stderr().matches("queue-log: GET /line-").count(), 20);
 }
 
-#[tokio::test]
-async fn requests_pass_where_nobody_reads_the_queue() {
+async fn requests_pass_where_nobody_reads_the_queue(form: &Form) {
     let upstream = Upstream::echo(Http::One).await;
-    let proxy = Proxy::start(&queue_log(&upstream, "log: { level: info }")).await;
+    let proxy = Proxy::start(&queue_log(form, &upstream, "log: { level: info }")).await;
     for version in VERSIONS {
         for _ in 0..5 {
             let reply = ask(version, proxy.web(), get("/", &[])).await;
@@ -258,14 +277,10 @@ async fn requests_pass_where_nobody_reads_the_queue() {
 }
 
 /// `tcp-meter` before whatever the listener speaks.
-fn metered(protocol: &str, config: &str, upstream: SocketAddr) -> Config {
+fn metered(form: &Form, protocol: &str, config: &str, upstream: SocketAddr) -> Config {
     let lines =
         format!("protocol: {protocol}\nnetwork_filters: [{{ plugin: it, config: {config} }}]");
-    Config::new().listener("web", &lines).cluster("app", upstream, "").plugin(
-        "it",
-        tests_fixtures::tcp_meter(),
-        "",
-    )
+    form.plugin(Config::new().listener("web", &lines).cluster("app", upstream, ""), "it", "")
 }
 
 async fn until_metered(proxy: &Proxy, to_upstream: f64, to_client: f64) {
@@ -274,11 +289,10 @@ async fn until_metered(proxy: &Proxy, to_upstream: f64, to_client: f64) {
     proxy.until_metric("plugin_bytes_to_client_total", &it, |value| value == to_client).await;
 }
 
-#[tokio::test]
-async fn tcp_meter_counts_and_rewrites_the_bytes_of_a_connection() {
+async fn tcp_meter_counts_and_rewrites_the_bytes_of_a_connection(form: &Form) {
     let upstream = RawUpstream::bind().await;
     let both = "{ upper_to_upstream: true, upper_to_client: true }";
-    let proxy = Proxy::start(&metered("tcp\ncluster: app", both, upstream.address())).await;
+    let proxy = Proxy::start(&metered(form, "tcp\ncluster: app", both, upstream.address())).await;
     let mut client = RawPeer::connect(proxy.web()).await;
     client.send("ping one").await;
     let mut peer = upstream.accept().await;
@@ -295,12 +309,11 @@ async fn tcp_meter_counts_and_rewrites_the_bytes_of_a_connection() {
     until("the line of the end", async || proxy.stderr().contains(line).then_some(())).await;
 }
 
-#[tokio::test]
-async fn tcp_meter_stands_before_http_of_every_version() {
+async fn tcp_meter_stands_before_http_of_every_version(form: &Form) {
     let upstream = Upstream::echo(Http::One).await;
     let routes = "routes: [{ match: { prefix: / }, cluster: app }]";
     for protocol in ["http", "auto\ncluster: app"] {
-        let config = metered(&format!("{protocol}\n{routes}"), "{}", upstream.address());
+        let config = metered(form, &format!("{protocol}\n{routes}"), "{}", upstream.address());
         let proxy = Proxy::start(&config).await;
         for version in VERSIONS {
             let reply = ask(version, proxy.web(), post("/", &[], "a body")).await;
@@ -316,10 +329,9 @@ async fn tcp_meter_stands_before_http_of_every_version() {
     }
 }
 
-#[tokio::test]
-async fn tcp_meter_sees_upstreams_that_are_not_there() {
+async fn tcp_meter_sees_upstreams_that_are_not_there(form: &Form) {
     let refused = RawUpstream::refused().await;
-    let proxy = Proxy::start(&metered("tcp\ncluster: app", "{}", refused)).await;
+    let proxy = Proxy::start(&metered(form, "tcp\ncluster: app", "{}", refused)).await;
     let mut client = RawPeer::connect(proxy.web()).await;
     assert_eq!(client.read_to_end().await, b"");
     until("the line of the end", async || {
@@ -328,19 +340,18 @@ async fn tcp_meter_sees_upstreams_that_are_not_there() {
     .await;
 }
 
-#[tokio::test]
-async fn access_json_tells_of_every_request_when_it_is_over() {
+async fn access_json_tells_of_every_request_when_it_is_over(form: &Form) {
     let upstream = Upstream::echo(Http::One).await;
     let lines = "stream_filters: [{ plugin: it }]\n\
         routes:\n\
         - { match: { prefix: /gone }, respond: { status: 410 } }\n\
         - { match: { prefix: / }, cluster: app }";
-    let config = Config::new()
-        .top("log: { format: json }")
-        .listener("web", lines)
-        .cluster("app", upstream.address(), "")
-        .plugin("it", tests_fixtures::access_json(), "phases: [log]");
-    let proxy = Proxy::start(&config).await;
+    let config = Config::new().top("log: { format: json }").listener("web", lines).cluster(
+        "app",
+        upstream.address(),
+        "",
+    );
+    let proxy = Proxy::start(&form.plugin(config, "it", "phases: [log]")).await;
     for version in VERSIONS {
         ask(version, proxy.web(), post("/hello?a=1", &[], "a body")).await;
         ask(version, proxy.web(), get("/gone", &[])).await;
