@@ -127,7 +127,7 @@ impl Stage {
         lines.extend(log.into_iter().map(|line| format!("log: {line}")));
         let now = self.proxy.metrics().await;
         lines.extend(settings::counted(&now, case.name));
-        lines.extend(settings::faults(before, &now, "it"));
+        lines.extend(settings::faults(before, &now, case.name));
         lines.extend(self.reasons(case.name).await);
         lines.join("\n")
     }

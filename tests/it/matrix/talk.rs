@@ -201,7 +201,7 @@ async fn settle(
         lines.extend(log.into_iter().map(|line| format!("log: {line}")));
         let metrics = proxy.metrics().await;
         lines.extend(settings::counted(&metrics, case.name));
-        lines.extend(settings::faults(before, &metrics, "it"));
+        lines.extend(settings::faults(before, &metrics, case.name));
         let now = lines.join("\n");
         same = if now == last { same + 1 } else { 0 };
         last.clone_from(&now);

@@ -13,10 +13,12 @@ use super::{
 /// The steps of the filter: it marks the response.
 pub(super) const MARK: &str = "{ response_headers: [{ set: [response, x-matrix, seen] }] }";
 
-/// Starts again at once, however often.
-const RESTLESS: &str = "process: { call_timeout_ms: 5000, start_timeout_ms: 10000, \
+/// Starts again at once, however often. Only heads are shown to it: a crash in the middle of a
+/// body that was begun breaks it off, which is no status.
+const RESTLESS: &str = "phases: [request_headers, response_headers]\nprocess: { call_timeout_ms: 5000, start_timeout_ms: 10000, \
     restart: { crashes_max: 1000000, window_ms: 60000, backoff_ms: 5, backoff_max_ms: 20 } }";
 
+const WARM_UP: usize = 200;
 const BETWEEN_KILLS: Duration = Duration::from_millis(50);
 
 /// Routes that go on without the plugin, and that do not.
@@ -47,6 +49,11 @@ pub(crate) async fn kills(run: &mut Run, lasting: Duration) {
     let (web, process) = (proxy.web(), proxy.process());
     until_filtered(web, "/open").await;
     until_filtered(web, "/closed").await;
+    // All workers know the child and keep connections to the upstream.
+    let (open, closed) = (Storm::start(2, web, "/open"), Storm::start(2, web, "/closed"));
+    open.replies(WARM_UP).await;
+    closed.replies(WARM_UP).await;
+    drop((open.finish().await, closed.finish().await));
     let (files, memory) = (process.open_files(), proxy.rss_bytes());
 
     let open = Storm::start(2, web, "/open");
