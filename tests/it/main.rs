@@ -33,6 +33,8 @@ mod network;
 #[cfg(test)]
 mod operations;
 #[cfg(test)]
+mod packages;
+#[cfg(test)]
 mod reload;
 #[cfg(test)]
 mod routes;
