@@ -1,13 +1,16 @@
 //! The supervisor: one thread that looks after all children of the process.
 //!
 //! Each generation of a plugin is a task of it (`care`): starting, serving, waiting, given up,
-//! draining. What a start is stands in `start`, when there is another one in `restarts`, how a
-//! process is waited for and ended in `process`. Workers learn of all that by a watch channel.
+//! draining. One start is `start`, with `plan` before it and `failure` after it; whether there is
+//! another one is `restarts`; how a process is waited for and ended is `process`. Workers learn of
+//! all that by a watch channel.
 //!
 //! It never touches a stream. It ends when the last plugin and the backend are gone, and waits
 //! for the children to be gone before.
 
 mod care;
+mod failure;
+mod plan;
 mod process;
 mod restarts;
 mod start;
@@ -23,8 +26,8 @@ use tokio::{
 
 pub(crate) use self::{
     care::{Care, Face},
+    plan::Plan,
     process::Handle,
-    start::Plan,
 };
 
 /// Starts that go on at the same time.

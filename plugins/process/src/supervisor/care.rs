@@ -15,9 +15,11 @@ use tokio::{
 
 use super::{
     Common,
+    failure::StartFailure,
+    plan::Plan,
     process::Ended,
     restarts::{End, Next, Reason, Restarts},
-    start::{Plan, Running, StartFailure, start},
+    start::{Running, start},
 };
 use crate::child::{ChildState, ChildWatch, Watchdog};
 

@@ -1,18 +1,11 @@
 //! One start of a child: from an order to a child that serves, or the reason why not.
 
 use std::{
-    ffi::OsStr,
-    io,
-    os::{
-        fd::OwnedFd,
-        unix::{ffi::OsStrExt, net::UnixStream},
-    },
-    path::{Path, PathBuf},
+    os::{fd::OwnedFd, unix::net::UnixStream},
     sync::Arc,
     time::Duration,
 };
 
-use host_types::{Bootstrap, PluginLimits, PluginName, ProcessSettings, Transport};
 use tokio::{
     io::AsyncReadExt,
     net::unix::pipe,
@@ -21,18 +14,17 @@ use tokio::{
 };
 
 use super::{
+    failure::{StartFailure, ended_early, go_failure, hello_failure},
+    plan::{Plan, Way, order, prepare},
     process::{Ended, Process},
     restarts::NotReady,
 };
 use crate::{
-    bootstrap::{HelloError, Listening, hello},
+    bootstrap::hello,
     child::Reach,
-    go_plugin::{self, Control, GoPluginError, Output, Preparation, Wanted},
+    go_plugin::{self, Control, Output},
     launch::{
-        Launcher,
-        artifact::Artifact,
         home::{Home, Private},
-        order::{Order, Sandbox, Sockets, Variable},
         thread::{Launch, Spawned, spawn},
         trampoline::Refusal,
     },
@@ -50,20 +42,6 @@ const INPUT_PATIENCE: Duration = Duration::from_secs(1);
 /// How long a child may take to end after it was asked to.
 const TERM_PATIENCE: Duration = Duration::from_secs(2);
 
-/// What every start of a plugin's child begins with.
-#[derive(Debug)]
-pub(crate) struct Plan {
-    pub(crate) name: PluginName,
-    pub(crate) artifact: Artifact,
-    /// What the program sees as its name.
-    pub(crate) program: PathBuf,
-    /// Where the artifact lies.
-    pub(crate) directory: PathBuf,
-    pub(crate) limits: PluginLimits,
-    pub(crate) settings: ProcessSettings,
-    pub(crate) launcher: Launcher,
-}
-
 /// A child that serves.
 #[derive(Debug)]
 pub(crate) struct Running {
@@ -76,23 +54,6 @@ pub(crate) struct Running {
     _private: Private,
 }
 
-/// Why a child did not get ready.
-#[derive(Debug)]
-pub(crate) struct StartFailure {
-    pub(crate) kind: NotReady,
-    pub(crate) text: String,
-}
-
-impl StartFailure {
-    fn new(kind: NotReady, text: impl Into<String>) -> Self {
-        Self { kind, text: text.into() }
-    }
-
-    fn passing(what: &str, error: &io::Error) -> Self {
-        Self::new(NotReady::Passing, format!("{what}: {error}"))
-    }
-}
-
 /// A child that was launched and is not ready yet.
 struct Starting {
     process: Process,
@@ -102,12 +63,6 @@ struct Starting {
     sink: Sink,
     readers: JoinSet<()>,
     private: Private,
-}
-
-/// How a child is going to be known as ready.
-enum Way {
-    Mortise(Reach),
-    GoPlugin(Preparation),
 }
 
 /// Starts a child; waits for it as long as its settings say.
@@ -148,87 +103,6 @@ async fn launch(plan: &Plan, generation: u32) -> Result<(Starting, Way), StartFa
     let mut readers = JoinSet::new();
     readers.spawn(follow(stderr, sink.clone()));
     Ok((Starting { process, report, stdin, stdout, sink, readers, private }, way))
-}
-
-type Prepared = (Way, Option<OwnedFd>, Option<abi_process::v1::BootstrapParams>);
-
-fn prepare(plan: &Plan, generation: u32, private: &Private) -> Result<Prepared, StartFailure> {
-    let settings = &plan.settings;
-    match &settings.bootstrap {
-        Bootstrap::Mortise => {
-            let listening = Listening::new(settings.transport, private.path())
-                .map_err(|error| StartFailure::passing("cannot make its socket", &error))?;
-            let params = listening.params(plan.name.as_str());
-            let (socket, reach) = listening.into_parts(generation);
-            Ok((Way::Mortise(reach), Some(socket), Some(params)))
-        }
-        Bootstrap::GoPlugin { cookie_key, cookie_value, mutual_tls } => {
-            let wanted = Wanted {
-                cookie: (cookie_key, cookie_value),
-                mutual_tls: *mutual_tls,
-                transport: settings.transport,
-                directory: private.path(),
-            };
-            let prepared = Preparation::new(wanted).map_err(|error| go_failure(&error))?;
-            Ok((Way::GoPlugin(prepared), None, None))
-        }
-    }
-}
-
-fn order(plan: &Plan, way: &Way, private: &Private, listens: bool) -> Order {
-    let settings = &plan.settings;
-    let (script, digest) = match &plan.artifact {
-        Artifact::Elf(_) => (Vec::new(), Vec::new()),
-        Artifact::Script { path, digest } => (bytes(path), digest.to_vec()),
-    };
-    let sockets = match (way, settings.transport) {
-        (Way::Mortise(_), _) => Sockets::None,
-        (Way::GoPlugin(_), Transport::Unix) => Sockets::Unix,
-        (Way::GoPlugin(_), Transport::Tcp) => Sockets::Tcp,
-    };
-    let sandbox = &settings.sandbox;
-    Order {
-        host_pid: std::process::id(),
-        name: bytes(&plan.program),
-        script,
-        digest,
-        arguments: settings.arguments.iter().map(|text| text.as_bytes().to_vec()).collect(),
-        environment: environment(plan, way, private),
-        directory: bytes(&plan.directory),
-        private: bytes(private.path()),
-        listens,
-        sandbox: sandbox.enabled.then(|| Sandbox {
-            read: sandbox.read.iter().map(|path| bytes(path)).collect(),
-            memory_bytes_max: sandbox.memory_bytes_max,
-            processes_max: sandbox.processes_max,
-            files_max: sandbox.files_max,
-            sockets: sockets.into(),
-        }),
-    }
-}
-
-/// Later ones win: what a bootstrap needs is nobody else's to say.
-fn environment(plan: &Plan, way: &Way, private: &Private) -> Vec<Variable> {
-    let variable = |name: &str, value: &OsStr| Variable {
-        name: name.as_bytes().to_vec(),
-        value: value.as_bytes().to_vec(),
-    };
-    let mut variables = vec![
-        variable("PATH", OsStr::new("/usr/bin:/bin")),
-        variable("LANG", OsStr::new("C.UTF-8")),
-        variable("TMPDIR", private.path().as_os_str()),
-        variable("MORTISE_PLUGIN_DIR", plan.directory.as_os_str()),
-    ];
-    let given = plan.settings.environment.iter();
-    variables.extend(given.map(|(name, value)| variable(name, OsStr::new(value.as_ref()))));
-    match way {
-        Way::Mortise(_) => variables.push(variable("LISTEN_FDS", OsStr::new("1"))),
-        Way::GoPlugin(prepared) => {
-            let own = prepared.environment().iter();
-            variables.extend(own.map(|(name, value)| variable(name, OsStr::new(value))));
-        }
-    }
-    variables
 }
 
 impl Starting {
@@ -356,55 +230,4 @@ async fn last_lines(readers: &mut JoinSet<()>, sink: &Sink) -> String {
         timeout(LINES_PATIENCE, async { while readers.join_next().await.is_some() {} }).await;
     let tail = sink.tail();
     if tail.is_empty() { String::new() } else { format!("; its last lines: {tail}") }
-}
-
-fn ended_early(ended: Ended, also: Option<StartFailure>) -> StartFailure {
-    let (kind, hint) = match ended {
-        Ended::Code(127) => (NotReady::Fatal, " (a command was not found)"),
-        Ended::Code(126) => (NotReady::Fatal, " (a command could not be executed)"),
-        Ended::Signal(31) => (NotReady::Passing, " (it made a system call that is denied to it)"),
-        Ended::Code(_) | Ended::Signal(_) | Ended::Unknown => (NotReady::Passing, ""),
-    };
-    let also = also.map(|failure| format!(" ({})", failure.text)).unwrap_or_default();
-    StartFailure::new(kind, format!("it ended {ended}{hint} before it was ready{also}"))
-}
-
-fn hello_failure(error: &HelloError) -> StartFailure {
-    let kind = match error {
-        HelloError::Version | HelloError::NotServed => NotReady::Fatal,
-        HelloError::Connect(_) => NotReady::Passing,
-        HelloError::NotSpoken(_) | HelloError::NoAnswer | HelloError::Generation(_) => {
-            NotReady::Misunderstood
-        }
-    };
-    StartFailure::new(kind, error.to_string())
-}
-
-fn go_failure(error: &GoPluginError) -> StartFailure {
-    let misunderstood = matches!(
-        error,
-        GoPluginError::TooLong { .. }
-            | GoPluginError::Handshake(_)
-            | GoPluginError::Address { .. }
-            | GoPluginError::Unhealthy(_)
-    );
-    let kind = match (error.is_final(), misunderstood) {
-        (true, _) => NotReady::Fatal,
-        (false, true) => NotReady::Misunderstood,
-        (false, false) => NotReady::Passing,
-    };
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(inner) = cause {
-        let inner_text = inner.to_string();
-        if !text.contains(&inner_text) {
-            text = format!("{text}: {inner_text}");
-        }
-        cause = inner.source();
-    }
-    StartFailure::new(kind, text)
-}
-
-fn bytes(path: &Path) -> Vec<u8> {
-    path.as_os_str().as_bytes().to_vec()
 }
