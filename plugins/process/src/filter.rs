@@ -76,6 +76,3 @@ impl Drop for ProcessFilter {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -30,7 +30,7 @@ pub(crate) use self::{
     child::{FakeChild, Script, answer, pass, raw_child, script},
     host::FakeHost,
 };
-use super::ChildLink;
+use super::{ChildLink, Instance, Session};
 use crate::{
     child::{ChildAddress, ChildState, Reach, Watchdog},
     factory,
@@ -107,6 +107,8 @@ impl Rig {
         let rig = Self::new();
         let child = rig.child(1, script);
         let factory = rig.start().await;
+        child.until(|event| matches!(event, v1::event::Kind::Complete(_))).await;
+        child.forget();
         (rig, child, factory)
     }
 
@@ -143,6 +145,12 @@ impl Rig {
             on_fault: Rc::new(move |fault| faults.borrow_mut().push(fault.clone())),
             on_restart: Rc::new(move || restarts.set(restarts.get() + 1)),
         }
+    }
+
+    /// An instance of its own.
+    pub(crate) fn instance(&self) -> Rc<Instance> {
+        let scope = self.scope(Some(3));
+        Session::of(&scope, &self.link).start(&scope, &InstanceSpec::default())
     }
 
     /// Starts the plugin for one use.

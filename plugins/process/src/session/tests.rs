@@ -1,5 +1,9 @@
 //! Sessions with children that follow a script.
 
+mod cost;
 mod exchanges;
+mod hostile;
+mod loss;
+mod starts;
 
 use super::testing::*;

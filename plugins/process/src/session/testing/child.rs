@@ -79,7 +79,12 @@ impl FakeChild {
         Self { inner, runtime: Some(runtime), frozen: freeze }
     }
 
-    /// The events that came, but for the hello, pings and the first instance's beginnings.
+    /// Forgets what came so far.
+    pub(super) fn forget(&self) {
+        self.inner.seen.lock().clear();
+    }
+
+    /// The events that came.
     pub(crate) fn seen(&self) -> Vec<event::Kind> {
         self.inner.seen.lock().clone()
     }
@@ -234,7 +239,19 @@ where
 /// nothing more.
 pub(crate) fn raw_child(path: &Path, pieces: Vec<Bytes>, ends: bool) -> impl Sized + use<> {
     let service = Raw { pieces: Arc::new(pieces), ends };
-    serve_on(path, |incoming| Server::builder().add_service(service).serve_with_incoming(incoming))
+    let serve = |incoming| Server::builder().add_service(service).serve_with_incoming(incoming);
+    Running(Some(serve_on(path, serve)))
+}
+
+/// Ends without waiting.
+struct Running(Option<Runtime>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 #[derive(Clone)]
