@@ -21,6 +21,8 @@ mod bad;
 mod children;
 #[path = "launch/confined.rs"]
 mod confined;
+#[path = "launch/go_plugin.rs"]
+mod go_plugin;
 #[path = "launch/life.rs"]
 mod life;
 #[path = "launch/support.rs"]
@@ -47,6 +49,11 @@ const TESTS: &[Test] = &[
     ("a_child_has_what_it_needs", confined::a_child_has_what_it_needs),
     ("limits_hold", confined::limits_hold),
     ("an_unconfined_child_is_a_choice", confined::an_unconfined_child_is_a_choice),
+    ("a_bad_handshake_is_refused_at_once", go_plugin::a_bad_handshake_is_refused_at_once),
+    (
+        "a_handshake_that_does_not_come_is_given_up_in_time",
+        go_plugin::a_handshake_that_does_not_come_is_given_up_in_time,
+    ),
 ];
 
 fn main() -> ExitCode {
