@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::{
-    demo::{ADMIN, CONFIG, LISTENER, UPSTREAM},
+    demo::{ADMIN, CONFIG, Greet, LISTENER, UPSTREAM},
     http::{Message, ask},
     proxy::Proxy,
     run::root,
@@ -18,7 +18,7 @@ use crate::{
 
 /// The demo as it is.
 pub(crate) fn greet() -> Result<()> {
-    let demo = Demo::start("greet")?;
+    let demo = Demo::start("greet", MODULE, "")?;
     demo.checked("greet adds its header on both sides", Demo::greeting)?;
     demo.checked("deny answers for the upstream", Demo::denied)?;
     demo.checked("deny means whole path segments", Demo::not_denied)?;
@@ -27,11 +27,16 @@ pub(crate) fn greet() -> Result<()> {
     demo.checked("the admin page knows the plugins", Demo::admin_plugins)
 }
 
-/// The demo with `greet` in another language.
-pub(crate) fn foreign(name: &str) -> Result<()> {
-    let demo = Demo::start(name)?;
-    demo.checked(&format!("{name} adds its header on both sides"), Demo::greeting)
+/// The demo with `greet` as another artifact: `backend` and `source` are all that changes.
+pub(crate) fn another(greet: &Greet) -> Result<()> {
+    let Greet { label, artifact, backend, more, top } = greet;
+    let lines = format!("    backend: {backend}\n    source: ../target/plugins/{artifact}\n{more}");
+    let demo = Demo::start(&label.replace(' ', "-"), &lines, top)?;
+    demo.checked(&format!("{label} adds its header on both sides"), Demo::greeting)
 }
+
+/// What the configuration says of `greet`.
+const MODULE: &str = "    backend: wasm\n    source: ../target/plugins/greet.wasm\n";
 
 struct Demo {
     listener: SocketAddr,
@@ -41,8 +46,8 @@ struct Demo {
 }
 
 impl Demo {
-    /// Runs the demo's configuration with free ports and `greet` from the named module.
-    fn start(module: &str) -> Result<Self> {
+    /// Runs the demo's configuration with free ports, and with these lines of `greet`.
+    fn start(name: &str, greet: &str, top: &str) -> Result<Self> {
         let directory = root().join("target/demo");
         fs::create_dir_all(&directory)?;
         let upstream = upstream::start("127.0.0.1:0")?;
@@ -52,12 +57,12 @@ impl Demo {
             (LISTENER, listener.to_string()),
             (UPSTREAM, upstream.to_string()),
             (ADMIN, admin.to_string()),
-            ("../target/plugins/greet.wasm", format!("../plugins/{module}.wasm")),
+            (MODULE, greet.to_owned()),
             ("../target/plugins/", "../plugins/".to_owned()),
         ];
-        let config = directory.join(format!("{module}.yaml"));
-        fs::write(&config, substitute(text, &changes)?)?;
-        let log = directory.join(format!("{module}.log"));
+        let config = directory.join(format!("{name}.yaml"));
+        fs::write(&config, substitute(text, &changes)? + top)?;
+        let log = directory.join(format!("{name}.log"));
         let proxy = Proxy::start(&config, admin, Some(&log)).inspect_err(|_| show(&log))?;
         Ok(Self { listener, admin, log, _proxy: proxy })
     }

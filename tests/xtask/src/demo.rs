@@ -10,10 +10,10 @@ use signal_hook::{
 };
 
 use crate::{
-    check, plugins,
+    check, children, plugins,
     proxy::Proxy,
     run::{Report, cargo, root},
-    upstream,
+    setup, upstream,
 };
 
 /// The configuration that the README shows.
@@ -49,14 +49,48 @@ pub(crate) fn demo(report: &mut Report, check: bool) -> Result<()> {
 /// Performs the demo's requests itself.
 pub(crate) fn check(report: &mut Report) -> Result<()> {
     report.work("demo --check", check::greet)?;
-    for name in crate::setup::FOREIGN {
-        if plugins::directory().join(format!("{name}.wasm")).exists() {
-            report.work(&format!("demo --check {name}"), || check::foreign(name))?;
+    for greet in greets() {
+        let step = format!("demo --check {}", greet.label);
+        if plugins::directory().join(&greet.artifact).exists() {
+            report.work(&step, || check::another(&greet))?;
         } else {
-            report.skip(&format!("demo --check {name}"), "it was not built");
+            report.skip(&step, "it was not built");
         }
     }
     Ok(())
+}
+
+/// The plugin `greet` as another artifact than the one in [`CONFIG`].
+pub(crate) struct Greet {
+    /// What stands in the table.
+    pub(crate) label: String,
+    /// The file below the directory of the plugins.
+    pub(crate) artifact: String,
+    /// The configuration's word.
+    pub(crate) backend: &'static str,
+    /// What the configuration says of the plugin beside.
+    pub(crate) more: &'static str,
+    /// What it says at its end.
+    pub(crate) top: &'static str,
+}
+
+/// On the other backends, and in other languages.
+fn greets() -> Vec<Greet> {
+    let greet = |label: &str, artifact: String, backend| {
+        let label = label.to_owned();
+        Greet { label, artifact, backend, more: "", top: "" }
+    };
+    let module = |name| greet(name, format!("{name}.wasm"), "wasm");
+    let mut all: Vec<Greet> = setup::FOREIGN.into_iter().map(module).collect();
+    all.push(greet("greet as a child process", "greet".to_owned(), "process"));
+    let library = greet("greet as a library", "libgreet.so".to_owned(), "native");
+    all.push(Greet { top: "native: { allow: [{ directory: ../plugins }] }\n", ..library });
+    all.push(greet(children::GO, children::GO.to_owned(), "process"));
+    let python = greet(children::PYTHON, format!("{}/greet.py", children::PYTHON), "process");
+    let cookie =
+        "    process: { go_plugin: { cookie_key: MORTISE_PLUGIN, cookie_value: greet } }\n";
+    all.push(Greet { more: cookie, ..python });
+    all
 }
 
 /// What to type, and what to expect.
