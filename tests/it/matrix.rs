@@ -11,6 +11,7 @@ mod backend;
 mod case;
 mod golden;
 mod networks;
+mod refusals;
 mod settings;
 mod stage;
 mod streams;
@@ -26,7 +27,16 @@ async fn run(point: &'static str, backend: Backend) {
         "stream_filter" => stage::streams(backend, streams::cases(), &golden).await,
         _ => talk::connections(backend, networks::cases(), &golden).await,
     };
-    golden.finish(point, backend, outcomes);
+    golden.finish(point, backend, &outcomes);
+}
+
+/// Plays the plugins that cannot start.
+async fn refuse(backend: Backend) {
+    let outcomes = refusals::refusals(backend).await;
+    let count = outcomes.len();
+    let wrong: Vec<_> = outcomes.iter().filter(|outcome| !outcome.text.is_empty()).collect();
+    golden::tell("stream_filter", backend, count - wrong.len(), wrong.len());
+    assert!(wrong.is_empty(), "{}: {wrong:#?}", backend.name());
 }
 
 /// Plays the cases whose plugin panics: how many came out as everywhere, and what differs.
@@ -48,11 +58,16 @@ pub(crate) async fn panics(backend: Backend) -> (usize, Vec<String>) {
 macro_rules! for_each_backend {
     ($($backend:ident: $variant:expr;)+) => {
         $(mod $backend {
-            use super::{Backend, run};
+            use super::{Backend, refuse, run};
 
             #[tokio::test]
             async fn stream_filters_do_as_everywhere() {
                 run("stream_filter", $variant).await;
+            }
+
+            #[tokio::test]
+            async fn plugins_that_cannot_start_are_treated_alike() {
+                refuse($variant).await;
             }
 
             #[tokio::test]

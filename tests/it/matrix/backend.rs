@@ -36,7 +36,7 @@ impl Backend {
     pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Process | Self::ProcessTcp => "process",
-            other => other.name(),
+            other @ (Self::Builtin | Self::Wasm | Self::Native) => other.name(),
         }
     }
 
@@ -71,7 +71,7 @@ impl Backend {
         if self != Self::Native {
             return config;
         }
-        let folder = matrix::library().parent().unwrap_or(Path::new("/")).display();
+        let folder = matrix::library().parent().unwrap_or_else(|| Path::new("/")).display();
         config.top(&format!("native: {{ allow: [{{ directory: \"{folder}\" }}] }}"))
     }
 

@@ -36,7 +36,7 @@ impl Golden {
     }
 
     /// Tells the cell, and fails where a case did not come out as expected.
-    pub(crate) fn finish(&self, point: &str, backend: Backend, outcomes: Vec<Outcome>) {
+    pub(crate) fn finish(&self, point: &str, backend: Backend, outcomes: &[Outcome]) {
         if self.updates {
             let sections = outcomes
                 .iter()
@@ -45,7 +45,7 @@ impl Golden {
             return;
         }
         let count = outcomes.len();
-        let wrong = self.differences(&outcomes);
+        let wrong = self.differences(outcomes);
         tell(point, backend, count - wrong.len(), wrong.len());
         let (name, failed) = (backend.name(), wrong.len());
         assert!(wrong.is_empty(), "{point} on {name}: {failed} of {count}:\n{}", wrong.join("\n"));
@@ -76,7 +76,7 @@ fn file(point: &str) -> PathBuf {
 }
 
 /// Adds a cell to the file that `cargo xtask matrix` reads.
-fn tell(point: &str, backend: Backend, passed: usize, failed: usize) {
+pub(crate) fn tell(point: &str, backend: Backend, passed: usize, failed: usize) {
     let Some(cells) = std::env::var_os("MORTISE_MATRIX_CELLS") else { return };
     let cell = json!({
         "extension_point": point,

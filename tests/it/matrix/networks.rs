@@ -11,7 +11,7 @@ use Turn::{
 
 /// The table.
 pub(crate) fn cases() -> Vec<Talk> {
-    [bytes(), holds(), ends(), knowledge(), faults()].concat()
+    [bytes(), changes(), holds(), calls(), ends(), knowledge(), faults()].concat()
 }
 
 fn bytes() -> Vec<Talk> {
@@ -43,6 +43,11 @@ fn bytes() -> Vec<Talk> {
             }),
             &[Sends("abc"), Reads(3), Answers("def"), Hears(3), Sends("x"), Reads(1)],
         ),
+    ]
+}
+
+fn changes() -> Vec<Talk> {
+    vec![
         Talk::new(
             "net_splices",
             json!({ "downstream_data": [
@@ -148,6 +153,11 @@ fn holds() -> Vec<Talk> {
                 "released": [{ "bracket": "downstream" }, { "resume": "downstream" }] }),
             &[Sends("abc"), Reads(5)],
         ),
+    ]
+}
+
+fn calls() -> Vec<Talk> {
+    vec![
         Talk::new(
             "net_call_lets_go",
             json!({

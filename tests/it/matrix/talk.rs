@@ -146,7 +146,7 @@ async fn play(proxy: &Proxy, upstream: &RawUpstream, case: &Talk) -> Vec<String>
 
 async fn take(proxy: &Proxy, case: &Talk, ends: &mut Ends<'_>, turn: Turn) -> Option<String> {
     let text = |bytes: Option<Vec<u8>>| {
-        bytes.map_or("the end".to_owned(), |bytes| settings::shown_bytes(&bytes))
+        bytes.map_or_else(|| "the end".to_owned(), |bytes| settings::shown_bytes(&bytes))
     };
     match turn {
         // Who is gone does not read it, which the next turns show.

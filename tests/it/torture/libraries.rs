@@ -5,10 +5,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use tests_support::{Config, Http, Proxy, Upstream};
+use tests_support::{Config, Http, Proxy, Upstream, until};
+use tokio::time::{Duration, timeout};
 
 use super::{kills::count, run::Run};
 use crate::{common, matrix};
+
+const NAMED_WITHIN: Duration = Duration::from_secs(5);
 
 pub(crate) async fn libraries(run: &mut Run) {
     let (passed, failed) = matrix::panics(matrix::Backend::Native).await;
@@ -59,10 +62,9 @@ async fn refusal(name: &str, source: &Path, allowed: &Path) -> Result<(), String
     if healthy != 200 {
         return Err(format!("the healthy route answered {healthy}"));
     }
-    if !proxy.stderr().contains(name) {
-        return Err("nothing in the log names it".to_owned());
-    }
-    Ok(())
+    let named = until(name, async || proxy.stderr().contains(name).then_some(()));
+    let named = timeout(NAMED_WITHIN, named).await;
+    named.map_err(|_elapsed| "nothing in the log names it".to_owned())
 }
 
 /// Libraries that must not be loaded, each wrong in one thing.

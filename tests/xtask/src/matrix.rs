@@ -52,8 +52,9 @@ fn parse(text: &str) -> Result<Cells> {
         let value: Value = serde_json::from_str(line).context("a cell")?;
         let word = |key: &str| value.get(key).and_then(Value::as_str).unwrap_or("?").to_owned();
         let number = |key: &str| value.get(key).and_then(Value::as_u64).unwrap_or_default();
-        let cell = Cell { passed: number("passed"), failed: number("failed") };
-        cells.insert((word("extension_point"), word("backend")), cell);
+        let cell = cells.entry((word("extension_point"), word("backend"))).or_default();
+        cell.passed += number("passed");
+        cell.failed += number("failed");
     }
     Ok(cells)
 }
@@ -95,9 +96,10 @@ fn table(cells: &Cells) -> String {
         text.push_str(&format!("\n{point:16}"));
         for backend in BACKENDS {
             let cell = cells.get(&(point.to_owned(), backend.to_owned()));
-            let shown = cell.map_or("-".to_owned(), |cell| {
-                format!("{}/{}", cell.passed, cell.passed + cell.failed)
-            });
+            let shown = cell.map_or_else(
+                || "-".to_owned(),
+                |cell| format!("{}/{}", cell.passed, cell.passed + cell.failed),
+            );
             text.push_str(&format!("{shown:>13}"));
         }
     }

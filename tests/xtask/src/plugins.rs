@@ -71,7 +71,7 @@ fn rust(report: &mut Report) -> Result<()> {
     let host = root().join("target/guests/host");
     for name in RUST {
         let file = name.replace('-', "_");
-        publish(&modules.join(format!("{file}.wasm")), &self::module(name))?;
+        publish(&modules.join(format!("{file}.wasm")), &module(name))?;
         publish(&host.join(name), &directory().join(name))?;
         publish(&host.join(format!("lib{file}.so")), &directory().join(format!("lib{name}.so")))?;
     }

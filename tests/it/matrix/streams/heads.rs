@@ -5,10 +5,10 @@ use serde_json::{Value, json};
 use crate::matrix::case::Case;
 
 pub(super) fn cases() -> Vec<Case> {
-    [fields(), pseudo(), bad(), late(), trailers(), order()].concat()
+    [writes(), reads(), pseudo(), bad(), late(), trailers(), order()].concat()
 }
 
-fn fields() -> Vec<Case> {
+fn writes() -> Vec<Case> {
     vec![
         Case::new("nothing", json!({})),
         Case::new(
@@ -47,6 +47,11 @@ fn fields() -> Vec<Case> {
             "remove_response",
             json!({ "response_headers": [{ "remove": ["response", "x-upstream"] }] }),
         ),
+    ]
+}
+
+fn reads() -> Vec<Case> {
+    vec![
         Case::new(
             "read_request",
             json!({ "request_headers": [
