@@ -47,6 +47,13 @@ impl<'a> Host<'a> {
         Self { backend }
     }
 
+    /// What is behind it: for who hands everything on.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn backend(&self) -> &'a dyn Backend {
+        self.backend
+    }
+
     /// Writes a line to the proxy's log, under the plugin's name.
     pub fn log(&self, level: LogLevel, line: impl AsRef<str>) {
         self.backend.log(level, line.as_ref());

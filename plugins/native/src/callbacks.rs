@@ -305,6 +305,16 @@ impl Callbacks {
     }
 }
 
+impl Opened {
+    /// What is kept for it; `None` where it is not served.
+    pub(crate) fn kept(&self) -> Option<Kept> {
+        match self {
+            Self::Served(kept) => Some(*kept),
+            Self::Absent => None,
+        }
+    }
+}
+
 impl Kept {
     const NOTHING: Self = Self(std::ptr::null_mut());
 }

@@ -28,6 +28,7 @@ mod lines;
 mod load;
 mod network;
 mod outbound;
+pub mod runner;
 #[cfg(test)]
 mod testing;
 

@@ -20,7 +20,7 @@ use abi_native::{
 use host_types::PluginName;
 use sha2::{Digest as _, Sha256};
 
-pub(crate) use self::allow::check_allowed;
+pub(crate) use self::allow::{check_allowed, hexadecimal};
 use crate::{
     builtin::Builtin,
     callbacks::{Callbacks, TableError},

@@ -42,10 +42,12 @@ pub(crate) struct FakeHost {
     pub(crate) calls: RefCell<Vec<(HttpCall, OnHttpAnswer)>>,
     pub(crate) ticks: Rc<RefCell<BTreeMap<u32, Tick>>>,
     pub(crate) queues: RefCell<Vec<Queue>>,
-    pub(crate) shared: RefCell<BTreeMap<Vec<u8>, (Vec<u8>, u32)>>,
+    pub(crate) shared: RefCell<BTreeMap<Vec<u8>, Versioned>>,
     pub(crate) metrics: RefCell<Vec<(String, u64)>>,
 }
 
+/// A value with its version.
+type Versioned = (Vec<u8>, u32);
 type Tick = (Duration, Rc<dyn Fn()>);
 
 /// A queue: its name, who is told of its items, and these.
@@ -353,19 +355,18 @@ impl Worker {
 
 /// Loads a plugin that is compiled in.
 pub(crate) fn builtin(name: &str) -> Result<Arc<dyn LoadedPlugin>, PluginFault> {
-    with_spec(Path::new(name), &[], NativeSettings::default(), |spec| BACKEND.load_builtin(spec))
+    with_spec(Path::new(name), &[], &NativeSettings::default(), |spec| BACKEND.load_builtin(spec))
 }
 
 /// Makes a spec of a plugin `p` with the limits that plugins have, but for four contexts.
 pub(crate) fn with_spec<T>(
     source: &Path,
     bytes: &[u8],
-    settings: NativeSettings,
+    settings: &NativeSettings,
     load: impl FnOnce(NativeSpec<'_>) -> T,
 ) -> T {
     let limits = PluginLimits { contexts_max: 4, ..PluginLimits::default() };
     let name = PluginName::from("p");
-    let settings = &settings;
     load(NativeSpec { name: &name, source, bytes, limits: &limits, phases: None, settings })
 }
 

@@ -15,7 +15,7 @@ fn allowing(bytes: &[u8]) -> NativeSettings {
 }
 
 fn load(bytes: &[u8]) -> Result<std::rc::Rc<dyn FilterFactory>, PluginFault> {
-    let loaded = with_spec(Path::new("p.so"), bytes, allowing(bytes), |spec| BACKEND.load(spec))?;
+    let loaded = with_spec(Path::new("p.so"), bytes, &allowing(bytes), |spec| BACKEND.load(spec))?;
     Worker::new().start_loaded(&*loaded, "")
 }
 
@@ -61,7 +61,7 @@ fn a_process_loads_so_many_libraries() {
     let mut backend = NativeBackend::new(Vec::new());
     backend.libraries_max = 1;
     let load = |bytes: &[u8]| {
-        with_spec(Path::new("p.so"), bytes, allowing(bytes), |spec| backend.load(spec).map(drop))
+        with_spec(Path::new("p.so"), bytes, &allowing(bytes), |spec| backend.load(spec).map(drop))
     };
     assert!(load(&bad).is_err(), "it was loaded before it was refused, and stays");
     let fault = load(&one).expect_err("there is no room");
@@ -142,7 +142,7 @@ fn only_what_the_operator_allows_is_loaded() {
     fs::write(&path, &bytes).expect("written");
     let load = |allow: Vec<NativeAllowed>, bytes: &[u8]| {
         let settings = NativeSettings { allow, ..NativeSettings::default() };
-        with_spec(&path, bytes, settings, |spec| BACKEND.load(spec).map(drop))
+        with_spec(&path, bytes, &settings, |spec| BACKEND.load(spec).map(drop))
     };
     let fault = load(Vec::new(), &bytes).expect_err("nothing is allowed");
     assert_eq!(fault.kind, FaultKind::Denied);
@@ -199,7 +199,7 @@ mod rust {
         let loaded = with_spec(
             Path::new("p.so"),
             &example("fixture_plugin"),
-            allowing(&example("fixture_plugin")),
+            &allowing(&example("fixture_plugin")),
             |spec| BACKEND.load(spec),
         );
         let worker = Worker::new();

@@ -20,14 +20,14 @@ fn filter(worker: &Worker, script: &str) -> (Rc<dyn FilterFactory>, Box<dyn Stre
 fn fault(step: Step) -> PluginFault {
     match step {
         Step::Ready(Verdict::Failed(fault)) => fault,
-        other => panic!("{other:?}"),
+        other @ (Step::Ready(_) | Step::Later(_) | Step::HoldUntil(_)) => panic!("{other:?}"),
     }
 }
 
 fn status(step: Step) -> u16 {
     match step {
         Step::Ready(Verdict::Respond(reply)) => reply.status.as_u16(),
-        other => panic!("{other:?}"),
+        other @ (Step::Ready(_) | Step::Later(_) | Step::HoldUntil(_)) => panic!("{other:?}"),
     }
 }
 

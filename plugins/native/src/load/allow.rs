@@ -49,7 +49,8 @@ fn is_open(directory: &Path) -> bool {
     fs::metadata(directory).is_ok_and(|facts| facts.permissions().mode() & 0o002 != 0)
 }
 
-fn hexadecimal(digest: &Digest) -> String {
+/// A digest as people write it.
+pub(crate) fn hexadecimal(digest: &Digest) -> String {
     digest.iter().fold(String::with_capacity(64), |mut text, byte| {
         write!(text, "{byte:02x}").expect("writing to a string does not fail");
         text
