@@ -50,9 +50,10 @@ async fn a_line_that_drips_does_not_move_the_deadline() {
     let mut stdout = BufReader::new(stdout);
     let begun = Instant::now();
     let drip = async {
+        let mut drops = tokio::time::interval(Duration::from_secs(3));
         loop {
+            drops.tick().await;
             child.write_all(b"1").await.unwrap();
-            tokio::time::sleep(Duration::from_secs(3)).await;
         }
     };
     let error = tokio::select! {
