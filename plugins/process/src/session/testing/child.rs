@@ -19,7 +19,7 @@ use parking_lot::Mutex;
 use tokio::{
     net::UnixListener,
     runtime::{Builder, Runtime},
-    sync::{Notify, mpsc, watch},
+    sync::{Notify, mpsc, mpsc::WeakUnboundedSender, watch},
 };
 use tokio_stream::{
     Stream, StreamExt,
@@ -177,7 +177,11 @@ impl Inner {
         }
     }
 
-    async fn serve(self: Arc<Self>, mut events: Streaming<v1::ToPlugin>) {
+    async fn serve(
+        self: Arc<Self>,
+        mut events: Streaming<v1::ToPlugin>,
+        talk: WeakUnboundedSender<Result<v1::ToHost, Status>>,
+    ) {
         let mut frozen = self.frozen.clone();
         while let Ok(Some(message)) = events.message().await {
             let _thawed = frozen.wait_for(|frozen| !frozen).await;
@@ -187,13 +191,17 @@ impl Inner {
                 self.seen.lock().push(kind);
             }
             self.heard.notify_waiters();
-            let talk = self.talk.lock();
-            let Some(talk) = talk.as_ref() else { return };
+            let Some(talk) = talk.upgrade() else { return };
             if !replies.is_empty() && talk.send(Ok(to_host(replies))).is_err() {
                 return;
             }
         }
-        self.talk.lock().take();
+        // Another session may have begun.
+        let mut newest = self.talk.lock();
+        let own = talk.upgrade();
+        if newest.as_ref().zip(own.as_ref()).is_some_and(|(newest, own)| newest.same_channel(own)) {
+            newest.take();
+        }
     }
 }
 
@@ -215,8 +223,8 @@ impl Plugin for Face {
         request: Request<Streaming<v1::ToPlugin>>,
     ) -> Result<Response<Replies>, Status> {
         let (talk, replies) = mpsc::unbounded_channel();
+        tokio::spawn(Arc::clone(&self.0).serve(request.into_inner(), talk.downgrade()));
         self.0.talk.lock().replace(talk);
-        tokio::spawn(Arc::clone(&self.0).serve(request.into_inner()));
         Ok(Response::new(Box::pin(UnboundedReceiverStream::new(replies))))
     }
 }

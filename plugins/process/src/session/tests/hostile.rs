@@ -5,6 +5,7 @@ use std::time::Duration;
 use abi_process::v1::{self, event, reply};
 use bytes::{BufMut, Bytes, BytesMut};
 use host_extension::{FaultKind, PluginFault, Verdict};
+use host_types::{PluginLimits, ProcessSettings};
 use prost::Message;
 
 use super::*;
@@ -56,10 +57,17 @@ fn answers_for_nothing_that_is_there_change_nothing() {
 
 /// The first hook's fault in a session with a child that sends these bytes.
 fn against(pieces: Vec<Bytes>, ends: bool, check: fn(&Rig, &PluginFault)) {
+    against_with(settings(), pieces, ends, check);
+}
+
+fn against_with(
+    settings: ProcessSettings,
+    pieces: Vec<Bytes>,
+    ends: bool,
+    check: fn(&Rig, &PluginFault),
+) {
     local(async move {
-        let mut settings = settings();
-        settings.start_timeout = Duration::from_millis(300);
-        let rig = Rig::with(settings, host_types::PluginLimits::default());
+        let rig = Rig::with(settings, PluginLimits::default());
         let path = rig.free_socket();
         let _child = raw_child(&path, pieces, ends);
         rig.ready(1, path);
@@ -117,7 +125,8 @@ fn bytes_that_are_no_message_end_the_session_and_are_told() {
 fn a_child_that_drips_or_says_nothing_is_given_up_in_time() {
     let whole = hello();
     for pieces in [Vec::new(), whole.chunks(1).take(4).map(Bytes::copy_from_slice).collect()] {
-        against(pieces, false, |_rig, fault| {
+        let settings = ProcessSettings { start_timeout: Duration::from_millis(200), ..settings() };
+        against_with(settings, pieces, false, |_rig, fault| {
             assert_eq!(fault.kind, FaultKind::TimedOut, "{fault}");
         });
     }
@@ -194,10 +203,10 @@ fn a_child_that_calls_without_end_and_reads_nothing_is_given_up() {
 #[test]
 fn a_flood_of_log_lines_is_cut_and_counted() {
     local(async {
-        let limits = host_types::PluginLimits {
+        let limits = PluginLimits {
             log_lines_per_second_max: 3,
             log_line_bytes_max: 4,
-            ..host_types::PluginLimits::default()
+            ..PluginLimits::default()
         };
         let rig = Rig::with(settings(), limits);
         let child = rig.child(1, pass());

@@ -37,7 +37,7 @@ fn an_exchange_without_an_answer_ends_in_time_and_nothing_else_does() {
         assert!(fault.message.contains("on_request_headers"), "{fault}");
         let took = begun.elapsed();
         assert!(
-            (rig.link.settings.call_timeout..Duration::from_millis(500)).contains(&took),
+            (rig.link.settings.call_timeout..Duration::from_secs(2)).contains(&took),
             "{took:?}"
         );
         assert!(factory.outlives(&fault), "the instance is well");
@@ -73,7 +73,7 @@ fn a_child_that_hangs_is_unresponsive_and_is_well_again_when_it_comes_back() {
         child.freeze(false);
         let back = Instant::now();
         until_it_serves(&factory, true).await;
-        assert!(back.elapsed() < Duration::from_millis(300), "{:?}", back.elapsed());
+        assert!(back.elapsed() < Duration::from_millis(600), "{:?}", back.elapsed());
     });
 }
 
