@@ -1,1 +1,125 @@
+//! A runner's instances over the host of the SDK's tests, as a child would have them.
 
+use std::{ffi::OsString, panic};
+
+use mortise_sdk::{
+    Action, CallFailure, CallId, Host, HttpAnswer, NetworkFilter, Plugin, QueueId, Refusal,
+    StreamFilter,
+    backend::Instance,
+    testing::{TestHost, TestSetup, request, response},
+};
+
+use super::{RunnerDesk, RunnerInstance, Shared, declare, load, table};
+use crate::testing::{compile, plugins};
+
+/// The scripted plugin behind its table.
+struct Script(RunnerInstance);
+
+impl Plugin for Script {
+    type Config = Vec<u8>;
+
+    fn parse(config: &[u8]) -> Result<Vec<u8>, Refusal> {
+        Ok(config.to_vec())
+    }
+
+    fn start(config: Vec<u8>, host: &Host<'_>) -> Result<Self, Refusal> {
+        let builtins = plugins::builtins();
+        let script = builtins.iter().find(|one| one.name == "script").expect("it is compiled in");
+        let callbacks = load::enter_builtin(script, table::<RunnerDesk>()).expect("a table");
+        Ok(Self(RunnerInstance(Shared::start(callbacks, host, "", &config)?)))
+    }
+
+    fn stream_filter(&mut self, host: &Host<'_>) -> Option<Box<dyn StreamFilter>> {
+        self.0.stream_filter(host)
+    }
+
+    fn network_filter(&mut self, host: &Host<'_>) -> Option<Box<dyn NetworkFilter>> {
+        self.0.network_filter(host)
+    }
+
+    fn on_tick(&mut self, host: &Host<'_>) {
+        self.0.on_tick(host);
+    }
+
+    fn on_queue_ready(&mut self, host: &Host<'_>, queue: QueueId) {
+        self.0.on_queue_ready(host, queue);
+    }
+
+    fn on_http_answer(
+        &mut self,
+        host: &Host<'_>,
+        call: CallId,
+        answer: Result<HttpAnswer, CallFailure>,
+    ) {
+        self.0.on_http_answer(host, call, answer);
+    }
+}
+
+fn start(script: &str) -> TestHost {
+    TestSetup::new().cluster("app").start::<Script>(script).expect("it starts")
+}
+
+#[test]
+fn heads_and_bodies_are_read_and_changed() {
+    let host = start("request_headers:greet request_body:body");
+    let stream = host.stream(request("POST", "/path"));
+    assert_eq!(stream.request_headers(false), Action::Continue);
+    assert_eq!(stream.request_body("text", true), Action::Continue);
+    let forwarded = stream.forwarded();
+    assert_eq!(forwarded.head.expect("a head").get_str("x-greeting"), Some("/path"));
+    assert_eq!(forwarded.body, b"> TEXT");
+}
+
+#[test]
+fn a_client_is_answered_and_a_stream_broken_off() {
+    let host = start("request_headers:respond response_headers:reset");
+    let stream = host.stream(request("GET", "/"));
+    let Action::Respond(answer) = stream.request_headers(true) else { panic!("it answers") };
+    assert_eq!((answer.status, answer.details.as_str()), (403, "words"));
+    let stream = start("response_headers:reset").stream(request("GET", "/"));
+    assert_eq!(stream.request_headers(true), Action::Continue);
+    assert_eq!(stream.response_headers(response(200), true), Action::Reset);
+}
+
+#[test]
+fn an_answer_of_a_cluster_lets_a_stream_go_on() {
+    let host = start("request_headers:call-context");
+    let stream = host.stream(request("GET", "/"));
+    assert_eq!(stream.request_headers(true), Action::Pause);
+    let calls = host.calls();
+    let [(call, asked)] = calls.as_slice() else { panic!("{calls:?}") };
+    assert_eq!((asked.cluster.as_str(), asked.authority.as_str()), ("app", "a"));
+    host.answer(*call, Err(CallFailure));
+    assert!(stream.forwarded().ended, "it went on");
+    let told = host.log().pop().expect("a line").1;
+    assert_eq!(told, "Err(CallFailure)");
+}
+
+#[test]
+fn what_a_library_says_of_its_failure_is_what_a_child_tells() {
+    let host = start("request_headers:panic");
+    let stream = host.stream(request("GET", "/"));
+    let failed = panic::catch_unwind(panic::AssertUnwindSafe(|| stream.request_headers(true)));
+    let said = failed.expect_err("it fails").downcast::<String>().expect("words");
+    assert!(said.starts_with("panicked at") && said.ends_with("at request_headers"), "{said}");
+    let refused = TestSetup::new().start::<Script>("start:refuse").map(drop);
+    assert_eq!(refused, Err(Refusal::new("I do not\\nwant to")));
+}
+
+#[test]
+fn only_the_library_that_was_verified_is_served() {
+    let arguments = |all: &[&str]| all.iter().map(OsString::from).collect::<Vec<_>>();
+    assert!(declare(arguments(&[])).expect_err("no path").contains("which library"));
+    let told = declare(arguments(&["/no/such.so"])).expect_err("no file");
+    assert!(told.contains("cannot be read"), "{told}");
+    let Some(bytes) = compile::plain(&[]) else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("plain.so");
+    std::fs::write(&path, &bytes).expect("written");
+    let path = path.to_str().expect("a path");
+    let told = declare(arguments(&[path, &"0".repeat(64)])).expect_err("another one");
+    assert!(told.contains("is another one than was verified"), "{told}");
+    let good = super::arguments(path.as_ref(), &bytes);
+    let declaration = declare(good).expect("it is served");
+    assert_eq!(declaration.plugins.len(), 1);
+}
