@@ -47,6 +47,7 @@ const TESTS: &[Test] = &[
     ("a_flood_of_lines_is_bounded", bad::a_flood_of_lines_is_bounded),
     ("a_child_sees_and_reaches_nothing_else", confined::a_child_sees_and_reaches_nothing_else),
     ("a_child_has_what_it_needs", confined::a_child_has_what_it_needs),
+    ("sockets_are_what_a_bootstrap_needs", confined::sockets_are_what_a_bootstrap_needs),
     ("limits_hold", confined::limits_hold),
     ("an_unconfined_child_is_a_choice", confined::an_unconfined_child_is_a_choice),
     ("a_bad_handshake_is_refused_at_once", go_plugin::a_bad_handshake_is_refused_at_once),

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use libc::{
     AF_INET, AF_INET6, AF_UNIX, CLONE_NEWCGROUP, CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWNS,
-    CLONE_NEWPID, CLONE_NEWUSER, CLONE_NEWUTS, ENOSYS, EPERM,
+    CLONE_NEWPID, CLONE_NEWUSER, CLONE_NEWUTS, ENOSYS, EPERM, MSG_FASTOPEN, SOCK_DGRAM, SOCK_RAW,
 };
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
@@ -118,6 +118,8 @@ const DENIED_HERE: &[i64] = &[];
 
 /// Since Linux 6.6; the same number everywhere.
 const SYS_FCHMODAT2: i64 = 452;
+/// What is the kind of a socket beside flags for its descriptor.
+const SOCK_TYPE_MASK: u64 = 0xf;
 /// Another table of calls of the same machine, told from the first by this bit.
 #[cfg(target_arch = "x86_64")]
 const X32: i64 = 0x4000_0000;
@@ -165,6 +167,12 @@ fn refusing(sockets: Sockets) -> Outcome<BpfProgram> {
     for call in [libc::SYS_prlimit64, libc::SYS_sched_setaffinity] {
         rules.insert(call, vec![when(vec![condition(0, SeccompCmpOp::Ne, 0)?])?]);
     }
+    // A first message that connects as it is sent.
+    let fast = u64::from(MSG_FASTOPEN.unsigned_abs());
+    for (call, flags) in [(libc::SYS_sendto, 3), (libc::SYS_sendmsg, 2), (libc::SYS_sendmmsg, 3)] {
+        let is_fast = condition(flags, SeccompCmpOp::MaskedEq(fast), fast)?;
+        rules.insert(call, vec![when(vec![is_fast])?]);
+    }
     let unix_only = when(vec![condition(0, SeccompCmpOp::Ne, family(AF_UNIX))?])?;
     rules.insert(libc::SYS_socketpair, vec![unix_only.clone()]);
     match sockets {
@@ -180,7 +188,15 @@ fn refusing(sockets: Sockets) -> Outcome<BpfProgram> {
             let others = [AF_UNIX, AF_INET, AF_INET6]
                 .map(|allowed| condition(0, SeccompCmpOp::Ne, family(allowed)));
             let others = others.into_iter().collect::<Outcome<_>>()?;
-            rules.insert(libc::SYS_socket, vec![when(others)?]);
+            let mut denied = vec![when(others)?];
+            // Datagrams go out without a connection.
+            for kind in [SOCK_DGRAM, SOCK_RAW] {
+                denied.push(when(vec![
+                    condition(0, SeccompCmpOp::Ne, family(AF_UNIX))?,
+                    condition(1, SeccompCmpOp::MaskedEq(SOCK_TYPE_MASK), family(kind))?,
+                ])?);
+            }
+            rules.insert(libc::SYS_socket, denied);
         }
     }
     compile(rules, EPERM)

@@ -36,7 +36,7 @@ const REPORT_BYTES_MAX: u64 = 4096;
 /// How long a child that broke off may take to be seen ended: how it ended says more.
 const END_PATIENCE: Duration = Duration::from_millis(200);
 /// How long the last lines of an ended child are waited for.
-const LINES_PATIENCE: Duration = Duration::from_millis(200);
+const LINES_PATIENCE: Duration = Duration::from_secs(1);
 /// How long a child may take to end after its standard input did.
 const INPUT_PATIENCE: Duration = Duration::from_secs(1);
 /// How long a child may take to end after it was asked to.

@@ -2,7 +2,11 @@
 
 use std::{
     io::{Read, Write},
-    os::unix::net::UnixListener,
+    net::{TcpListener, UdpSocket},
+    os::{
+        fd::OwnedFd,
+        unix::net::{UnixListener, UnixStream},
+    },
     pin::Pin,
     process::ExitCode,
 };
@@ -16,6 +20,7 @@ use abi_process::{
     },
 };
 use listenfd::ListenFd;
+use rustix::net::{AddressFamily, SocketType, socket};
 use tokio_stream::{
     Stream, StreamExt,
     wrappers::{TcpListenerStream, UnixListenerStream},
@@ -29,6 +34,7 @@ pub(crate) fn main(arguments: &[String]) -> ExitCode {
         Some("old") => serve(0, true),
         Some("noisy") => noise(),
         Some("hungry") => hunger(),
+        Some("curious") => curiosity(),
         _ => ExitCode::FAILURE,
     }
 }
@@ -127,4 +133,29 @@ fn hunger() -> ExitCode {
     }
     eprintln!("had {} MiB", all.len());
     ExitCode::from(8)
+}
+
+fn routes() -> rustix::io::Result<OwnedFd> {
+    socket(AddressFamily::NETLINK, SocketType::RAW, None)
+}
+
+/// Says which sockets it can make.
+fn curiosity() -> ExitCode {
+    let said = |worked: bool| if worked { "yes" } else { "no" };
+    let own = std::env::var("TMPDIR").unwrap() + "/own";
+    // It has a descriptor of a listener, and so knows an address that answers.
+    let address = match std::env::var("LISTEN_FDS") {
+        Ok(_given) => read_params(&mut std::io::stdin()).unwrap().address,
+        Err(_none) => own.clone(),
+    };
+    eprintln!(
+        "pair={} listen={} connect={} tcp={} udp={} netlink={}",
+        said(UnixStream::pair().is_ok()),
+        said(UnixListener::bind(&own).is_ok()),
+        said(UnixStream::connect(address).is_ok()),
+        said(TcpListener::bind("127.0.0.1:0").is_ok()),
+        said(UdpSocket::bind("127.0.0.1:0").is_ok()),
+        said(routes().is_ok()),
+    );
+    ExitCode::from(9)
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use host_types::ProcessSettings;
+use host_types::{Bootstrap, ProcessSettings, Transport};
 
 use crate::support::{Place, child};
 
@@ -90,4 +90,27 @@ pub(crate) fn an_unconfined_child_is_a_choice() {
     let mut settings = child("");
     settings.sandbox.enabled = false;
     check(&settings, &[("cat /etc/passwd", true), ("setsid true", true)]);
+}
+
+pub(crate) fn sockets_are_what_a_bootstrap_needs() {
+    let place = Place::new();
+    let go_plugin = Bootstrap::GoPlugin {
+        cookie_key: "KEY".into(),
+        cookie_value: "value".into(),
+        mutual_tls: false,
+    };
+    let cases = [
+        (Bootstrap::Mortise, Transport::Unix, "pair=yes listen=no connect=no tcp=no udp=no"),
+        (Bootstrap::Mortise, Transport::Tcp, "pair=yes listen=no connect=no tcp=no udp=no"),
+        (go_plugin.clone(), Transport::Unix, "pair=yes listen=yes connect=no tcp=no udp=no"),
+        (go_plugin, Transport::Tcp, "pair=yes listen=yes connect=no tcp=yes udp=no"),
+    ];
+    for (bootstrap, transport, expect) in cases {
+        let mut settings = ProcessSettings { bootstrap, transport, ..child("curious") };
+        let text = place.load(&place.program(), &settings).unwrap_err().to_string();
+        assert!(text.contains(expect) && text.contains("netlink=no"), "{expect}: {text}");
+        settings.sandbox.enabled = false;
+        let text = place.load(&place.program(), &settings).unwrap_err().to_string();
+        assert!(text.contains("tcp=yes udp=yes netlink=yes"), "{text}");
+    }
 }

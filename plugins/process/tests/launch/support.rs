@@ -11,7 +11,7 @@ use std::{
 
 use host_extension::{Condition, LoadedPlugin, PluginFault};
 use host_types::{PluginLimits, PluginName, ProcessSettings};
-use plugins_process::{ProcessBackend, ProcessSpec, launch::Launcher};
+use plugins_process::{ProcessBackend, ProcessSpec, Program, launch::Launcher};
 use tempfile::TempDir;
 
 /// A directory with artifacts, and a backend.
@@ -51,7 +51,7 @@ impl Place {
         self.backend.load(ProcessSpec {
             name: &PluginName::from("greet"),
             source,
-            bytes: &fs::read(source).unwrap(),
+            program: Program::Artifact(&fs::read(source).unwrap()),
             limits: &PluginLimits::default(),
             phases: None,
             settings,
