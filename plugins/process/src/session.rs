@@ -361,6 +361,8 @@ impl fmt::Debug for Session {
 }
 
 #[cfg(test)]
+#[expect(clippy::wildcard_enum_match_arm, reason = "a test means few of many events")]
 pub(crate) mod testing;
 #[cfg(test)]
+#[expect(clippy::wildcard_enum_match_arm, reason = "a test means few of many events")]
 mod tests;

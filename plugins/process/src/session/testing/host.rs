@@ -23,16 +23,23 @@ pub(crate) struct FakeHost {
     pub(crate) resets: Cell<u32>,
     pub(crate) closes: Cell<u32>,
     pub(crate) attributes: RefCell<Vec<(String, Vec<u8>)>>,
-    pub(crate) shared: RefCell<BTreeMap<(String, Vec<u8>), (Vec<u8>, u32)>>,
+    pub(crate) shared: RefCell<BTreeMap<Key, Versioned>>,
     /// Calls that wait for their answer.
     pub(crate) calls: RefCell<Vec<(HttpCall, OnHttpAnswer)>>,
     /// Calls, timers and places at queues that are held.
     pub(crate) held: Rc<Cell<u32>>,
-    pub(crate) ticks: RefCell<Vec<(Duration, Rc<dyn Fn()>)>>,
-    pub(crate) ready: RefCell<Vec<Rc<dyn Fn(QueueId)>>>,
+    pub(crate) ticks: RefCell<Vec<(Duration, Pulse)>>,
+    pub(crate) ready: RefCell<Vec<Ready>>,
     pub(crate) items: RefCell<Vec<Vec<u8>>>,
     pub(crate) metrics: RefCell<Vec<(MetricKind, String, i64)>>,
 }
+
+/// A namespace and a key in it.
+type Key = (String, Vec<u8>);
+/// A value and its version.
+type Versioned = (Vec<u8>, u32);
+type Pulse = Rc<dyn Fn()>;
+type Ready = Rc<dyn Fn(QueueId)>;
 
 struct Held(Rc<Cell<u32>>);
 
@@ -71,7 +78,7 @@ impl HostCalls for FakeHost {
         name: &[u8],
         show: &mut dyn FnMut(&[u8]),
     ) -> CallResult<()> {
-        Self::with(stream, map, |headers| headers.get(name).map(|value| show(value)))?
+        Self::with(stream, map, |headers| headers.get(name).map(&mut *show))?
             .ok_or(CallError::NotFound)
     }
 
