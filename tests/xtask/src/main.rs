@@ -15,6 +15,7 @@ mod foreign;
 mod http;
 mod journey;
 mod matrix;
+mod natives;
 mod plugins;
 mod proxy;
 mod run;

@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context, Result};
 
 use crate::{
-    children, foreign,
+    children, foreign, natives,
     run::{Report, cargo, root},
     setup::{self, ASSEMBLYSCRIPT, CPP, GO, TARGET, ZIG},
 };
@@ -49,6 +49,7 @@ pub(crate) fn prepare(report: &mut Report) -> Result<()> {
     foreign(report, CPP, setup::has_zig(), foreign::cpp());
     foreign(report, GO, setup::has_go(), foreign::go());
     children::build(report);
+    natives::build(report);
     Ok(())
 }
 

@@ -1,12 +1,12 @@
 use std::{fs, path::Path};
 
-use host_extension::{FaultKind, FilterFactory, PluginFault, Step, Verdict};
+use host_extension::{FaultKind, FilterFactory, PluginFault, Side, Step, Verdict};
 use host_types::{NativeAllowed, NativeSettings};
 use sha2::{Digest, Sha256};
 
 use crate::{
     NativeBackend,
-    testing::{BACKEND, Worker, builtin, compile, stream, with_spec},
+    testing::{BACKEND, Worker, builtin, compile, header, stream, with_spec},
 };
 
 fn allowing(bytes: &[u8]) -> NativeSettings {
@@ -213,5 +213,40 @@ mod rust {
     #[test]
     fn a_library_with_other_tables_is_refused_with_the_difference() {
         refused(&example("fixture_layout"), "was built with other tables");
+    }
+}
+
+#[test]
+fn the_example_in_c_greets() {
+    let source = include_str!("../../../../plugin-examples/greet-c-native/greet.c");
+    let Some(bytes) = compile::library(source, &["-Wall", "-Wextra", "-Werror"]) else { return };
+    check_greet(&bytes);
+}
+
+#[track_caller]
+fn check_greet(bytes: &[u8]) {
+    let worker = Worker::new();
+    let loaded = with_spec(Path::new("p.so"), bytes, &allowing(bytes), |spec| BACKEND.load(spec));
+    let loaded = loaded.expect("it loads");
+    let config = r#" { "header": "x-greeting", "value": "he said \"hello\"" } "#;
+    let factory = worker.start_loaded(&*loaded, config).expect("it starts");
+    let stream = stream();
+    let mut filter = factory.stream_filter(&stream).expect("a filter");
+    assert!(matches!(filter.on_request_headers(&stream, true), Step::Ready(Verdict::Continue)));
+    assert!(matches!(filter.on_response_headers(&stream, true), Step::Ready(Verdict::Continue)));
+    for side in [Side::Request, Side::Response] {
+        assert_eq!(header(&stream, side, "x-greeting").as_deref(), Some("he said \"hello\""));
+    }
+    for bad in [
+        "",
+        "{}",
+        "[]",
+        "{\"header\":\"X\",\"value\":\"\"}",
+        "{\"header\":\"x\",\"value\":1}",
+        "{\"header\":\"x\",\"value\":\"y\"",
+        "{\"header\":\"x\",\"value\":\"y\",\"z\":\"\"}",
+    ] {
+        let fault = worker.start_loaded(&*loaded, bad).expect_err("it is refused");
+        assert!(fault.message.contains("does not start: bad configuration: "), "{bad}: {fault}");
     }
 }
