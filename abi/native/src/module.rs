@@ -12,9 +12,7 @@ use std::ffi::c_void;
 use abi_stable::{
     StableAbi,
     abi_stability::abi_checking::check_layout_compatibility,
-    library::{
-        __call_root_module_loader, CheckTypeLayout, RootModule, RootModuleResult,
-    },
+    library::{__call_root_module_loader, CheckTypeLayout, RootModule, RootModuleResult},
     package_version_strings,
     prefix_type::PrefixTypeTrait,
     sabi_types::VersionStrings,

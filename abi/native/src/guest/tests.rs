@@ -1,1 +1,122 @@
+use std::{mem::offset_of, ptr};
 
+use super::{About, Calls, ConnectionEvent, Event, Guest, StreamEvent, entry, mark, panics::catch};
+use crate::{
+    number::{Action, Kind, MAJOR},
+    table::{Handle, Host},
+};
+
+struct Nothing;
+
+impl Guest for Nothing {
+    type Stream = ();
+    type Connection = ();
+    const ABOUT: About = About { name: "nothing", version: "1.0.0", sdk: "", phases: 0 };
+
+    fn start(_: &Calls, _: &str, config: &[u8], _: &mut u32) -> Result<Self, String> {
+        assert!(config.is_empty(), "panics where it is told to");
+        Ok(Self)
+    }
+
+    fn stream(&mut self, _: &Calls, _: u64) -> Option<()> {
+        None
+    }
+
+    fn on_stream(&mut self, _: &Calls, (): &mut (), _: u64, _: StreamEvent) -> Action {
+        Action::Continue
+    }
+
+    fn connection(&mut self, _: &Calls, _: u64) -> Option<()> {
+        None
+    }
+
+    fn on_connection(&mut self, _: &Calls, (): &mut (), _: u64, _: ConnectionEvent) -> Action {
+        Action::Continue
+    }
+
+    fn on_event(&mut self, _: &Calls, _: Event) {
+        panic!("always");
+    }
+}
+
+/// What a table begins with.
+#[repr(C)]
+struct Head {
+    size: u32,
+    major: u16,
+    minor: u16,
+    rest: [u64; 64],
+}
+
+fn host(size: usize, major: u16) -> Head {
+    Head { size: u32::try_from(size).expect("small"), major, minor: 0, rest: [0; 64] }
+}
+
+fn enter(host: &Head) -> *const crate::table::Plugin {
+    // SAFETY: as long as it says, and no function of it is there.
+    unsafe { entry::<Nothing>(ptr::from_ref(host).cast()) }
+}
+
+#[test]
+fn only_hosts_that_have_what_is_needed_are_served() {
+    assert!(!enter(&host(size_of::<Host>(), MAJOR)).is_null());
+    assert!(!enter(&host(size_of::<Host>() + 8, MAJOR)).is_null(), "a newer one");
+    assert!(enter(&host(size_of::<Host>(), MAJOR + 1)).is_null());
+    assert!(enter(&host(offset_of!(Host, fail), MAJOR)).is_null());
+    // SAFETY: nothing is asked for.
+    assert!(unsafe { entry::<Nothing>(ptr::null()) }.is_null());
+}
+
+#[test]
+fn panics_do_not_leave_a_function_even_where_nobody_can_be_told() {
+    let host = host(size_of::<Host>(), MAJOR);
+    // SAFETY: it was made above.
+    let table = unsafe { &*enter(&host) };
+    let (new, free) = (table.instance_new.expect("new"), table.instance_free.expect("free"));
+    let handle = Handle { host: ptr::from_ref(&host).cast() };
+    let none = crate::table::Bytes::NONE;
+    let mut phases = 0;
+    // SAFETY: all is lent for the call, and the handle outlives the instance.
+    let refused =
+        unsafe { new(&raw const handle, none, crate::table::Bytes::of(b"x"), &raw mut phases) };
+    assert!(refused.is_null());
+    // SAFETY: as above.
+    let instance = unsafe { new(&raw const handle, none, none, &raw mut phases) };
+    let tick = table.tick.expect("a tick");
+    // SAFETY: the instance lives.
+    assert_eq!(unsafe { tick(instance) }, Action::Failed.number());
+    // SAFETY: as above.
+    assert_eq!(unsafe { tick(instance) }, Action::Failed.number(), "it stays so");
+    // SAFETY: it is given back once.
+    unsafe { free(instance) };
+}
+
+#[test]
+fn a_panic_is_told_with_its_place_in_so_many_words() {
+    assert_eq!(catch(|| 7), Ok(7));
+    let told = catch(|| panic!("once")).expect_err("it panics");
+    assert!(told.starts_with("panicked at ") && told.ends_with(": once"), "{told}");
+    assert!(told.contains("tests.rs:"), "{told}");
+    let long = catch(|| panic!("{}", "ä".repeat(9000))).expect_err("it panics");
+    assert!(long.len() < 1200, "{}", long.len());
+    let strange = catch(|| std::panic::panic_any(7)).expect_err("it panics");
+    assert!(strange.ends_with("(no text)"), "{strange}");
+}
+
+#[test]
+fn a_payload_that_panics_as_it_is_dropped_harms_nobody() {
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("again");
+        }
+    }
+    assert!(catch(|| std::panic::panic_any(Bomb)).is_err());
+    assert_eq!(catch(|| 1), Ok(1));
+}
+
+#[test]
+fn a_mark_has_the_bytes_that_a_file_is_searched_for() {
+    let mark = mark(Kind::Rust);
+    assert_eq!((&mark.magic, mark.kind), (b"MORTISE\0", 2));
+}
