@@ -13,7 +13,7 @@ use host_pipeline::{HttpPlan, ListenerPlan, ListenerProtocol};
 use host_telemetry::Metrics;
 use host_types::Isolation;
 use host_upstream::{ClusterPlan, Discovery};
-use plugins_catalog::{BackendKind, Backends, Builtins, Catalog, CatalogSnapshot};
+use plugins_catalog::{BackendKind, Backends, Builtins, Catalog, CatalogSnapshot, Libraries};
 use plugins_native::{Builtin, NativeBackend};
 use plugins_process::{ProcessBackend, launch::Launcher};
 use plugins_wasm::{WasmBackend, WasmSettings};
@@ -109,14 +109,15 @@ pub(crate) fn catalog(
     builtins: &[Builtin],
 ) -> Result<Catalog, host_extension::PluginFault> {
     let wasm = WasmBackend::new(settings)?;
-    let process = ProcessBackend::new(Launcher::this_program());
+    let process = Arc::new(ProcessBackend::new(Launcher::this_program()));
     let native = Arc::new(NativeBackend::new(builtins.to_vec()));
     let compiled_in = Builtins(Arc::clone(&native));
+    let libraries = Libraries { native, process: Arc::clone(&process) };
     let backends = Backends::default()
         .with(BackendKind::Builtin, Arc::new(compiled_in))
-        .with(BackendKind::Native, native)
+        .with(BackendKind::Native, Arc::new(libraries))
         .with(BackendKind::Wasm, Arc::new(wasm))
-        .with(BackendKind::Process, Arc::new(process));
+        .with(BackendKind::Process, process);
     Ok(Catalog::new(backends, metrics.control_thread(), fastrand::u64(..)))
 }
 

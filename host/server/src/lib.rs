@@ -6,9 +6,11 @@
 //!
 //! Start reading at [`run::run`]; what happens to a request is in `host-pipeline`.
 
-use std::{ffi::OsString, process::ExitCode};
+use std::process::ExitCode;
 
+use plugins_catalog::RUNNER_ARGUMENT;
 pub use plugins_native::Builtin;
+use plugins_native::runner;
 use plugins_process::launch;
 
 mod acceptor;
@@ -30,10 +32,12 @@ mod worker;
 /// plugins, which a configuration names with `backend: builtin`.
 #[must_use]
 pub fn main(builtins: &[Builtin]) -> ExitCode {
-    // Children are started through this same program; see `plugins_process::launch`.
-    let first: Option<OsString> = std::env::args_os().nth(1);
-    if first.is_some_and(|first| first == launch::ARGUMENT) {
-        return launch::main();
+    // Children are started through this same program, and some are it.
+    let mut arguments = std::env::args_os().skip(1);
+    match arguments.next() {
+        Some(first) if first == launch::ARGUMENT => return launch::main(),
+        Some(first) if first == RUNNER_ARGUMENT => return runner::main(arguments),
+        Some(_) | None => {}
     }
     cli::main(&cli::Commands {
         run: &|options| run::run(options, builtins),

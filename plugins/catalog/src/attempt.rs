@@ -62,6 +62,7 @@ impl Attempt<'_> {
         if let Some(last) = self.last()
             && last.digest == artifact.digest
             && last.plan == *self.plan
+            && !is_given_up(last)
         {
             return Ok(Loaded::Same(Arc::clone(last)));
         }
@@ -171,4 +172,9 @@ impl Attempt<'_> {
     fn newest(&self) -> u64 {
         self.previous.map_or(0, |previous| previous.newest)
     }
+}
+
+/// True where what runs a generation will not be started again, unless it is loaded anew.
+fn is_given_up(generation: &Generation) -> bool {
+    generation.loaded.condition().is_some_and(|condition| condition.state == "tripped")
 }

@@ -14,9 +14,9 @@ use std::{
 };
 
 use host_extension::{
-    BodyKind, CallResult, ConnectionFacts, FaultKind, FieldWrite, FilterFactory, FilterUse,
-    HeaderMapKind, HostCalls, InstanceSpec, LoadedPlugin, LocalReply, LogLevel, OnError, Phases,
-    PluginFault, PropertyValue, Protocol, Stream, StreamFilter, Subject, WorkerScope,
+    BodyKind, CallResult, Condition, ConnectionFacts, FaultKind, FieldWrite, FilterFactory,
+    FilterUse, HeaderMapKind, HostCalls, InstanceSpec, LoadedPlugin, LocalReply, LogLevel, OnError,
+    Phases, PluginFault, PropertyValue, Protocol, Stream, StreamFilter, Subject, WorkerScope,
 };
 use host_telemetry::Metrics;
 use host_types::{ConnectionId, Headers, ListenerName, PluginName, StreamId, VmSettings};
@@ -40,6 +40,8 @@ pub(crate) struct Script {
     pub(crate) create_faults: Mutex<Vec<PluginFault>>,
     /// Instances outlive the faults of their filters.
     pub(crate) outlives_faults: AtomicBool,
+    /// What runs the plugins has been given up.
+    pub(crate) tripped: AtomicBool,
     /// Instances that are alive.
     pub(crate) alive: Arc<()>,
 }
@@ -115,6 +117,15 @@ impl LoadedPlugin for FakePlugin {
             script: Arc::clone(script),
             _alive: Arc::clone(&script.alive),
         }))
+    }
+
+    fn condition(&self) -> Option<Condition> {
+        self.script.tripped.load(Relaxed).then(|| Condition {
+            state: "tripped",
+            restarts: 5,
+            pid: None,
+            story: "it ended too often".to_owned(),
+        })
     }
 }
 

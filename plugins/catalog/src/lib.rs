@@ -37,7 +37,7 @@ mod worker;
 
 pub use backend::{Backends, PluginBackend, PluginSpec};
 pub use catalog::{Catalog, Moment};
-pub use native::Builtins;
+pub use native::{Builtins, Libraries, RUNNER_ARGUMENT};
 pub use plan::{BackendKind, PluginPlan};
 pub use snapshot::{CatalogSnapshot, LoadFailure, PluginState, PluginStatus};
 pub use source::Digest;

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use host_extension::{LoadedPlugin, PluginFault};
-use plugins_process::{ProcessBackend, ProcessSpec};
+use plugins_process::{ProcessBackend, ProcessSpec, Program};
 
 use crate::{PluginBackend, PluginSpec};
 
 impl PluginBackend for ProcessBackend {
     fn load(&self, spec: PluginSpec<'_>) -> Result<Arc<dyn LoadedPlugin>, PluginFault> {
         let PluginSpec { name, source, bytes, limits, phases, process, .. } = spec;
-        Self::load(self, ProcessSpec { name, source, bytes, limits, phases, settings: process })
+        let program = Program::Artifact(bytes);
+        Self::load(self, ProcessSpec { name, source, program, limits, phases, settings: process })
     }
 }

@@ -27,14 +27,23 @@ pub struct ProcessSpec<'a> {
     pub name: &'a PluginName,
     /// Where the artifact was read.
     pub source: &'a Path,
-    /// The artifact: an ELF program, or a script.
-    pub bytes: &'a [u8],
+    /// What runs.
+    pub program: Program<'a>,
     /// The limits of its instances and of its log.
     pub limits: &'a PluginLimits,
     /// The phases that it is shown; `None` shows all that it wants.
     pub phases: Option<Phases>,
     /// How its child is started, watched and confined.
     pub settings: &'a ProcessSettings,
+}
+
+/// What a child runs.
+#[derive(Clone, Copy, Debug)]
+pub enum Program<'a> {
+    /// The artifact: the bytes of an ELF program, or of a script.
+    Artifact(&'a [u8]),
+    /// The proxy's own program, whose arguments say what it is to be; the artifact is for it.
+    Itself,
 }
 
 /// The backend `process`.
@@ -78,7 +87,11 @@ impl ProcessBackend {
     }
 
     fn plan(&self, spec: ProcessSpec<'_>) -> Result<Plan, PluginFault> {
-        let artifact = Artifact::new(spec.source, spec.bytes).map_err(|error| failed_by(&error))?;
+        let artifact = match spec.program {
+            Program::Artifact(bytes) => Artifact::new(spec.source, bytes),
+            Program::Itself => Artifact::itself(),
+        };
+        let artifact = artifact.map_err(|error| failed_by(&error))?;
         let place = spec.source.canonicalize().and_then(|program| {
             let directory = program.parent().map(Path::to_path_buf);
             let directory = directory.ok_or(std::io::ErrorKind::NotADirectory)?;

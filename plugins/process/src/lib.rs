@@ -31,4 +31,4 @@ mod log;
 mod session;
 mod supervisor;
 
-pub use backend::{ProcessBackend, ProcessSpec};
+pub use backend::{ProcessBackend, ProcessSpec, Program};

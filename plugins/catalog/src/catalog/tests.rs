@@ -58,6 +58,19 @@ fn the_same_artifact_and_plan_keep_the_generation_and_only_new_uses_are_tried() 
 }
 
 #[test]
+fn a_plugin_whose_process_was_given_up_is_loaded_anew() {
+    let house = House::new();
+    house.write("greet", "v1");
+    house.reload(&[closed("greet", "a")]);
+    house.script.tripped.store(true, Relaxed);
+    house.reload(&[closed("greet", "a")]);
+    check(&house, PluginState::Loaded, Some(2));
+    house.script.tripped.store(false, Relaxed);
+    house.reload(&[closed("greet", "a")]);
+    check(&house, PluginState::Loaded, Some(2));
+}
+
+#[test]
 fn another_artifact_or_another_plan_makes_the_next_generation() {
     let house = House::new();
     house.write("greet", "v1");

@@ -19,7 +19,7 @@ use crate::go_plugin::unsuited;
 /// A program that can be started.
 #[derive(Debug)]
 pub(crate) enum Artifact {
-    /// An ELF program in a sealed memory file.
+    /// An open ELF program: a sealed memory file, or the proxy's own.
     Elf(OwnedFd),
     /// A script, with the digest that it must have.
     Script {
@@ -38,6 +38,8 @@ pub(crate) enum ArtifactError {
     Unsuited(String),
     #[error("the program cannot be kept in memory")]
     Memory(#[source] io::Error),
+    #[error("the proxy's own program cannot be opened")]
+    Itself(#[source] io::Error),
     #[error("the artifact's path cannot be made absolute")]
     Path(#[source] io::Error),
 }
@@ -53,6 +55,12 @@ impl Artifact {
             return Ok(Self::Script { path, digest: digest(bytes) });
         }
         seal(bytes).map(Self::Elf).map_err(ArtifactError::Memory)
+    }
+
+    /// The program that is running; found even when its file was replaced since.
+    pub(crate) fn itself() -> Result<Self, ArtifactError> {
+        let program = File::open("/proc/self/exe").map_err(ArtifactError::Itself)?;
+        Ok(Self::Elf(program.into()))
     }
 
     /// The open file of the program, where it is started from one.
