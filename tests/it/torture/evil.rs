@@ -18,6 +18,8 @@ use crate::common;
 
 const START_TIMEOUT: Duration = Duration::from_millis(400);
 const GRACE: Duration = Duration::from_secs(1);
+/// For a program that was not optimised, on a machine that does much else.
+const MUCH_LATER: Duration = Duration::from_secs(15);
 const MEMORY_MAX: u64 = 16 << 20;
 
 /// How a child learns where to listen.
@@ -148,8 +150,9 @@ async fn one(run: &mut Run, proxy: &mut Proxy, config: &Config, name: &str) -> D
         until("the plugin's name in the log", async || proxy.stderr().contains(name).then_some(()));
     let named = tokio::time::timeout(GRACE, named).await.is_ok();
     run.must(named, format_args!("{name}: nothing in the log names it"));
-    let limit = START_TIMEOUT + GRACE;
-    run.must(took <= limit, format_args!("{name}: refused after {took:?}"));
+    let late = took > START_TIMEOUT + GRACE;
+    run.must_where_optimised(!late, format_args!("{name}: refused after {took:?}"));
+    run.must(took <= MUCH_LATER, format_args!("{name}: refused after {took:?}"));
     if outcome {
         let status = common::status(proxy.web(), "/evil").await.as_u16();
         run.must(status == 503, format_args!("{name}: its route answered {status}"));

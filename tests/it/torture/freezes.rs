@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tests_support::{Client, Http, Proxy, Reply, Upstream};
+use tests_support::{Client, Http, Proxy, Reply};
 use tokio::time::Instant;
 
 use super::{
@@ -21,8 +21,7 @@ const FROZEN_FOR: Duration = Duration::from_secs(5);
 const SLOW_MAX: usize = 20;
 
 pub(crate) async fn freezes(run: &mut Run) {
-    let upstream = Upstream::echo(Http::One).await;
-    let config = config(&upstream, LINES).to_string().replacen("workers: 2", "workers: 1", 1);
+    let config = config(LINES).to_string().replacen("workers: 2", "workers: 1", 1);
     let proxy = Proxy::start(&config).await;
     let web = proxy.web();
     until_filtered(web, "/closed").await;

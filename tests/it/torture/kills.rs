@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tests_support::{Config, Http, Process, Proxy, Upstream, until};
+use tests_support::{Config, Process, Proxy, until};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::{
@@ -21,8 +21,9 @@ const RESTLESS: &str = "phases: [request_headers, response_headers]\nprocess: { 
 const WARM_UP: usize = 200;
 const BETWEEN_KILLS: Duration = Duration::from_millis(50);
 
-/// Routes that go on without the plugin, and that do not.
-pub(super) fn config(upstream: &Upstream, lines: &str) -> Config {
+/// Routes that go on without the plugin, and that do not. The proxy answers itself, so that all
+/// that it has open is for its clients and its child.
+pub(super) fn config(lines: &str) -> Config {
     let filter = |on_error: &str| {
         format!(
             "stream_filters: [{{ plugin: it, root_id: matrix, on_error: {on_error}, config: {MARK} }}]"
@@ -30,26 +31,26 @@ pub(super) fn config(upstream: &Upstream, lines: &str) -> Config {
     };
     let routes = format!(
         "routes:\n\
-         - {{ match: {{ prefix: /open }}, cluster: app, {} }}\n\
-         - {{ match: {{ prefix: /closed }}, cluster: app, {} }}\n\
-         - {{ match: {{ prefix: / }}, cluster: app }}",
+         - {{ match: {{ prefix: /open }}, respond: {{ status: 200 }}, {} }}\n\
+         - {{ match: {{ prefix: /closed }}, respond: {{ status: 200 }}, {} }}\n\
+         - {{ match: {{ prefix: / }}, respond: {{ status: 200 }} }}",
         filter("open"),
         filter("closed")
     );
-    Config::new()
-        .top("workers: 2")
-        .listener("web", &routes)
-        .cluster("app", upstream.address(), "")
-        .plugin_on("process", "it", tests_fixtures::matrix::executable(), lines)
+    Config::new().top("workers: 2").listener("web", &routes).plugin_on(
+        "process",
+        "it",
+        tests_fixtures::matrix::executable(),
+        lines,
+    )
 }
 
 pub(crate) async fn kills(run: &mut Run, lasting: Duration) {
-    let upstream = Upstream::echo(Http::One).await;
-    let proxy = Proxy::start(&config(&upstream, RESTLESS)).await;
+    let proxy = Proxy::start(&config(RESTLESS)).await;
     let (web, process) = (proxy.web(), proxy.process());
     until_filtered(web, "/open").await;
     until_filtered(web, "/closed").await;
-    // All workers know the child and keep connections to the upstream.
+    // All workers know the child.
     let (open, closed) = (Storm::start(2, web, "/open"), Storm::start(2, web, "/closed"));
     open.replies(WARM_UP).await;
     closed.replies(WARM_UP).await;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tests_support::{Http, Proxy, Upstream, entries, until};
+use tests_support::{Proxy, entries, until};
 use tokio::time::Instant;
 
 use super::{
@@ -15,9 +15,8 @@ const PATIENT: &str = "process: { call_timeout_ms: 5000, start_timeout_ms: 10000
 const GONE_WITHIN: Duration = Duration::from_secs(1);
 
 pub(crate) async fn orphans(run: &mut Run, times: usize) {
-    let upstream = Upstream::echo(Http::One).await;
     let runtime = tempfile::tempdir().expect("a folder");
-    let config = config(&upstream, PATIENT);
+    let config = config(PATIENT);
     let mut longest = Duration::ZERO;
     let mut found = 0;
     for _ in 0..times {
