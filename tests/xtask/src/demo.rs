@@ -83,8 +83,14 @@ fn greets() -> Vec<Greet> {
     let module = |name| greet(name, format!("{name}.wasm"), "wasm");
     let mut all: Vec<Greet> = setup::FOREIGN.into_iter().map(module).collect();
     all.push(greet("greet as a child process", "greet".to_owned(), "process"));
-    let library = greet("greet as a library", "libgreet.so".to_owned(), "native");
-    all.push(Greet { top: "native: { allow: [{ directory: ../plugins }] }\n", ..library });
+    for (label, file) in [
+        ("greet as a library", "libgreet.so"),
+        ("greet-c-native", "libgreet-c-native.so"),
+        ("greet-zig-native", "libgreet-zig-native.so"),
+    ] {
+        let library = greet(label, file.to_owned(), "native");
+        all.push(Greet { top: "native: { allow: [{ directory: ../plugins }] }\n", ..library });
+    }
     all.push(greet(children::GO, children::GO.to_owned(), "process"));
     let python = greet(children::PYTHON, format!("{}/greet.py", children::PYTHON), "process");
     let cookie =
