@@ -55,6 +55,7 @@ impl Libraries {
         settings.sandbox.read.push(itself);
         self.process.load(ProcessSpec {
             name: spec.name,
+            vm_id: spec.vm.id.as_ref(),
             source: &library,
             program: Program::Itself,
             limits: spec.limits,
@@ -71,8 +72,8 @@ impl PluginBackend for Builtins {
 }
 
 fn native(spec: PluginSpec<'_>) -> NativeSpec<'_> {
-    let PluginSpec { name, source, bytes, limits, phases, native, .. } = spec;
-    NativeSpec { name, source, bytes, limits, phases, settings: native }
+    let PluginSpec { name, source, bytes, limits, phases, vm, native, .. } = spec;
+    NativeSpec { name, vm_id: vm.id.as_ref(), source, bytes, limits, phases, settings: native }
 }
 
 fn cannot(what: &str, error: &std::io::Error) -> PluginFault {

@@ -35,12 +35,7 @@ impl PluginPlan {
     /// The name under which it keeps shared data and queues.
     #[must_use]
     pub fn shared_namespace(&self) -> &str {
-        self.machine().unwrap_or(self.name.as_str())
-    }
-
-    /// The name of its machines; only Wasm has some.
-    fn machine(&self) -> Option<&str> {
-        self.vm.id.as_deref().filter(|_id| self.backend == BackendKind::Wasm)
+        self.vm.id.as_deref().unwrap_or(self.name.as_str())
     }
 
     /// The files whose change may mean a new generation.
@@ -51,7 +46,8 @@ impl PluginPlan {
 
     /// True where several uses may live in one machine.
     pub(crate) fn shares_machines(&self) -> bool {
-        self.machine().is_some() && self.vm.isolation == Isolation::Shared
+        let has_machines = self.backend == BackendKind::Wasm && self.vm.id.is_some();
+        has_machines && self.vm.isolation == Isolation::Shared
     }
 }
 

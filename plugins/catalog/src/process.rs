@@ -9,8 +9,8 @@ use crate::{PluginBackend, PluginSpec};
 
 impl PluginBackend for ProcessBackend {
     fn load(&self, spec: PluginSpec<'_>) -> Result<Arc<dyn LoadedPlugin>, PluginFault> {
-        let PluginSpec { name, source, bytes, limits, phases, process, .. } = spec;
-        let program = Program::Artifact(bytes);
-        Self::load(self, ProcessSpec { name, source, program, limits, phases, settings: process })
+        let PluginSpec { name, source, bytes, limits, phases, vm, process: settings, .. } = spec;
+        let (vm_id, program) = (vm.id.as_ref(), Program::Artifact(bytes));
+        Self::load(self, ProcessSpec { name, vm_id, source, program, limits, phases, settings })
     }
 }

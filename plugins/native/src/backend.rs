@@ -44,6 +44,8 @@ struct Libraries {
 pub struct NativeSpec<'a> {
     /// Its name.
     pub name: &'a PluginName,
+    /// The name under which it keeps what it shares, where that is not its own.
+    pub vm_id: Option<&'a Arc<str>>,
     /// Where the library was read, or the name of one that is compiled in.
     pub source: &'a Path,
     /// The library.
@@ -59,6 +61,7 @@ pub struct NativeSpec<'a> {
 /// A plugin whose library is loaded.
 pub(crate) struct Plugin {
     pub(crate) name: PluginName,
+    pub(crate) vm_id: Option<Arc<str>>,
     pub(crate) limits: PluginLimits,
     pub(crate) phases: Option<Phases>,
     pub(crate) callbacks: Callbacks,
@@ -135,6 +138,7 @@ impl NativeBackend {
     fn plugin(&self, spec: &NativeSpec<'_>, callbacks: Callbacks) -> Arc<dyn LoadedPlugin> {
         Arc::new(LoadedNative(Arc::new(Plugin {
             name: spec.name.clone(),
+            vm_id: spec.vm_id.cloned(),
             limits: spec.limits.clone(),
             phases: spec.phases,
             callbacks,

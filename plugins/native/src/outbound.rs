@@ -225,8 +225,7 @@ pub(crate) fn register(instance: &Rc<Instance>, name: &[u8]) -> Asked<QueueId> {
             instance.deliver(InstanceHook::QueueReady(queue));
         }
     });
-    let plugin = instance.plugin.name.as_str();
-    let registered = instance.calls.register_queue(plugin, name, ready);
+    let registered = instance.calls.register_queue(instance.namespace(), name, ready);
     let (queue, place) = registered.map_err(refusal)?;
     let before = instance.outbound.borrow_mut().queues.insert(queue, place);
     drop(before);

@@ -367,7 +367,15 @@ pub(crate) fn with_spec<T>(
 ) -> T {
     let limits = PluginLimits { contexts_max: 4, ..PluginLimits::default() };
     let name = PluginName::from("p");
-    load(NativeSpec { name: &name, source, bytes, limits: &limits, phases: None, settings })
+    load(NativeSpec {
+        name: &name,
+        vm_id: None,
+        source,
+        bytes,
+        limits: &limits,
+        phases: None,
+        settings,
+    })
 }
 
 /// Registers builtins by their entries.

@@ -25,6 +25,8 @@ use crate::{
 pub struct ProcessSpec<'a> {
     /// The plugin's name.
     pub name: &'a PluginName,
+    /// The name under which it keeps what it shares, where that is not its own.
+    pub vm_id: Option<&'a Arc<str>>,
     /// Where the artifact was read.
     pub source: &'a Path,
     /// What runs.
@@ -77,6 +79,7 @@ impl ProcessBackend {
         told.recv().map_err(|_gone| gone())?.map_err(failed)?;
         let link = Arc::new(ChildLink {
             name: spec.name.clone(),
+            vm_id: spec.vm_id.cloned(),
             limits: spec.limits.clone(),
             phases: spec.phases,
             settings: spec.settings.clone(),

@@ -26,15 +26,15 @@ pub(crate) use self::{
     property::property_along,
     reply::local_reply,
 };
-use crate::session::{Context, Instance, fields};
+use crate::session::{ChildLink, Context, Instance, fields};
 
 /// Who asks.
 #[derive(Clone, Copy)]
 pub(crate) struct Asker<'a> {
     /// The host, as the plugin may use it.
     pub(crate) calls: &'a dyn HostCalls,
-    /// The plugin, which is also where its shared data and queues are kept.
-    pub(crate) plugin: &'a str,
+    /// The plugin.
+    pub(crate) link: &'a ChildLink,
     pub(crate) spec: &'a InstanceSpec,
     /// The stream or connection on whose behalf it asks.
     pub(crate) context: Option<&'a Context>,
@@ -50,7 +50,7 @@ pub(crate) fn answer(
 ) -> v1::CallResult {
     let asker = Asker {
         calls: instance.calls(),
-        plugin: instance.plugin(),
+        link: instance.link(),
         spec: &instance.spec,
         context,
         instance: Some(instance),
@@ -100,7 +100,8 @@ impl Asker<'_> {
 
     fn carry_out(&self, id: u64, kind: v1::call::Kind) -> CallResult<Told> {
         use v1::call::Kind;
-        let (calls, plugin) = (self.calls, self.plugin);
+        let (calls, plugin) = (self.calls, self.link.name.as_str());
+        let namespace = self.link.namespace();
         match kind {
             Kind::GetFields(get) => self.fields(get.section()),
             Kind::GetBytes(get) => self.bytes(get.which),
@@ -111,11 +112,12 @@ impl Asker<'_> {
             Kind::RegisterQueue(name) => outbound::register(self, &name).map(Told::number),
             Kind::SharedGet(get) => self.shared(&get.key),
             Kind::SharedSet(set) => {
-                calls.set_shared_data(plugin, &set.key, &set.value, set.version)?;
+                calls.set_shared_data(namespace, &set.key, &set.value, set.version)?;
                 Ok(Told::nothing())
             }
             Kind::ResolveQueue(queue) => {
-                let namespace = if queue.namespace.is_empty() { plugin } else { &*queue.namespace };
+                let named = &*queue.namespace;
+                let namespace = if named.is_empty() { namespace } else { named };
                 calls.resolve_queue(namespace, queue.name.as_bytes()).map(Told::number)
             }
             Kind::Enqueue(put) => calls.enqueue(put.queue, &put.item).map(|()| Told::nothing()),
@@ -192,7 +194,7 @@ impl Asker<'_> {
 
     fn shared(&self, key: &[u8]) -> CallResult<Told> {
         let (mut value, mut number) = (Bytes::new(), 0);
-        self.calls.shared_data(self.plugin, key, &mut |bytes, version| {
+        self.calls.shared_data(self.link.namespace(), key, &mut |bytes, version| {
             value = Bytes::copy_from_slice(bytes);
             number = version.into();
         })?;

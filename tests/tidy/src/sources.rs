@@ -29,8 +29,10 @@ const LINES_MAX: usize = 600;
 const LONG: [(&str, &str); 0] = [];
 
 /// Test code that sleeps, each with the reason. Waiting for something is no reason.
-const SLEEPERS: [(&str, &str); 1] =
-    [("host/pipeline/src/watch/tests.rs", "its clock is paused: a sleep moves it on")];
+const SLEEPERS: [(&str, &str); 2] = [
+    ("host/pipeline/src/watch/tests.rs", "its clock is paused: a sleep moves it on"),
+    ("tests/it/torture/traps.rs", "its load lasts for a time"),
+];
 
 /// Guests: compiled for a sandbox, in workspaces of their own.
 const GUESTS: [&str; 2] = ["plugin-examples/", "tests/fixtures/guests/"];

@@ -28,8 +28,9 @@ pub(crate) struct PluginConfig {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1))]
     pub(crate) phases: Option<Vec<PhaseWord>>,
-    /// How its virtual machines are made and shared; for `backend: wasm`. What is said for a
-    /// backend that is not chosen waits until it is.
+    /// How its virtual machines are made and shared; for `backend: wasm`, but for `id`, under which
+    /// plugins of all backends share data and queues. What is said for a backend that is not
+    /// chosen waits until it is.
     #[serde(default)]
     pub(crate) vm: VmConfig,
     /// How its child process is started, watched and confined; for `backend: process`, and for

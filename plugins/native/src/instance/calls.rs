@@ -30,6 +30,11 @@ impl Instance {
         self.plugin.name.as_str()
     }
 
+    /// Where its shared data and queues are kept.
+    pub(crate) fn namespace(&self) -> &str {
+        self.plugin.vm_id.as_deref().unwrap_or(self.name())
+    }
+
     /// Asks with what a context is for; zero is the instance, which is for nothing.
     fn with_subject<T>(&self, id: u64, ask: impl FnOnce(Subject<'_>) -> Asked<T>) -> Asked<T> {
         if id == 0 {
@@ -133,7 +138,7 @@ impl Desk for Instance {
         let own = match path {
             [b"plugin_name"] => Some(self.name()),
             [b"plugin_root_id"] => Some(&*self.root_id),
-            [b"plugin_vm_id"] => Some(""),
+            [b"plugin_vm_id"] => Some(self.plugin.vm_id.as_deref().unwrap_or_default()),
             _ => None,
         };
         if let Some(own) = own {
@@ -213,11 +218,11 @@ impl Desk for Instance {
     }
 
     fn shared_data(&self, key: &[u8], show: &mut dyn FnMut(&[u8], u32)) -> Asked<()> {
-        self.calls.shared_data(self.name(), key, show).map_err(refusal)
+        self.calls.shared_data(self.namespace(), key, show).map_err(refusal)
     }
 
     fn set_shared_data(&self, key: &[u8], value: &[u8], version: u32) -> Asked<()> {
-        self.calls.set_shared_data(self.name(), key, value, version).map_err(refusal)
+        self.calls.set_shared_data(self.namespace(), key, value, version).map_err(refusal)
     }
 
     fn register_queue(&self, name: &[u8]) -> Asked<u32> {
@@ -227,7 +232,7 @@ impl Desk for Instance {
 
     fn resolve_queue(&self, namespace: &[u8], name: &[u8]) -> Asked<u32> {
         let namespace = match namespace {
-            [] => self.name(),
+            [] => self.namespace(),
             // No namespace has a name that is no text, so there is nothing in it.
             other => std::str::from_utf8(other).map_err(|_no_text| Refusal::NotFound)?,
         };

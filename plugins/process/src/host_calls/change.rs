@@ -108,7 +108,7 @@ fn carry_out(context: &Context, kind: v1::change::Kind, changed: &mut Changed) -
             let instance = &context.instance;
             let asker = Asker {
                 calls: instance.calls(),
-                plugin: instance.plugin(),
+                link: instance.link(),
                 spec: &instance.spec,
                 context: Some(context),
                 instance: Some(instance),

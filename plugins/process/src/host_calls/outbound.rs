@@ -195,7 +195,8 @@ fn ticked(target: &Weak<Instance>) {
 pub(super) fn register(asker: &Asker<'_>, name: &str) -> CallResult<QueueId> {
     let Some(instance) = asker.instance else {
         let nobody = Rc::new(|_queue| {});
-        let (queue, place) = asker.calls.register_queue(asker.plugin, name.as_bytes(), nobody)?;
+        let (queue, place) =
+            asker.calls.register_queue(asker.link.namespace(), name.as_bytes(), nobody)?;
         drop(place);
         return Ok(queue);
     };
@@ -207,7 +208,8 @@ pub(super) fn register(asker: &Asker<'_>, name: &str) -> CallResult<QueueId> {
             instance.session().tell_lightly(v1::event::Kind::QueueReady(ready));
         }
     });
-    let (queue, place) = asker.calls.register_queue(asker.plugin, name.as_bytes(), ready)?;
+    let (queue, place) =
+        asker.calls.register_queue(asker.link.namespace(), name.as_bytes(), ready)?;
     let before = instance.outbound.borrow_mut().queues.insert(queue, place);
     drop(before);
     Ok(queue)
@@ -220,7 +222,7 @@ fn check_places(asker: &Asker<'_>, instance: &Instance, name: &str) -> CallResul
     if outbound.queues.len() < QUEUES_MAX {
         return Ok(());
     }
-    let known = asker.calls.resolve_queue(asker.plugin, name.as_bytes()).ok();
+    let known = asker.calls.resolve_queue(asker.link.name.as_str(), name.as_bytes()).ok();
     let is_again = known.is_some_and(|queue| outbound.queues.contains_key(&queue));
     if is_again { Ok(()) } else { Err(CallError::LimitReached) }
 }

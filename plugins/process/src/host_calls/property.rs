@@ -18,9 +18,9 @@ pub(super) fn read(asker: &Asker<'_>, get: &v1::GetProperty) -> CallResult<Bytes
     }
     let own = match segments.as_slice() {
         [b""] => return Err(CallError::BadArgument),
-        [b"plugin_name"] => Some(asker.plugin),
+        [b"plugin_name"] => Some(asker.link.name.as_str()),
         [b"plugin_root_id"] => Some(&*asker.spec.root_id),
-        [b"plugin_vm_id"] => Some(""),
+        [b"plugin_vm_id"] => Some(asker.link.vm_id.as_deref().unwrap_or_default()),
         _ => None,
     };
     if let Some(own) = own {
@@ -59,7 +59,7 @@ pub(crate) fn property_along(context: &Context, path: &str) -> Option<v1::Proper
     let instance = &context.instance;
     let asker = Asker {
         calls: instance.calls(),
-        plugin: instance.plugin(),
+        link: instance.link(),
         spec: &instance.spec,
         context: Some(context),
         instance: Some(instance),

@@ -16,7 +16,7 @@ use host_extension::{
 };
 
 use super::{
-    Session,
+    ChildLink, Session,
     context::{Context, Of},
     limits::PROPERTIES_MAX,
 };
@@ -86,7 +86,12 @@ impl Instance {
 
     /// The plugin's name.
     pub(crate) fn plugin(&self) -> &str {
-        self.session.link().name.as_str()
+        self.link().name.as_str()
+    }
+
+    /// The child that serves it.
+    pub(crate) fn link(&self) -> &ChildLink {
+        self.session.link()
     }
 
     /// True where the child serves it.

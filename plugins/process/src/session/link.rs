@@ -13,6 +13,8 @@ use crate::child::{ChildWatch, Watchdog};
 pub(crate) struct ChildLink {
     /// The plugin.
     pub(crate) name: PluginName,
+    /// The name under which it keeps what it shares, where that is not the plugin's.
+    pub(crate) vm_id: Option<Arc<str>>,
     /// The limits of each of its instances.
     pub(crate) limits: PluginLimits,
     /// The phases that it is shown; `None` shows all that it asks for.
@@ -26,6 +28,11 @@ pub(crate) struct ChildLink {
 }
 
 impl ChildLink {
+    /// Where its shared data and queues are kept.
+    pub(crate) fn namespace(&self) -> &str {
+        self.vm_id.as_deref().unwrap_or(self.name.as_str())
+    }
+
     /// Under what a worker finds its session to this child.
     pub(super) fn key(self: &Arc<Self>) -> Vec<u8> {
         // Whoever finds a session by it holds the link, so the address is nobody else's.

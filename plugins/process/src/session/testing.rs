@@ -23,7 +23,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use parking_lot::Mutex;
 use tokio::{
     runtime::{Builder, LocalOptions},
-    sync::watch,
+    sync::{Notify, watch},
 };
 
 pub(crate) use self::{
@@ -48,11 +48,19 @@ pub(crate) fn local(test: impl Future<Output = ()>) {
 
 /// Notes which children were given up.
 #[derive(Debug, Default)]
-pub(crate) struct FakeDog(pub(crate) Mutex<Vec<u32>>);
+pub(crate) struct FakeDog(pub(crate) Mutex<Vec<u32>>, Notify);
+
+impl FakeDog {
+    /// Waits until a child is given up.
+    pub(crate) async fn bites(&self) {
+        self.1.notified().await;
+    }
+}
 
 impl Watchdog for FakeDog {
     fn unresponsive(&self, generation: u32) {
         self.0.lock().push(generation);
+        self.1.notify_one();
     }
 }
 
@@ -89,7 +97,7 @@ impl Rig {
         let dog = Arc::<FakeDog>::default();
         let watchdog: Arc<dyn Watchdog> = Arc::<FakeDog>::clone(&dog);
         let name = "guest".into();
-        let link = ChildLink { name, limits, phases: None, settings, watch, watchdog };
+        let link = ChildLink { name, vm_id: None, limits, phases: None, settings, watch, watchdog };
         Self {
             host: Rc::default(),
             faults: Rc::default(),

@@ -62,13 +62,7 @@ pub(crate) fn run(
         drop(words.send(Word::Done(done)));
     }));
     let mut lines = LineGate::new(&link.limits);
-    let asker = Asker {
-        calls: &*scope.calls,
-        plugin: link.name.as_str(),
-        spec,
-        context: None,
-        instance: None,
-    };
+    let asker = Asker { calls: &*scope.calls, link, spec, context: None, instance: None };
     // The session keeps the time; the slack only bounds the wait for a loop that is stuck.
     let wait_max = link.settings.start_timeout.saturating_add(SLACK);
     loop {
@@ -78,7 +72,7 @@ pub(crate) fn run(
                 drop(result.send(asker.answer(*call)));
             }
             Ok(Word::Log(log)) => {
-                lines.write(asker.calls, asker.plugin, LogLevel::Info, &log.line);
+                lines.write(asker.calls, link.name.as_str(), LogLevel::Info, &log.line);
             }
             Err(_late) => return Err(late(link)),
         }

@@ -50,6 +50,7 @@ impl Place {
     ) -> Result<Arc<dyn LoadedPlugin>, PluginFault> {
         self.backend.load(ProcessSpec {
             name: &PluginName::from("greet"),
+            vm_id: None,
             source,
             program: Program::Artifact(&fs::read(source).unwrap()),
             limits: &PluginLimits::default(),

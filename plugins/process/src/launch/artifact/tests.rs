@@ -1,7 +1,7 @@
 use super::*;
 
 fn check(bytes: &[u8], expect: &str) {
-    let error = Artifact::new(Path::new("/tmp/x"), bytes).unwrap_err();
+    let error = Artifact::new(Path::new("/nowhere/x"), bytes).unwrap_err();
     assert!(error.to_string().contains(expect), "{error}");
 }
 

@@ -86,9 +86,7 @@ fn a_child_that_says_nothing_for_too_long_is_given_up() {
         let child = rig.child(4, pass());
         let _factory = rig.start().await;
         child.freeze(true);
-        while rig.dog.0.lock().is_empty() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        rig.dog.bites().await;
         assert_eq!(*rig.dog.0.lock(), [4]);
     });
 }
@@ -220,7 +218,7 @@ fn the_last_use_takes_the_session_with_it() {
         child.until(|event| matches!(event, event::Kind::Release(_))).await;
         drop(rig);
         while weak.strong_count() > 0 {
-            tokio::time::sleep(Duration::from_millis(1)).await;
+            tokio::task::yield_now().await;
         }
     });
 }
