@@ -39,13 +39,15 @@ pub trait Plugin: Sized + 'static {
     /// The plugin cannot serve; the proxy shows the reason and applies `on_error`.
     fn start(config: Self::Config, host: &Host<'_>) -> Result<Self, Refusal>;
 
-    /// Makes a filter for a request, which is about to begin. `None` serves no streams.
+    /// Makes a filter for a request, which is about to begin. With `None` this one request and
+    /// its response pass as if the plugin were not there; the next request is asked about again.
     fn stream_filter(&mut self, host: &Host<'_>) -> Option<Box<dyn StreamFilter>> {
         let _ = host;
         None
     }
 
-    /// Makes a filter for a connection, which is about to begin. `None` serves no connections.
+    /// Makes a filter for a connection, which is about to begin. With `None` this one connection
+    /// passes as if the plugin were not there; the next one is asked about again.
     fn network_filter(&mut self, host: &Host<'_>) -> Option<Box<dyn NetworkFilter>> {
         let _ = host;
         None

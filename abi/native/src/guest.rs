@@ -40,7 +40,7 @@ pub trait Guest: Sized + 'static {
     fn start(calls: &Calls, root_id: &str, config: &[u8], phases: &mut u32)
     -> Result<Self, String>;
 
-    /// A stream begins; `None` serves none.
+    /// A stream begins; with `None` it passes unseen.
     fn stream(&mut self, calls: &Calls, context: u64) -> Option<Self::Stream>;
 
     /// Something of a stream.
@@ -52,7 +52,7 @@ pub trait Guest: Sized + 'static {
         event: StreamEvent,
     ) -> Action;
 
-    /// A connection begins; `None` serves none.
+    /// A connection begins; with `None` it passes unseen.
     fn connection(&mut self, calls: &Calls, context: u64) -> Option<Self::Connection>;
 
     /// Something of a connection.

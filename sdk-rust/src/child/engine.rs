@@ -71,7 +71,9 @@ struct Running {
 enum Filter {
     Stream(Box<dyn StreamFilter>),
     Connection(Box<dyn NetworkFilter>),
-    /// The plugin made none, or failed over it: told at the first event that is answered.
+    /// The plugin made none: what it is for passes unseen.
+    Absent,
+    /// The plugin failed over it: told at the first event that is answered.
     Refused(String),
 }
 
@@ -205,8 +207,8 @@ impl Engine {
             Of::Connection => running.plugin.network_filter(&host).map(Filter::Connection),
         });
         self.desk.end();
-        let filter = made.and_then(|made| made.ok_or_else(|| not_served(of)));
-        self.filters.insert(id, filter.unwrap_or_else(Filter::Refused));
+        let filter = made.map_or_else(Filter::Refused, |made| made.unwrap_or(Filter::Absent));
+        self.filters.insert(id, filter);
     }
 
     fn on_http_answer(&mut self, message: &HttpAnswer) {
@@ -240,7 +242,7 @@ impl Engine {
             Filter::Connection(filter) => {
                 filter.on_http_answer(&Connection::new(&self.desk, id), call, answer);
             }
-            Filter::Refused(_) => {}
+            Filter::Absent | Filter::Refused(_) => {}
         });
         self.desk.end();
         self.settle_beside(instance, told);
@@ -281,13 +283,6 @@ impl Engine {
             let log = Log { level, line: line.to_owned(), instance: 0 };
             self.desk.link.send(reply::Kind::Log(log));
         }
-    }
-}
-
-fn not_served(of: Of) -> String {
-    match of {
-        Of::Stream => "the plugin serves no streams".to_owned(),
-        Of::Connection => "the plugin serves no connections".to_owned(),
     }
 }
 

@@ -26,7 +26,8 @@ type OnConnection<'a> = &'a mut dyn FnMut(&mut dyn NetworkFilter, &Connection<'_
 enum Came {
     Of(Action),
     OfFlow(FlowAction),
-    /// The plugin does not want this callback, or it is one of the other kind of context.
+    /// The plugin does not want this callback, made no filter, or it is one of the other kind of
+    /// context.
     NotWanted,
     Refused(String),
 }
@@ -127,7 +128,7 @@ impl Engine {
             match filter {
                 Filter::Stream(filter) => filter.on_complete(&Stream::new(desk, id)),
                 Filter::Connection(filter) => filter.on_complete(&Connection::new(desk, id)),
-                Filter::Refused(_) => {}
+                Filter::Absent | Filter::Refused(_) => {}
             }
         });
         let instance = self.desk.context(id).map(|context| context.instance);
@@ -175,7 +176,7 @@ impl Engine {
     fn ask_stream(&mut self, asked: Asked, call: OnStream<'_>) {
         self.ask(asked, &mut |filter, desk, id| match filter {
             Filter::Stream(filter) => Came::Of(call(filter.as_mut(), &Stream::new(desk, id))),
-            Filter::Connection(_) => Came::NotWanted,
+            Filter::Connection(_) | Filter::Absent => Came::NotWanted,
             Filter::Refused(error) => Came::Refused(error.clone()),
         });
     }
@@ -185,7 +186,7 @@ impl Engine {
             Filter::Connection(filter) => {
                 Came::OfFlow(call(filter.as_mut(), &Connection::new(desk, id)))
             }
-            Filter::Stream(_) => Came::NotWanted,
+            Filter::Stream(_) | Filter::Absent => Came::NotWanted,
             Filter::Refused(error) => Came::Refused(error.clone()),
         });
     }

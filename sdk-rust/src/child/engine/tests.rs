@@ -315,11 +315,29 @@ async fn a_panic_that_nobody_waits_for_is_told() {
 }
 
 #[tokio::test]
-async fn a_plugin_that_makes_no_filter_fails_at_the_first_answer() {
+async fn what_a_plugin_makes_no_filter_for_passes_unseen() {
+    let child = child();
+    let mut host = child.greet().await;
+    host.open_stream("no filter").await;
+    assert_eq!(go(&host.exchange(request(1, &[])).await), Go::Continue);
+    host.send([complete(0), configure(2, Point::NetworkFilter, "no filter"), open(2, 20)]).await;
+    host.configured().await;
+    let new = NewConnection { context: 20, exchange: 2 };
+    assert_eq!(go(&host.exchange(event::Kind::NewConnection(new)).await), Go::Continue);
+    // Both instances go on.
+    host.send([open(1, 11)]).await;
+    let event::Kind::Headers(head) = request(3, &[]) else { unreachable!() };
+    let head = abi_process::v1::Headers { context: 11, ..head };
+    assert_eq!(go(&host.exchange(event::Kind::Headers(head)).await), Go::Continue);
+    let data = Data { context: 20, exchange: 4, bytes: "abc".into(), ..Data::default() };
+    assert_eq!(go(&host.exchange(event::Kind::Data(data)).await), Go::Continue);
+}
+
+#[tokio::test]
+async fn a_plugin_that_panics_over_a_filter_fails_at_the_first_answer() {
     for (script, point, expected) in [
-        ("no filter", Point::StreamFilter, "the plugin serves no streams"),
         ("panic at the filter", Point::StreamFilter, "no filter"),
-        ("no filter", Point::NetworkFilter, "the plugin serves no connections"),
+        ("panic at the filter", Point::NetworkFilter, "no filter"),
     ] {
         let child = child();
         let mut host = child.greet().await;
