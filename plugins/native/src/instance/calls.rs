@@ -32,7 +32,7 @@ impl Instance {
 
     /// Where its shared data and queues are kept.
     pub(crate) fn namespace(&self) -> &str {
-        self.plugin.vm_id.as_deref().unwrap_or(self.name())
+        self.plugin.vm_id.as_deref().unwrap_or_else(|| self.name())
     }
 
     /// Asks with what a context is for; zero is the instance, which is for nothing.
