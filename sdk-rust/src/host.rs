@@ -109,7 +109,8 @@ impl<'a> Host<'a> {
         self.backend.shared_data(key.as_ref())
     }
 
-    /// Sets such a value; with `expected` only while it has this version.
+    /// Sets such a value; with `expected` only while it has this version. No value has version
+    /// zero. A value that is not there any more is set whatever was expected.
     ///
     /// # Errors
     /// `Conflict` where it has another version, `LimitReached` for what is too large to keep,
@@ -120,6 +121,10 @@ impl<'a> Host<'a> {
         value: impl AsRef<[u8]>,
         expected: Option<u32>,
     ) -> Result<(), HostError> {
+        // By zero the interfaces below say "whatever is there".
+        if expected == Some(0) {
+            return Err(HostError::Conflict);
+        }
         self.backend.set_shared_data(key.as_ref(), value.as_ref(), expected)
     }
 

@@ -147,10 +147,6 @@ impl Backend for NativeHost<'_> {
     }
 
     fn set_shared_data(&self, key: &[u8], value: &[u8], expected: Option<u32>) -> Outcome<()> {
-        // No value has version zero, by which the interface says "whatever is there".
-        if expected == Some(0) {
-            return Err(HostError::Conflict);
-        }
         self.0.set_shared_data(key, value, expected.unwrap_or(0)).map_err(error)
     }
 

@@ -181,10 +181,6 @@ impl Backend for WasmHost {
     }
 
     fn set_shared_data(&self, key: &[u8], value: &[u8], expected: Option<u32>) -> Outcome<()> {
-        // No value has version zero, by which the interface says "whatever is there".
-        if expected == Some(0) {
-            return Err(HostError::Conflict);
-        }
         // Without an expectation there is nothing to conflict with.
         let conflict =
             if expected.is_some() { HostError::Conflict } else { HostError::LimitReached };

@@ -38,6 +38,7 @@ static SCRIPTS: &[(&str, Script)] = &[
     ("no period", on_tick(|host| say(host, host.set_tick_period(None)))),
     ("shared", on_tick(|host| say(host, host.shared_data("key")))),
     ("set shared", on_tick(|host| say(host, host.set_shared_data("key", "value", Some(7))))),
+    ("set version 0", on_tick(|host| say(host, host.set_shared_data("key", "value", Some(0))))),
     ("register", on_tick(|host| say(host, host.register_queue("jobs")))),
     ("resolve", on_tick(|host| say(host, host.queue("other", "jobs")))),
     ("push", on_tick(|host| say(host, crate::Queue(crate::QueueId(5)).push(host, "item")))),
@@ -160,9 +161,10 @@ async fn hear(script: &str) -> String {
 }
 
 #[tokio::test]
-async fn what_is_too_long_is_not_sent() {
+async fn what_the_host_would_refuse_or_misread_is_not_sent() {
     assert_eq!(hear("long").await, "None");
     assert_eq!(hear("too large").await, "Err(LimitReached)");
+    assert_eq!(hear("set version 0").await, "Err(Conflict)");
     let line = hear("log").await;
     assert_eq!((line.len(), line.ends_with('ä')), (64 * 1024, true));
 }
