@@ -65,7 +65,8 @@ pub use self::{
 };
 use crate::{
     CallFailure, CallId, Fields, Host, HttpAnswer, HttpRequest, LogLevel, Phases, Plugin, Refusal,
-    SharedValue, backend::Instance,
+    SharedValue,
+    backend::{Instance, Section},
 };
 
 /// The proxy as one started plugin sees it, with the plugin.
@@ -129,6 +130,14 @@ impl TestHost {
     /// # Panics
     /// No such call waits.
     pub fn answer(&self, call: CallId, answer: Result<HttpAnswer, CallFailure>) {
+        if self.core.world.cancelled.borrow_mut().remove(&call) {
+            return;
+        }
+        let answer = answer.map(|answer| HttpAnswer {
+            headers: head::normal(Section::ResponseHeaders, answer.headers),
+            trailers: head::normal(Section::ResponseTrailers, answer.trailers),
+            ..answer
+        });
         let made = self.core.world.calls.borrow_mut().remove(&call);
         assert!(made.is_some(), "{call:?} does not wait for an answer");
         match made.and_then(|made| made.context) {
@@ -169,8 +178,9 @@ impl TestHost {
     pub fn push(&self, queue: &str, item: impl AsRef<[u8]>) {
         {
             let mut commons = self.core.world.commons.borrow_mut();
-            let queue = commons.register(OWN, queue, None);
-            commons.push(queue, item.as_ref()).ok();
+            if let Ok(queue) = commons.register(OWN, queue, None) {
+                commons.push(queue, item.as_ref()).ok();
+            }
         }
         self.core.settle();
     }

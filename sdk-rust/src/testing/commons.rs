@@ -10,8 +10,13 @@ const KEY_BYTES_MAX: usize = 4096;
 const VALUE_BYTES_MAX: usize = 16 << 20;
 const ITEM_BYTES_MAX: usize = 4 << 20;
 const ITEMS_MAX: usize = 65_536;
-/// Most metrics of a plugin.
-const METRICS_MAX: usize = 1024;
+/// Most queues of a namespace, those at which a started plugin has a place, and bytes of a name.
+const QUEUES_MAX: usize = 256;
+const PLACES_MAX: usize = 64;
+const QUEUE_NAME_BYTES_MAX: usize = 4096;
+/// Most metrics of a plugin, and bytes of a name.
+const METRICS_MAX: usize = 1000;
+const METRIC_NAME_BYTES_MAX: usize = 256;
 
 /// The namespace of the plugin's own queues.
 pub(super) const OWN: &str = "";
@@ -75,19 +80,42 @@ impl Commons {
         namespace: &str,
         name: &str,
         listener: Option<u64>,
-    ) -> QueueId {
-        let place = self.place(namespace, name).unwrap_or_else(|| {
-            let (namespace, name) = (namespace.to_owned(), name.to_owned());
-            self.queues.push(TestQueue { namespace, name, ..TestQueue::default() });
-            self.queues.len() - 1
-        });
-        if let Some(queue) = self.queues.get_mut(place)
-            && listener.is_some()
-        {
+    ) -> Result<QueueId, HostError> {
+        if name.len() > QUEUE_NAME_BYTES_MAX {
+            return Err(HostError::LimitReached);
+        }
+        let place = match self.place(namespace, name) {
+            Some(place) => place,
+            None => self.make(namespace, name)?,
+        };
+        self.listen(place, listener)?;
+        Ok(id(place))
+    }
+
+    fn make(&mut self, namespace: &str, name: &str) -> Result<usize, HostError> {
+        let known = self.queues.iter().filter(|queue| queue.namespace == namespace);
+        if known.count() >= QUEUES_MAX {
+            return Err(HostError::LimitReached);
+        }
+        let (namespace, name) = (namespace.to_owned(), name.to_owned());
+        self.queues.push(TestQueue { namespace, name, ..TestQueue::default() });
+        Ok(self.queues.len() - 1)
+    }
+
+    fn listen(&mut self, place: usize, listener: Option<u64>) -> Result<(), HostError> {
+        if listener.is_none() {
+            return Ok(());
+        }
+        let others = self.queues.iter().enumerate();
+        let places = others.filter(|(other, queue)| *other != place && queue.listener == listener);
+        if places.count() >= PLACES_MAX {
+            return Err(HostError::LimitReached);
+        }
+        if let Some(queue) = self.queues.get_mut(place) {
             queue.listener = listener;
             queue.untold = queue.items.len();
         }
-        id(place)
+        Ok(())
     }
 
     pub(super) fn find(&self, namespace: &str, name: &str) -> Result<QueueId, HostError> {
@@ -126,6 +154,9 @@ impl Commons {
     pub(super) fn define(&mut self, kind: MetricKind, name: &str) -> Result<MetricId, HostError> {
         if name.is_empty() || name.contains(char::is_control) {
             return Err(HostError::BadArgument);
+        }
+        if name.len() > METRIC_NAME_BYTES_MAX {
+            return Err(HostError::LimitReached);
         }
         let known = self.metrics.iter().position(|metric| metric.name == name);
         if let Some(known) = known {

@@ -163,7 +163,7 @@ impl Drop for TestConnection {
             self.state.complete(&self.core);
             self.core.settle();
         }
-        self.core.world.connections.borrow_mut().remove(&self.state.id);
+        self.core.world.forget(self.state.id);
     }
 }
 

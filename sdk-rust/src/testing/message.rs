@@ -79,8 +79,8 @@ pub(super) struct Message {
 }
 
 impl Message {
-    pub(super) fn new(head: Fields) -> Self {
-        Self { head: Some(head), ..Self::default() }
+    pub(super) fn new(section: Section, head: Fields) -> Self {
+        Self { head: Some(head::normal(section, head)), ..Self::default() }
     }
 
     /// Puts a part in, behind those that wait.
@@ -166,6 +166,12 @@ impl Message {
         self.in_hand = None;
         self.at_end = false;
         self.wait = None;
+    }
+
+    /// The stream is over: heads can be read still, where they are kept.
+    pub(super) fn close(&mut self) {
+        self.stop();
+        self.sent = true;
     }
 
     pub(super) fn fields(&self, section: Section) -> Result<&Fields, HostError> {

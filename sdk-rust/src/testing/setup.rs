@@ -86,7 +86,7 @@ impl TestSetup {
     /// With a queue that another plugin registered.
     #[must_use]
     pub fn queue(self, namespace: &str, name: &str) -> Self {
-        self.commons.borrow_mut().register(namespace, name, None);
+        self.commons.borrow_mut().register(namespace, name, None).ok();
         self
     }
 
@@ -124,6 +124,7 @@ pub(super) fn start(setup: &TestSetup, how: &StartAgain) -> Result<TestHost, Ref
         properties: RefCell::new(setup.properties.clone()),
         lines: RefCell::default(),
         calls: RefCell::default(),
+        cancelled: RefCell::default(),
         tick: Cell::default(),
         streams: RefCell::default(),
         connections: RefCell::default(),

@@ -8,13 +8,14 @@ use std::{
 
 use super::{
     Core,
+    head::{self, normal},
     message::{Message, Part, Passed, Wait},
     world::Properties,
 };
 use crate::{
     Action, CallFailure, CallId, Fields, Host, HostError, HttpAnswer, Phases, Response, Side,
     Stream, StreamFilter,
-    backend::{ContextId, final_status},
+    backend::{ContextId, Section, final_status},
 };
 
 /// One request with its response, driven by a test.
@@ -67,7 +68,7 @@ impl TestStream {
     pub(super) fn new(core: &Rc<Core>, request: Fields) -> Self {
         let state = Rc::new(StreamState {
             id: core.world.id(),
-            request: RefCell::new(Message::new(request)),
+            request: RefCell::new(Message::new(Section::RequestHeaders, request)),
             response: RefCell::default(),
             properties: Properties::default(),
             filter: RefCell::new(Filter::Unmade),
@@ -92,7 +93,7 @@ impl TestStream {
 
     /// The request's trailers.
     pub fn request_trailers(&self, trailers: Fields) -> Action {
-        self.put(Side::Request, Part::Trailers(trailers))
+        self.put(Side::Request, Part::Trailers(normal(Section::RequestTrailers, trailers)))
     }
 
     /// The response's head.
@@ -100,7 +101,7 @@ impl TestStream {
     /// # Panics
     /// The client was answered already.
     pub fn response_headers(&self, head: Fields, end: bool) -> Action {
-        let response = Message::new(head);
+        let response = Message::new(Section::ResponseHeaders, head);
         let before = self.state.response.replace(response);
         assert!(before.head.is_none() && !before.sent, "the client was answered already");
         self.put(Side::Response, Part::Head { end })
@@ -113,7 +114,7 @@ impl TestStream {
 
     /// The response's trailers.
     pub fn response_trailers(&self, trailers: Fields) -> Action {
-        self.put(Side::Response, Part::Trailers(trailers))
+        self.put(Side::Response, Part::Trailers(normal(Section::ResponseTrailers, trailers)))
     }
 
     /// What the upstream got.
@@ -181,7 +182,7 @@ impl Drop for TestStream {
             self.state.complete(&self.core);
             self.core.settle();
         }
-        self.core.world.streams.borrow_mut().remove(&self.state.id);
+        self.core.world.forget(self.state.id);
     }
 }
 
@@ -329,7 +330,7 @@ impl StreamState {
         let (head, body) = reply(response);
         let end = body.is_empty();
         let unseen = self.answered.get();
-        *self.response.borrow_mut() = Message::new(head);
+        *self.response.borrow_mut() = Message::new(Section::ResponseHeaders, head);
         let mut message = self.response.borrow_mut();
         if unseen {
             message.in_hand = Some(body);
@@ -389,6 +390,9 @@ impl StreamState {
     }
 
     fn complete(&self, core: &Core) {
+        // From here on everything can be read and nothing changed.
+        self.request.borrow_mut().close();
+        self.response.borrow_mut().close();
         if core.phases.contains(Phases::LOG) {
             self.with_filter(core, Duty::End, |filter, stream| filter.on_complete(stream));
         }
@@ -419,14 +423,7 @@ fn too_large(side: Side) -> Response {
 
 /// A local reply as the client gets it.
 fn reply(response: &Response) -> (Fields, Vec<u8>) {
-    let mut head = super::response(final_status(response));
-    let is_kept = |name: &str| !name.starts_with(':') && name != "content-length";
-    for (name, value) in &response.headers {
-        let name = name.to_ascii_lowercase();
-        if is_kept(&name) {
-            head = head.header(name, value.as_slice());
-        }
-    }
+    let head = head::reply(final_status(response), &response.headers);
     let head = head.header("content-length", response.body.len().to_string());
     (head, response.body.clone())
 }

@@ -1,5 +1,6 @@
 mod beside;
 mod connection;
+mod rules;
 mod stream;
 
 use crate::{Host, NetworkFilter, Phases, Plugin, Refusal, StreamFilter};

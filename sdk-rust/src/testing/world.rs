@@ -26,6 +26,8 @@ const CALLS_MAX: usize = 1024;
 /// Bytes of all properties of one stream or connection, and what one costs besides its own.
 const PROPERTY_BYTES_MAX: usize = 64 * 1024;
 const PROPERTY_OVERHEAD: usize = 32;
+/// Bytes of a property's path, with one for each segment.
+const PATH_BYTES_MAX: usize = 1024;
 
 /// Properties by path.
 pub(super) type Properties = RefCell<BTreeMap<Vec<String>, Vec<u8>>>;
@@ -41,6 +43,8 @@ pub(super) struct World {
     pub(super) properties: Properties,
     pub(super) lines: RefCell<Vec<(LogLevel, String)>>,
     pub(super) calls: RefCell<BTreeMap<CallId, Call>>,
+    /// Calls whose stream or connection was over before the answer.
+    pub(super) cancelled: RefCell<BTreeSet<CallId>>,
     pub(super) tick: Cell<Option<Tick>>,
     pub(super) streams: RefCell<BTreeMap<ContextId, Rc<StreamState>>>,
     pub(super) connections: RefCell<BTreeMap<ContextId, Rc<ConnectionState>>>,
@@ -73,6 +77,24 @@ impl World {
 
     fn connection(&self, id: ContextId) -> Outcome<Rc<ConnectionState>> {
         self.connections.borrow().get(&id).cloned().ok_or(HostError::NotFound)
+    }
+
+    fn is_there(&self, id: ContextId) -> bool {
+        self.streams.borrow().contains_key(&id) || self.connections.borrow().contains_key(&id)
+    }
+
+    /// A stream or connection is over: nobody waits for the answers to its calls.
+    pub(super) fn forget(&self, id: ContextId) {
+        self.streams.borrow_mut().remove(&id);
+        self.connections.borrow_mut().remove(&id);
+        let mut cancelled = self.cancelled.borrow_mut();
+        self.calls.borrow_mut().retain(|call, made| {
+            let stays = made.context != Some(id);
+            if !stays {
+                cancelled.insert(*call);
+            }
+            stays
+        });
     }
 
     fn message<R>(
@@ -158,8 +180,9 @@ impl Backend for World {
     }
 
     fn set_property(&self, context: ContextId, path: &[&str], value: &[u8]) -> Outcome<()> {
+        let length: usize = path.iter().map(|segment| segment.len() + 1).sum();
         let is_owned = path.first().is_some_and(|root| ROOTS.contains(root));
-        if is_owned || path.iter().all(|segment| segment.is_empty()) {
+        if is_owned || length > PATH_BYTES_MAX || path.iter().all(|segment| segment.is_empty()) {
             return Err(HostError::BadArgument);
         }
         let path = path.iter().map(|segment| (*segment).to_owned()).collect();
@@ -198,6 +221,11 @@ impl Backend for World {
     }
 
     fn http_call(&self, context: Option<ContextId>, request: &HttpRequest) -> Outcome<CallId> {
+        if let Some(context) = context
+            && !self.is_there(context)
+        {
+            return Err(HostError::NotFound);
+        }
         let is_complete = [&request.method, &request.path, &request.authority]
             .into_iter()
             .all(|part| !part.is_empty());
@@ -232,7 +260,7 @@ impl Backend for World {
     }
 
     fn register_queue(&self, name: &str) -> Outcome<QueueId> {
-        Ok(self.commons.borrow_mut().register(OWN, name, Some(self.copy)))
+        self.commons.borrow_mut().register(OWN, name, Some(self.copy))
     }
 
     fn resolve_queue(&self, namespace: &str, name: &str) -> Outcome<QueueId> {
