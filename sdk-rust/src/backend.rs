@@ -95,6 +95,14 @@ pub trait Backend {
 /// The answer of a host call.
 pub type Outcome<T> = Result<T, HostError>;
 
+/// A time as all interfaces have it: in whole milliseconds, at least one, since zero says that
+/// there is none; no more than are read as a positive number everywhere.
+#[must_use]
+pub fn milliseconds(time: Duration) -> u32 {
+    let milliseconds = time.as_nanos().div_ceil(1_000_000).max(1);
+    u32::try_from(milliseconds).unwrap_or(u32::MAX).min(i32::MAX.unsigned_abs())
+}
+
 /// The status of a response as it is sent: a number that no whole response has is a mistake of
 /// the plugin, and becomes 500 on every backend.
 #[must_use]

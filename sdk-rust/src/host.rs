@@ -85,10 +85,14 @@ impl<'a> Host<'a> {
     }
 
     /// Has [`Plugin::on_tick`](crate::Plugin::on_tick) called again and again; `None` ends it.
+    /// A period is rounded up to whole milliseconds.
     ///
     /// # Errors
-    /// `Denied`.
+    /// `BadArgument` for no time at all, `Denied`.
     pub fn set_tick_period(&self, period: Option<Duration>) -> Result<(), HostError> {
+        if period == Some(Duration::ZERO) {
+            return Err(HostError::BadArgument);
+        }
         self.backend.set_tick_period(period)
     }
 

@@ -5,7 +5,7 @@ use prost::bytes::Bytes;
 
 use crate::{
     Fields, Flow, HostError, HttpRequest, LogLevel, MetricKind, Peer, Phases, Response, Side,
-    backend::{FieldChange, Section, final_status},
+    backend::{FieldChange, Section, final_status, milliseconds},
 };
 
 impl From<v1::Side> for Side {
@@ -198,12 +198,6 @@ pub(super) fn http_request(request: &HttpRequest) -> v1::HttpRequest {
         body: Bytes::copy_from_slice(&request.body),
         timeout_ms: request.timeout.map_or(0, milliseconds),
     }
-}
-
-/// A time in whole milliseconds: at least one, since zero is no time at all.
-pub(super) fn milliseconds(time: std::time::Duration) -> u32 {
-    let milliseconds = time.as_nanos().div_ceil(1_000_000).max(1);
-    u32::try_from(milliseconds).unwrap_or(u32::MAX).min(i32::MAX.unsigned_abs())
 }
 
 /// Names of callbacks, for a person.

@@ -11,7 +11,7 @@ use super::side;
 use crate::{
     CallId, Fields, Flow, HostError, HttpRequest, LogLevel, MetricId, MetricKind, QueueId,
     Response, SharedValue, Side,
-    backend::{Backend, ContextId, FieldChange, Outcome, Section, final_status},
+    backend::{Backend, ContextId, FieldChange, Outcome, Section, final_status, milliseconds},
 };
 
 /// The host on the other side of the table.
@@ -124,21 +124,21 @@ impl Backend for NativeHost<'_> {
         ];
         let rest = request.headers.iter().map(|(name, value)| (name.as_bytes(), value.as_slice()));
         let fields: Vec<_> = head.into_iter().chain(rest).collect();
-        let timeout = request.timeout.map_or(0, milliseconds);
         let sent = self.0.http_call(
             context.unwrap_or(0),
             Request {
                 cluster: &request.cluster,
                 fields: &fields,
                 body: &request.body,
-                timeout_ms: u32::try_from(timeout).unwrap_or(u32::MAX),
+                timeout_ms: request.timeout.map_or(0, milliseconds),
             },
         );
         sent.map(CallId).map_err(error)
     }
 
     fn set_tick_period(&self, period: Option<Duration>) -> Outcome<()> {
-        self.0.set_tick_period(period.map_or(0, milliseconds)).map_err(error)
+        let period = period.map_or(0, |period| u64::from(milliseconds(period)));
+        self.0.set_tick_period(period).map_err(error)
     }
 
     fn shared_data(&self, key: &[u8]) -> Outcome<Option<SharedValue>> {
@@ -218,11 +218,6 @@ fn way(flow: Flow) -> number::Way {
         Flow::Downstream => number::Way::In,
         Flow::Upstream => number::Way::Out,
     }
-}
-
-/// No time at all is some: it is not the host's own limit.
-fn milliseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos().div_ceil(1_000_000).max(1)).unwrap_or(u64::MAX)
 }
 
 fn error(refusal: Refusal) -> HostError {

@@ -15,7 +15,9 @@ use super::{
 use crate::{
     CallId, Fields, Flow, HostError, HttpAnswer, HttpRequest, LogLevel, MetricId, MetricKind,
     QueueId, Response, SharedValue, Side,
-    backend::{Backend, ContextId, FieldChange, Outcome, Section, check_change, final_status},
+    backend::{
+        Backend, ContextId, FieldChange, Outcome, Section, check_change, final_status, milliseconds,
+    },
 };
 
 /// The host on the other side of the sandbox.
@@ -236,13 +238,6 @@ impl Backend for WasmHost {
     fn now(&self) -> SystemTime {
         UNIX_EPOCH + Duration::from_nanos(imports::nanoseconds().unwrap_or_default())
     }
-}
-
-/// A time as the interface has it: at least one, since zero is no time at all.
-fn milliseconds(time: Duration) -> u32 {
-    let milliseconds = time.as_nanos().div_ceil(1_000_000).max(1);
-    // More is read as a negative number.
-    u32::try_from(milliseconds).unwrap_or(u32::MAX).min(i32::MAX.unsigned_abs())
 }
 
 /// The configuration of the root that is being configured.

@@ -9,7 +9,7 @@ use super::{Desk, Of, bytes::Place};
 use crate::{
     CallId, Fields, Flow, HostError, HttpRequest, LogLevel, MetricId, MetricKind, QueueId,
     Response, SharedValue, Side,
-    backend::{Backend, ContextId, FieldChange, Outcome, Section},
+    backend::{Backend, ContextId, FieldChange, Outcome, Section, milliseconds},
     child::wire,
 };
 
@@ -182,7 +182,7 @@ impl Backend for Desk {
     }
 
     fn set_tick_period(&self, period: Option<Duration>) -> Outcome<()> {
-        let period_ms = period.map_or(0, |period| u64::from(wire::milliseconds(period)));
+        let period_ms = period.map_or(0, |period| u64::from(milliseconds(period)));
         self.ask(call::Kind::SetTick(v1::SetTick { period_ms })).map(|_done| ())
     }
 

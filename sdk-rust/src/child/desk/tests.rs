@@ -3,6 +3,8 @@
 mod beside;
 mod changes;
 
+use std::time::Duration;
+
 use abi_process::v1::{CallResult, Point, Status, Tick, call, event};
 
 use crate::{
@@ -34,7 +36,8 @@ static SCRIPTS: &[(&str, Script)] = &[
     ("property", on_tick(|host| say(host, host.property(&["node", "id"])))),
     ("dotted", on_tick(|host| say(host, host.property(&["a.b", "c"])))),
     ("long", on_tick(|host| say(host, host.property(&["a"; 600])))),
-    ("period", on_tick(|host| say(host, host.set_tick_period(Some(std::time::Duration::ZERO))))),
+    ("period", on_tick(|host| say(host, host.set_tick_period(Some(Duration::from_nanos(1)))))),
+    ("zero period", on_tick(|host| say(host, host.set_tick_period(Some(Duration::ZERO))))),
     ("no period", on_tick(|host| say(host, host.set_tick_period(None)))),
     ("shared", on_tick(|host| say(host, host.shared_data("key")))),
     ("set shared", on_tick(|host| say(host, host.set_shared_data("key", "value", Some(7))))),
@@ -165,6 +168,7 @@ async fn what_the_host_would_refuse_or_misread_is_not_sent() {
     assert_eq!(hear("long").await, "None");
     assert_eq!(hear("too large").await, "Err(LimitReached)");
     assert_eq!(hear("set version 0").await, "Err(Conflict)");
+    assert_eq!(hear("zero period").await, "Err(BadArgument)");
     let line = hear("log").await;
     assert_eq!((line.len(), line.ends_with('ä')), (64 * 1024, true));
 }

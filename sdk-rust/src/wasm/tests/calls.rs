@@ -148,7 +148,7 @@ fn times_are_whole_milliseconds_and_at_least_one() {
             fake::said().pop().expect("asked")
         };
         assert_eq!(period(None), "1 set_tick_period 0");
-        assert_eq!(period(Some(Duration::ZERO)), "1 set_tick_period 1");
+        assert_eq!(period(Some(Duration::from_nanos(1))), "1 set_tick_period 1");
         assert_eq!(period(Some(Duration::from_micros(1001))), "1 set_tick_period 2");
         assert_eq!(period(Some(Duration::MAX)), "1 set_tick_period 2147483647");
         let call = HttpRequest::post("c", "a", "/p", "b");
