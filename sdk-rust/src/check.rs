@@ -1,8 +1,9 @@
-//! Which fields a section can carry.
+//! What a plugin may write, whatever the backend.
 //!
-//! For hosts that do not tell a field that no message can carry from a section that cannot be
-//! changed any more, and for the host of tests. The rules are those of the proxy. Start reading
-//! at [`check_change`].
+//! The handles look here before they ask, so that a mistake has the same name everywhere: not
+//! every host tells a field that no message can carry from a section that cannot be changed any
+//! more. The rules are those of the proxy, which takes all that passes here. Start reading at
+//! [`check_change`].
 
 use crate::{
     HostError,
@@ -27,6 +28,27 @@ pub fn check_change(section: Section, change: FieldChange<'_>) -> Result<(), Hos
     if good { Ok(()) } else { Err(HostError::BadArgument) }
 }
 
+/// Looks at the path of a property.
+///
+/// # Errors
+/// `BadArgument` for none at all, for one with a NUL byte, which stands between two segments
+/// somewhere, and for one that is too long to be anything's.
+pub(crate) fn check_path(path: &[&str]) -> Result<(), HostError> {
+    let bytes = path.iter().map(|segment| segment.len() + 1).sum::<usize>().saturating_sub(1);
+    let is_path = !path.is_empty() && bytes <= PATH_BYTES_MAX;
+    let is_good = is_path && !path.iter().any(|segment| segment.contains('\0'));
+    if is_good { Ok(()) } else { Err(HostError::BadArgument) }
+}
+
+/// Bytes of a property's path, with one between two segments.
+const PATH_BYTES_MAX: usize = 1024;
+/// Bytes of a field's name, of a path and of a scheme.
+const NAME_BYTES_MAX: usize = (1 << 16) - 1;
+const TARGET_BYTES_MAX: usize = (1 << 16) - 2;
+const SCHEME_BYTES_MAX: usize = 64;
+/// Colons within the brackets of an address.
+const ADDRESS_COLONS_MAX: usize = 7;
+
 /// True for what stands in the first line of HTTP/1; `host` means `:authority`.
 pub(crate) fn is_pseudo(section: Section, name: &[u8]) -> bool {
     let is_host = section == Section::RequestHeaders && name.eq_ignore_ascii_case(b"host");
@@ -37,21 +59,21 @@ fn is_field(section: Section, name: &[u8], value: &[u8]) -> bool {
     if is_pseudo(section, name) {
         return is_pseudo_field(section, &name.to_ascii_lowercase(), value);
     }
-    !name.is_empty() && name.iter().all(is_token_byte) && is_value(value)
+    let is_name = (1..=NAME_BYTES_MAX).contains(&name.len()) && name.iter().all(is_token_byte);
+    is_name && is_value(value)
 }
 
 fn is_pseudo_field(section: Section, name: &[u8], value: &[u8]) -> bool {
-    let visible = !value.is_empty() && value.iter().all(|byte| (b'!'..=b'~').contains(byte));
     match (section, name) {
         (Section::RequestHeaders, b":method") => {
-            visible && value.iter().all(is_token_byte) && value != b"CONNECT"
+            !value.is_empty() && value.iter().all(is_token_byte) && value != b"CONNECT"
         }
-        (Section::RequestHeaders, b":path") => {
-            visible && (value.first() == Some(&b'/') || value == b"*")
-        }
-        (Section::RequestHeaders, b":authority" | b"host") => visible && !value.contains(&b'@'),
+        (Section::RequestHeaders, b":path") => value == b"*" || is_path(value),
+        (Section::RequestHeaders, b":authority" | b"host") => is_authority(value),
         (Section::RequestHeaders, b":scheme") => {
-            visible && value.first().is_some_and(u8::is_ascii_alphabetic)
+            value.first().is_some_and(u8::is_ascii_alphabetic)
+                && value.len() <= SCHEME_BYTES_MAX
+                && value.iter().all(|byte| byte.is_ascii_alphanumeric() || b"+-.~".contains(byte))
         }
         (Section::ResponseHeaders, b":status") => {
             let digits: &[u8; 3] = match value.try_into() {
@@ -65,8 +87,62 @@ fn is_pseudo_field(section: Section, name: &[u8], value: &[u8]) -> bool {
     }
 }
 
+/// A path with its query. What is no ASCII must be percent-encoded.
+fn is_path(value: &[u8]) -> bool {
+    let is_byte = |byte: &u8| (b'!'..=b'~').contains(byte) && !b"\"<>`".contains(byte);
+    value.first() == Some(&b'/') && value.len() <= TARGET_BYTES_MAX && value.iter().all(is_byte)
+}
+
+/// A host, perhaps with a port, and without the name of a user. An address of IPv6 stands in
+/// brackets; a percent sign stands only there.
+fn is_authority(value: &[u8]) -> bool {
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"!$&'()*+,-.:;=_~".contains(byte);
+    let colons = |bytes: &[u8]| bytes.iter().filter(|byte| **byte == b':').count();
+    let end = value.iter().position(|byte| *byte == b']').filter(|_at| value.starts_with(b"["));
+    let (address, rest) = match end.and_then(|end| value.split_at_checked(end)) {
+        Some((address, rest)) => (address, rest.get(1..).unwrap_or_default()),
+        None => (&[][..], value),
+    };
+    let inside = address.get(1..).unwrap_or_default();
+    !value.is_empty()
+        && inside.iter().all(|byte| is_plain(byte) || *byte == b'%')
+        && colons(inside) <= ADDRESS_COLONS_MAX
+        && rest.iter().all(is_plain)
+        && colons(rest) <= 1
+}
+
+/// Every change of a field passes here, so a byte costs one look.
 fn is_token_byte(byte: &u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte)
+    TOKEN_BYTES.get(usize::from(*byte)).is_some_and(|is_one| *is_one)
+}
+
+static TOKEN_BYTES: [bool; 256] = token_bytes();
+
+const fn token_bytes() -> [bool; 256] {
+    let mut table = [false; 256];
+    let mut byte = 0_u8;
+    while byte < 128 {
+        let is_mark = matches!(
+            byte,
+            b'!' | b'#'
+                | b'$'
+                | b'%'
+                | b'&'
+                | b'\''
+                | b'*'
+                | b'+'
+                | b'-'
+                | b'.'
+                | b'^'
+                | b'_'
+                | b'`'
+                | b'|'
+                | b'~'
+        );
+        table[byte as usize] = byte.is_ascii_alphanumeric() || is_mark;
+        byte += 1;
+    }
+    table
 }
 
 /// Anything but control characters, of which a tab is none here.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::{
     HostError, Side,
-    backend::{Backend, ContextId, FieldChange, Section},
+    backend::{Backend, ContextId, FieldChange, Section, check_change},
 };
 
 /// A section of fields, in order, with pseudo-header fields (`:path`) in front.
@@ -251,6 +251,7 @@ impl<'a> Message<'a> {
     }
 
     fn change(&self, section: Section, change: FieldChange<'_>) -> Result<(), HostError> {
+        check_change(section, change)?;
         self.backend.write_field(self.context, section, change)
     }
 }

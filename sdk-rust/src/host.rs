@@ -9,6 +9,7 @@ use crate::{
     CallId, Connection, Counter, Gauge, Histogram, HostError, HttpRequest, MetricKind, Property,
     Queue, SharedValue, Stream,
     backend::{Backend, ContextId},
+    check::check_path,
 };
 
 /// The severity of a log line.
@@ -68,6 +69,7 @@ impl<'a> Host<'a> {
     /// What the proxy knows of itself, by path.
     #[must_use]
     pub fn property(&self, path: &[&str]) -> Option<Property> {
+        check_path(path).ok()?;
         self.backend.property(None, path).ok().flatten().map(Property)
     }
 

@@ -5,6 +5,7 @@ use std::fmt;
 use crate::{
     CallFailure, CallId, FlowAction, Host, HostError, HttpAnswer, HttpRequest, Property,
     backend::{Backend, ContextId},
+    check::check_path,
 };
 
 /// A direction of a connection's bytes.
@@ -131,14 +132,16 @@ impl<'a> Connection<'a> {
     /// What the host knows of the connection, by path.
     #[must_use]
     pub fn property(&self, path: &[&str]) -> Option<Property> {
+        check_path(path).ok()?;
         self.backend.property(Some(self.context), path).ok().flatten().map(Property)
     }
 
     /// Sets a property that other plugins and the access log can read.
     ///
     /// # Errors
-    /// `BadArgument` for a path that is the host's own, `LimitReached`, `Denied`.
+    /// `BadArgument` for a path that is the host's own or none at all, `LimitReached`, `Denied`.
     pub fn set_property(&self, path: &[&str], value: impl AsRef<[u8]>) -> Result<(), HostError> {
+        check_path(path)?;
         self.backend.set_property(self.context, path, value.as_ref())
     }
 

@@ -276,9 +276,11 @@ impl Headers {
 }
 
 /// A path must be in origin form or `*`: `PathAndQuery` alone would take `x` and make an
-/// ambiguous request line of it.
+/// ambiguous request line of it. It would take bytes beyond ASCII as well, which stand in no
+/// request line (RFC 3986 section 2.1 has them percent-encoded).
 fn parse_path(value: &[u8]) -> Result<PathAndQuery, HeaderError> {
-    if value.first() != Some(&b'/') && value != b"*" {
+    let is_origin_form = value.first() == Some(&b'/') || value == b"*";
+    if !is_origin_form || !value.is_ascii() {
         return Err(HeaderError::Value);
     }
     PathAndQuery::try_from(value).map_err(|_refused| HeaderError::Value)

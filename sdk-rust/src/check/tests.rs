@@ -56,3 +56,71 @@ fn a_first_line_cannot_be_removed_and_what_is_not_there_can() {
     assert!(of(Section::ResponseHeaders, "host"));
     assert!(of(Section::RequestHeaders, "no name"));
 }
+
+#[test]
+fn a_path_is_ascii_and_an_authority_has_one_port() {
+    let request = Section::RequestHeaders;
+    for (name, value, expect) in [
+        (":path", "/caf%C3%A9", true),
+        (":path", "/caf\u{e9}", false),
+        (":path", "/a<b", false),
+        (":path", "/a?{\"b\"}", false),
+        (":path", "/a?{b}", true),
+        (":authority", "[::1]:8080", true),
+        (":authority", "[fe80::1%25eth0]", true),
+        (":authority", "a.test%41", false),
+        (":authority", "a:1:2", false),
+        (":authority", "[::1", false),
+        (":authority", "a[::1]", false),
+        ("host", "a.test/b", false),
+        (":scheme", "a:b", false),
+    ] {
+        check(request, name, value.as_bytes(), expect);
+    }
+    let long = "a".repeat(1 << 16);
+    check(request, &long, b"", false);
+    check(request, ":path", format!("/{long}").as_bytes(), false);
+    check(request, ":scheme", long.as_bytes(), false);
+}
+
+#[test]
+fn a_property_has_a_path_without_nul_bytes() {
+    let of = |path: &[&str]| check_path(path).is_ok();
+    assert!(of(&["request", "path"]) && of(&[""]) && of(&["a.b", "c"]));
+    assert!(!of(&[]) && !of(&["a\0b"]));
+    assert!(of(&["a".repeat(1024).as_str()]) && !of(&["a".repeat(1025).as_str()]));
+}
+
+/// Each byte at each place, as the proxy reads it: what passes here it takes.
+#[cfg(feature = "process")]
+#[test]
+fn the_proxy_takes_all_that_passes() {
+    use http::uri::{Authority, PathAndQuery, Scheme};
+
+    type Takes = fn(&[u8]) -> bool;
+    let cases: [(&str, &[u8], Takes); 6] = [
+        (":path", b"/a?b", |value| PathAndQuery::try_from(value).is_ok()),
+        (":authority", b"[a:1%2]:80", |value| Authority::try_from(value).is_ok()),
+        (":authority", b"a.test:80", |value| Authority::try_from(value).is_ok()),
+        (":scheme", b"http", |value| Scheme::try_from(value).is_ok()),
+        (":method", b"GET", |value| http::Method::from_bytes(value).is_ok()),
+        ("x-a", b"b c", |value| http::HeaderValue::from_bytes(value).is_ok()),
+    ];
+    for (name, value, takes) in cases {
+        for at in 0..value.len() {
+            for byte in 0..=u8::MAX {
+                let mut value = value.to_vec();
+                value[at] = byte;
+                let change = FieldChange::Set(name, &value);
+                let passes = check_change(Section::RequestHeaders, change).is_ok();
+                assert!(!passes || takes(&value), "{name} {value:?}");
+            }
+        }
+    }
+    for byte in 0..=u8::MAX {
+        let fields = Fields(vec![(vec![b'x', byte], Vec::new())]);
+        let change = FieldChange::ReplaceAll(&fields);
+        let passes = check_change(Section::RequestHeaders, change).is_ok();
+        assert_eq!(passes, http::HeaderName::from_bytes(&[b'x', byte]).is_ok(), "{byte}");
+    }
+}

@@ -64,6 +64,8 @@ fn only_well_formed_fields_can_be_written() {
     check_write(":path", b"/other", Ok(()));
     check_write(":path", b"other", Err(HeaderError::Value));
     check_write(":path", b"/a b", Err(HeaderError::Value));
+    check_write(":path", "/\u{e9}".as_bytes(), Err(HeaderError::Value));
+    check_write(":path", "/?\u{e9}".as_bytes(), Err(HeaderError::Value));
     check_write(":method", b"G T", Err(HeaderError::Value));
     check_write(":method", b"CONNECT", Err(HeaderError::Value));
     check_write(":authority", b"user@b.example", Err(HeaderError::Value));

@@ -198,7 +198,8 @@ impl SectionFields {
             (Section::RequestHeaders, SCHEME) => Scheme::try_from(value).ok()?.as_str().to_owned(),
             (Section::RequestHeaders, PATH) => {
                 let is_origin_form = value.first() == Some(&b'/') || value == b"*";
-                let path = is_origin_form.then(|| PathAndQuery::try_from(value).ok())??;
+                let is_target = is_origin_form && value.is_ascii();
+                let path = is_target.then(|| PathAndQuery::try_from(value).ok())??;
                 path.as_str().to_owned()
             }
             (Section::RequestHeaders, AUTHORITY) => {

@@ -173,8 +173,10 @@ fn metrics_and_properties_go_through() {
         assert_eq!(kind, Err(HostError::BadArgument));
         fake::answer("property", Err(Status::NotFound));
         assert_eq!(stream.property(&["a"]), None);
-        assert_eq!(WasmHost.property(Some(2), &[]), Err(HostError::BadArgument));
-        assert_eq!(WasmHost.property(Some(2), &["a\0b"]), Err(HostError::BadArgument));
+        fake::said();
+        assert_eq!((stream.property(&[]), stream.property(&["a\0b"])), (None, None));
+        assert_eq!(stream.set_property(&["a\0b"], "v"), Err(HostError::BadArgument));
+        assert!(fake::said().is_empty(), "it is not asked for what has no name");
         assert_eq!(stream.set_property(&["a", "b"], "v"), Ok(()));
         assert_eq!(fake::said().pop().expect("asked"), "2 set_property a/b v");
     });
