@@ -165,7 +165,8 @@ impl Context {
         if self.is_over.replace(true) {
             return Ok(());
         }
-        let completed = if self.instance.wants(Phases::LOG) {
+        // Before it is ready nobody knows what it wants.
+        let completed = if self.instance.wants(Phases::LOG) || matches!(self.door(), Door::Soon) {
             self.complete_with_log(last)
         } else {
             if self.opened.get().is_some() {
@@ -184,16 +185,39 @@ impl Context {
         last: impl FnOnce(&Self) -> v1::Complete,
     ) -> Result<(), PluginFault> {
         match self.door() {
-            Door::Shut(fault) => return Err(fault),
+            Door::Shut(fault) => Err(fault),
             Door::Soon => {
-                self.end(); // it was not there when the stream was
-                return Ok(());
+                let last = last(self);
+                let completing = Rc::clone(self).complete_soon(last);
+                // The context holds its place among those of the plugin until it is told.
+                drop(tokio::task::spawn_local(completing));
+                Ok(())
             }
-            Door::Open => self.open()?,
+            Door::Open => self.tell_complete(last(self)),
         }
+    }
+
+    /// As the child was not ready yet when the stream was over.
+    async fn complete_soon(self: Rc<Self>, last: v1::Complete) {
+        let told = match self.until_open().await {
+            Ok(()) if self.instance.wants(Phases::LOG) => self.tell_complete(last),
+            Ok(()) => {
+                self.end();
+                Ok(())
+            }
+            Err(fault) => Err(fault),
+        };
+        if let Err(fault) = told {
+            tracing::debug!(plugin = self.instance.plugin(), "no word of a stream's end: {fault}");
+            self.end();
+        }
+    }
+
+    fn tell_complete(self: &Rc<Self>, last: v1::Complete) -> Result<(), PluginFault> {
+        self.open()?;
         let session = self.instance.session();
         let exchange = session.number();
-        let complete = v1::Complete { context: self.id, exchange, ..last(self) };
+        let complete = v1::Complete { context: self.id, exchange, ..last };
         session.tell(v1::event::Kind::Complete(complete));
         self.way(Dir::In).begin(exchange, OnPause::Wait);
         session.expect(self, Dir::In, exchange, "on_complete");

@@ -391,3 +391,22 @@ fn a_plugin_that_writes_a_log_is_told_all_heads_and_may_ask_until_it_has_answere
         assert_eq!(&*result.expect("an answer").value, b"/path");
     });
 }
+
+#[test]
+fn a_stream_that_is_over_before_the_child_is_ready_is_told_of_once_it_is() {
+    local(async {
+        let rig = Rig::new();
+        let child = rig.child(1, pass());
+        let factory = rig.begin("");
+        let (mut filter, stream) = filter(&factory);
+        open_response(&stream);
+        filter.on_complete(&stream).expect("it is well");
+        drop(filter);
+        child.until(|event| matches!(event, event::Kind::Complete(_))).await;
+        let last = child.seen().into_iter().find_map(|event| match event {
+            event::Kind::Complete(last) => Some(last),
+            _ => None,
+        });
+        assert!(last.is_some_and(|last| !last.response_headers.is_empty()));
+    });
+}
