@@ -2,7 +2,6 @@
 
 /// How a stream goes on after a callback.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-#[must_use]
 pub enum Action {
     /// Go on with the next filter.
     #[default]
@@ -20,7 +19,6 @@ pub enum Action {
 
 /// How the bytes of a connection go on after a callback.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-#[must_use]
 pub enum FlowAction {
     /// Pass them on.
     #[default]
