@@ -28,9 +28,9 @@ pub trait Plugin: Sized + 'static {
             // Who takes neither is told what he misses of a map.
             return serde_json::from_str("{}")
                 .or_else(|missing| serde_json::from_str("null").map_err(|_no_unit| missing))
-                .map_err(Refusal::config);
+                .map_err(|why| Refusal::config(without_place(&why)));
         }
-        serde_json::from_slice(config).map_err(Refusal::config)
+        serde_json::from_slice(config).map_err(|why| Refusal::config(without_place(&why)))
     }
 
     /// Starts. Called once; what it opens lives as long as the plugin.
@@ -92,6 +92,13 @@ impl Refusal {
     pub fn config(why: impl fmt::Display) -> Self {
         Self(format!("bad configuration: {why}"))
     }
+}
+
+/// Why JSON could not be read, without the line and column: the operator wrote another text.
+fn without_place(why: &serde_json::Error) -> String {
+    let told = why.to_string();
+    let place = format!(" at line {} column {}", why.line(), why.column());
+    told.strip_suffix(&place).unwrap_or(&told).to_owned()
 }
 
 impl fmt::Display for Refusal {

@@ -76,12 +76,14 @@ fn worker() -> TestHost {
 fn a_refusal_is_told() {
     for (config, expect) in [
         ("", "bad configuration: missing field `period_ms`"),
-        ("{", "bad configuration: EOF"),
-        (r#"{ "perod": 1 }"#, "bad configuration: unknown field `perod`"),
+        ("{", "bad configuration: EOF while parsing an object"),
+        (r#"{ "perod": 1 }"#, "bad configuration: unknown field `perod`, expected `period_ms`"),
+        (r#"{ "period_ms": "1" }"#, "bad configuration: invalid type: string \"1\", expected u64"),
         (r#"{ "period_ms": 0 }"#, "bad configuration: `period_ms` is zero"),
     ] {
         let refused = TestHost::start::<Worker>(config).expect_err("it refuses");
-        assert!(refused.to_string().starts_with(expect), "{refused}");
+        // No line and no column: the operator wrote another text.
+        assert_eq!(refused.to_string(), expect);
     }
 }
 
