@@ -42,6 +42,9 @@ use std::{
 
 use crate::backend::Declaration;
 
+#[cfg(all(panic = "abort", not(test)))]
+compile_error!("a child process must be built with panic = \"unwind\": its panics are caught");
+
 /// The name and version of this SDK, as the proxy is told.
 const SDK: &str = concat!("mortise-sdk ", env!("CARGO_PKG_VERSION"));
 

@@ -64,6 +64,12 @@ mod plugin;
 mod shared;
 mod stream;
 
+#[cfg(all(feature = "process", not(unix)))]
+compile_error!(
+    "a child process is a program for Unix: leave out the feature `process` (a Wasm module is \
+     built without), or build for another target"
+);
+
 #[doc(hidden)]
 pub mod backend;
 #[cfg(all(feature = "process", unix))]
