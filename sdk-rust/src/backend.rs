@@ -9,7 +9,7 @@ use crate::{
     Side, StreamFilter,
 };
 
-pub use crate::check::check_change;
+pub use crate::check::{check_change, check_reply, check_response, sendable};
 
 /// Names a stream or connection; unique in one started plugin, never reused.
 pub type ContextId = u64;

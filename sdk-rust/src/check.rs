@@ -6,7 +6,7 @@
 //! [`check_change`].
 
 use crate::{
-    HostError,
+    HostError, Response,
     backend::{FieldChange, Section},
 };
 
@@ -40,6 +40,44 @@ pub(crate) fn check_path(path: &[&str]) -> Result<(), HostError> {
     if is_good { Ok(()) } else { Err(HostError::BadArgument) }
 }
 
+/// Looks at the size of a plugin's response.
+///
+/// # Errors
+/// `LimitReached`.
+pub fn check_response(response: &Response) -> Result<(), HostError> {
+    let fields = response.headers.iter().map(|(name, value)| name.len() + value.len());
+    check_reply(fields, response.body.len().saturating_add(response.details.len()))
+}
+
+/// As [`check_response`]: the bytes of each field's name and value, and those of the rest.
+///
+/// # Errors
+/// `LimitReached`.
+pub fn check_reply(
+    fields: impl ExactSizeIterator<Item = usize>,
+    rest: usize,
+) -> Result<(), HostError> {
+    let count = fields.len();
+    let bytes = fields.fold(0, usize::saturating_add);
+    // As the most talkative of the interfaces writes them.
+    let bytes = bytes.saturating_add(count.saturating_mul(PAIR_BYTES)).saturating_add(4);
+    let fits = count <= REPLY_FIELDS_MAX && bytes <= REPLY_HEAD_BYTES_MAX;
+    if fits && rest <= REPLY_BODY_BYTES_MAX { Ok(()) } else { Err(HostError::LimitReached) }
+}
+
+/// A response that can be sent: one that is too large becomes a plain 500, since a plugin that
+/// wants to end a request must not fail over how.
+#[must_use]
+pub fn sendable(response: Response) -> Response {
+    if check_response(&response).is_ok() { response } else { Response::new(500) }
+}
+
+/// Fields of a plugin's response, their bytes, and those of its body.
+const REPLY_FIELDS_MAX: usize = 1024;
+const REPLY_HEAD_BYTES_MAX: usize = 1 << 20;
+const REPLY_BODY_BYTES_MAX: usize = 15 << 20;
+/// Bytes of a field beside its name and value.
+const PAIR_BYTES: usize = 10;
 /// Bytes of a property's path, with one between two segments.
 const PATH_BYTES_MAX: usize = 1024;
 /// Bytes of a field's name, of a path and of a scheme.
@@ -111,38 +149,11 @@ fn is_authority(value: &[u8]) -> bool {
         && colons(rest) <= 1
 }
 
-/// Every change of a field passes here, so a byte costs one look.
 fn is_token_byte(byte: &u8) -> bool {
-    TOKEN_BYTES.get(usize::from(*byte)).is_some_and(|is_one| *is_one)
-}
-
-static TOKEN_BYTES: [bool; 256] = token_bytes();
-
-const fn token_bytes() -> [bool; 256] {
-    let mut table = [false; 256];
-    let mut byte = 0_u8;
-    while byte < 128 {
-        let is_mark = matches!(
-            byte,
-            b'!' | b'#'
-                | b'$'
-                | b'%'
-                | b'&'
-                | b'\''
-                | b'*'
-                | b'+'
-                | b'-'
-                | b'.'
-                | b'^'
-                | b'_'
-                | b'`'
-                | b'|'
-                | b'~'
-        );
-        table[byte as usize] = byte.is_ascii_alphanumeric() || is_mark;
-        byte += 1;
-    }
-    table
+    // Every change passes here; a pattern becomes a look at some bits, a search does not.
+    byte.is_ascii_alphanumeric()
+        || matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.')
+        || matches!(byte, b'^'..=b'`' | b'|' | b'~')
 }
 
 /// Anything but control characters, of which a tab is none here.

@@ -28,7 +28,7 @@ use self::calls::NativeHost;
 use crate::{
     Action, CallFailure, CallId, Connection, Flow, FlowAction, Host, HttpAnswer, NetworkFilter,
     Peer, QueueId, Response, Side, Stream, StreamFilter,
-    backend::{Backend, Declaration, Instance},
+    backend::{Backend, Declaration, Instance, sendable},
 };
 
 #[doc(inline)]
@@ -159,6 +159,7 @@ fn settle(host: &NativeHost<'_>, context: u64, action: Action) -> number::Action
         Action::Continue => number::Action::Continue,
         Action::Pause => number::Action::Pause,
         Action::Respond(response) => {
+            let response = sendable(response);
             if host.respond(context, &response).is_err() {
                 // A plugin that wants to end a request must not fail over how; where not even
                 // that can be said, the host has its own word for it.

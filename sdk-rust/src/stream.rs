@@ -6,7 +6,7 @@ use crate::{
     Action, CallFailure, CallId, Host, HostError, HttpAnswer, HttpRequest, Message, Property,
     Response,
     backend::{Backend, ContextId},
-    check::check_path,
+    check::{check_path, check_response},
 };
 
 /// A direction of a stream.
@@ -125,8 +125,16 @@ impl<'a> Stream<'a> {
     /// knows no such thing, or not yet.
     #[must_use]
     pub fn property(&self, path: &[&str]) -> Option<Property> {
-        check_path(path).ok()?;
-        self.backend.property(Some(self.context), path).ok().flatten().map(Property)
+        self.try_property(path).ok().flatten()
+    }
+
+    /// As [`Stream::property`], for who must tell what is not known from what cannot be asked.
+    ///
+    /// # Errors
+    /// `BadArgument` for no path at all, `NotFound` where the stream is over, `Denied` (in a Wasm sandbox it reads as not known).
+    pub fn try_property(&self, path: &[&str]) -> Result<Option<Property>, HostError> {
+        check_path(path)?;
+        Ok(self.backend.property(Some(self.context), path)?.map(Property))
     }
 
     /// Sets a property that other plugins and the access log can read.
@@ -160,8 +168,10 @@ impl<'a> Stream<'a> {
     /// Answers the client, from a callback that has no [`Action`] to say it with.
     ///
     /// # Errors
-    /// `BadArgument` for a response that cannot be sent, `Denied`.
+    /// `BadArgument` for a response that cannot be sent, `LimitReached` for one of more than 1024
+    /// fields, 1 MiB of them or 15 MiB of body, `Denied`.
     pub fn respond(&self, response: &Response) -> Result<(), HostError> {
+        check_response(response)?;
         self.backend.respond(self.context, response)
     }
 

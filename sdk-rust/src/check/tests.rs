@@ -124,3 +124,19 @@ fn the_proxy_takes_all_that_passes() {
         assert_eq!(passes, http::HeaderName::from_bytes(&[b'x', byte]).is_ok(), "{byte}");
     }
 }
+
+#[test]
+fn a_response_has_so_many_fields_and_bytes() {
+    let of = |count: usize, field: usize, body: usize| {
+        let headers = vec![("a".to_owned(), vec![b'b'; field]); count];
+        let response = Response { headers, body: vec![0; body], ..Response::new(200) };
+        let checked = check_response(&response);
+        assert_eq!(sendable(response).status, if checked.is_ok() { 200 } else { 500 });
+        checked
+    };
+    assert_eq!(of(1024, 100, 15 << 20), Ok(()));
+    assert_eq!(of(1025, 0, 0), Err(HostError::LimitReached));
+    assert_eq!(of(1, (1 << 20) - 15, 0), Ok(()));
+    assert_eq!(of(1, (1 << 20) - 14, 0), Err(HostError::LimitReached));
+    assert_eq!(of(0, 0, (15 << 20) + 1), Err(HostError::LimitReached));
+}

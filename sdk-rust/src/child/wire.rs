@@ -145,18 +145,12 @@ pub(super) fn fields(fields: &[v1::Field]) -> Fields {
     Fields(fields.iter().map(|field| (field.name.to_vec(), field.value.to_vec())).collect())
 }
 
-/// Fields of a response that are sent: more than any message can have.
-const FIELDS_MAX: usize = 8192;
-
 /// A response as it is sent.
 pub(super) fn response(response: &Response) -> v1::Response {
     let headers = response.headers.iter();
     v1::Response {
         status: final_status(response).into(),
-        fields: headers
-            .map(|(name, value)| field(name.as_bytes(), value))
-            .take(FIELDS_MAX)
-            .collect(),
+        fields: headers.map(|(name, value)| field(name.as_bytes(), value)).collect(),
         body: Bytes::copy_from_slice(&response.body),
         grpc_status: response.grpc_status,
         details: response.details.clone(),

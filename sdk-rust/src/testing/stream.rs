@@ -15,7 +15,7 @@ use super::{
 use crate::{
     Action, CallFailure, CallId, Fields, Host, HostError, HttpAnswer, Phases, Response, Side,
     Stream, StreamFilter,
-    backend::{ContextId, Section, final_status},
+    backend::{ContextId, Section, final_status, sendable},
 };
 
 /// One request with its response, driven by a test.
@@ -261,7 +261,7 @@ impl StreamState {
                     self.respond(core, &too_large(side));
                 }
             }
-            Action::Respond(response) => self.respond(core, response),
+            Action::Respond(response) => self.respond(core, &sendable(response.clone())),
             Action::Reset => self.break_off(),
         }
     }

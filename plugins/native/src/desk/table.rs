@@ -11,6 +11,8 @@ use abi_native::{
     table::{Bytes, Field, Fields, HOST_BYTES, Handle, Host, HttpRequest, Response},
 };
 
+use mortise_sdk::backend::check_reply;
+
 use super::{Asked, Desk, DeskHandle, Splice, borrowed, pairs};
 
 /// The table for a kind of desk.
@@ -281,7 +283,11 @@ unsafe extern "C" fn respond<D: Desk>(
         // SAFETY: lent for this call.
         let response = unsafe { response.as_ref() }.ok_or(Refusal::BadArgument)?;
         // SAFETY: as above.
-        desk.respond(context, unsafe { super::reply(response) })
+        let reply = unsafe { super::reply(response) };
+        let fields = reply.fields.iter().map(|(name, value)| name.len() + value.len());
+        let size = check_reply(fields, reply.body.len().saturating_add(reply.details.len()));
+        size.map_err(|_too_large| Refusal::LimitReached)?;
+        desk.respond(context, reply)
     })
 }
 

@@ -8,8 +8,9 @@ use prost::Message;
 
 use super::{Engine, Filter};
 use crate::{
-    Action, Connection, Flow, FlowAction, NetworkFilter, Peer, Phases, Side, Stream, StreamFilter,
-    backend::{ContextId, Section},
+    Action, Connection, Flow, FlowAction, NetworkFilter, Peer, Phases, Response, Side, Stream,
+    StreamFilter,
+    backend::{ContextId, Section, sendable},
     child::{
         desk::{Exchange, Hand, SectionFields},
         panics::{drop_guarded, guard},
@@ -230,6 +231,11 @@ impl Engine {
     ) -> bool {
         let generation = self.desk.link.generation();
         let mut answer = Answer { generation, context, exchange, changes, verdict: Some(verdict) };
+        let is_response = answer.verdict.as_ref().is_some_and(|said| said.go() == Go::Respond);
+        if is_response && self.desk.link.is_too_large(answer.encoded_len()) {
+            // A plugin that wants to end a request must not fail over how.
+            answer.verdict = Some(wire::respond(wire::response(&Response::new(500))));
+        }
         let bytes = answer.encoded_len();
         let is_too_large = self.desk.link.is_too_large(bytes);
         if is_too_large {
@@ -254,7 +260,7 @@ fn verdict(came: Came) -> Verdict {
         }
         Came::Of(Action::Pause) | Came::OfFlow(FlowAction::Pause) => wire::go(Go::Pause),
         Came::Of(Action::Reset) | Came::OfFlow(FlowAction::Close) => wire::reset(),
-        Came::Of(Action::Respond(response)) => wire::respond(wire::response(&response)),
+        Came::Of(Action::Respond(response)) => wire::respond(wire::response(&sendable(response))),
         Came::Refused(error) => wire::failed(error),
     }
 }

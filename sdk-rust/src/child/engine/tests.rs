@@ -42,6 +42,26 @@ static SCRIPTS: &[(&str, Script)] = &[
     ("respond", Script { headers: |_, _| Response::text(403, "no").into(), ..Script::NOTHING }),
     ("respond wrongly", Script { headers: |_, _| Response::new(99).into(), ..Script::NOTHING }),
     (
+        "respond with many fields",
+        Script {
+            headers: |_, _| {
+                let response = (0..1025).fold(Response::new(200), |all, _| all.header("a", ""));
+                response.into()
+            },
+            ..Script::NOTHING
+        },
+    ),
+    (
+        "change at length",
+        Script {
+            headers: |stream, _| {
+                stream.request().set_header("x-long", [b'a'; 5000]).unwrap();
+                Action::Continue
+            },
+            ..Script::NOTHING
+        },
+    ),
+    (
         "respond at length",
         Script { headers: |_, _| Response::new(200).body([0; 5000]).into(), ..Script::NOTHING },
     ),
@@ -504,10 +524,28 @@ async fn an_answer_that_the_proxy_would_not_take_is_the_plugins_failure() {
     let mut host = child.connect(None).await.unwrap();
     host.send([hello(Limits { message_bytes_max: 4096, ..Limits::default() })]).await;
     host.next().await;
-    host.open_stream("respond at length").await;
+    host.open_stream("change at length").await;
     let answer = host.exchange(request(1, &[])).await;
     assert_eq!(go(&answer), Go::Failed);
     assert!(error(&answer).contains("more than the proxy takes"), "{}", error(&answer));
+}
+
+#[tokio::test]
+async fn a_response_that_is_too_large_becomes_a_plain_one() {
+    for script in ["respond at length", "respond with many fields"] {
+        let child = child();
+        let mut host = child.connect(None).await.unwrap();
+        host.send([hello(Limits { message_bytes_max: 4096, ..Limits::default() })]).await;
+        host.next().await;
+        host.open_stream(script).await;
+        // The instance goes on: it is asked again.
+        for exchange in [1, 2] {
+            let answer = host.exchange(request(exchange, &[])).await;
+            assert_eq!(go(&answer), Go::Respond, "{script}");
+            let response = answer.verdict.unwrap().response.unwrap();
+            assert_eq!((response.status, response.body.len()), (500, 0), "{script}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -141,6 +141,10 @@ fn answers_of_callbacks_become_host_calls() {
     let (code, said) = settle(Response::new(42).into());
     assert_eq!((code, said), (PAUSE, vec!["2 respond 500 0  None".to_owned()]));
 
+    let many = (0..1025).fold(Response::new(200), |all, _| all.header("a", ""));
+    let (code, said) = settle(many.into());
+    assert_eq!((code, said), (PAUSE, vec!["2 respond 500 0  None".to_owned()]));
+
     // Where the host does not take it, a plain one ends the request.
     fake::answer("respond", Err(abi_wasm::Status::BadArgument));
     let (_code, said) = settle(Response::text(403, "no").into());
