@@ -197,7 +197,8 @@ typedef struct mortise_handle {
 } mortise_handle;
 
 /* The calls. A `context` is a number that a callback of the instance was given; 0 stands for the
- * instance itself where a call says so. */
+ * instance itself where a call says so. Of one that is over a call says NOT_FOUND, and of one of
+ * the other kind BAD_ARGUMENT. */
 typedef struct mortise_host {
     uint32_t size; /* bytes of the table */
     uint16_t major;

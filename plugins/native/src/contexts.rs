@@ -77,11 +77,12 @@ impl Contexts {
         self.known.remove(&id)
     }
 
-    /// The stream of a context; a number that is none of a stream is a mistake.
+    /// The stream of a context; that of a connection is a mistake, one that is over is not.
     pub(crate) fn stream(&self, id: u64) -> Result<Rc<Stream>, Refusal> {
         match self.get(id).map(|context| &context.of) {
             Some(Of::Stream(stream)) => Ok(Rc::clone(stream)),
-            Some(Of::Connection(_)) | None => Err(Refusal::BadArgument),
+            Some(Of::Connection(_)) => Err(Refusal::BadArgument),
+            None => Err(Refusal::NotFound),
         }
     }
 
@@ -89,7 +90,8 @@ impl Contexts {
     pub(crate) fn connection(&self, id: u64) -> Result<Rc<Connection>, Refusal> {
         match self.get(id).map(|context| &context.of) {
             Some(Of::Connection(connection)) => Ok(Rc::clone(connection)),
-            Some(Of::Stream(_)) | None => Err(Refusal::BadArgument),
+            Some(Of::Stream(_)) => Err(Refusal::BadArgument),
+            None => Err(Refusal::NotFound),
         }
     }
 

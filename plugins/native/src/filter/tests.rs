@@ -205,7 +205,7 @@ fn streams_are_answered_and_broken_off_from_beside() {
     let worker = Worker::new();
     let (_factory, _one) = filter(&worker, "start:everything tick:respond-7");
     worker.host.ring();
-    assert_eq!(worker.host.lines.borrow().last().expect("a line"), "Info: Err(BadArgument)");
+    assert_eq!(worker.host.lines.borrow().last().expect("a line"), "Info: Err(NotFound)");
     assert_eq!(worker.host.replies.borrow().len(), 0);
     assert_eq!(worker.faults.borrow().len(), 0);
 }

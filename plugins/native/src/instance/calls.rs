@@ -42,7 +42,7 @@ impl Instance {
         }
         // Out of the table: the host may call back into it.
         let of = self.contexts.borrow().get(id).map(|context| context.of.clone());
-        ask(of.as_ref().ok_or(Refusal::BadArgument)?.subject())
+        ask(of.as_ref().ok_or(Refusal::NotFound)?.subject())
     }
 
     /// True where the context is the one whose hook runs, and so can be answered by it.
@@ -57,8 +57,11 @@ impl Instance {
 
     fn go_on(&self, id: u64, way: Way, is_meant: fn(&Of) -> bool) -> Asked<()> {
         let mut contexts = self.contexts.borrow_mut();
-        let context = contexts.get_mut(id).filter(|context| is_meant(&context.of));
-        context.ok_or(Refusal::BadArgument)?.resume(way);
+        let context = contexts.get_mut(id).ok_or(Refusal::NotFound)?;
+        if !is_meant(&context.of) {
+            return Err(Refusal::BadArgument);
+        }
+        context.resume(way);
         Ok(())
     }
 }
@@ -206,7 +209,7 @@ impl Desk for Instance {
 
     fn http_call(&self, context: u64, request: Request<'_>) -> Asked<u64> {
         if context != 0 && self.contexts.borrow().get(context).is_none() {
-            return Err(Refusal::BadArgument);
+            return Err(Refusal::NotFound);
         }
         let own = self.own()?;
         outbound::send(&own, context, &request)
@@ -306,7 +309,7 @@ impl Instance {
             headers: headers(&reply.fields),
             body: Bytes::copy_from_slice(reply.body),
             grpc_status: reply.grpc_status,
-            details: self.lines.borrow().cut(reply.details),
+            details: self.lines.borrow().cut(reply.details).into(),
         })
     }
 }
