@@ -123,10 +123,20 @@ impl<'a> Message<'a> {
         }
     }
 
-    /// The first value of a field of the head.
+    /// The first value of a field of the head; `None` also where the head cannot be seen now.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<Vec<u8>> {
-        self.backend.field(self.context, self.head(), name).ok().flatten()
+        self.try_header(name).ok().flatten()
+    }
+
+    /// As [`Message::header`], for who must tell a field that is not there from a head that
+    /// cannot be seen: a plugin that decides by it.
+    ///
+    /// # Errors
+    /// `WrongPhase` where the head is not here, `NotFound` where the stream is over, `Denied`
+    /// (in a Wasm sandbox a denied field reads as one that is not there).
+    pub fn try_header(&self, name: &str) -> Result<Option<Vec<u8>>, HostError> {
+        self.backend.field(self.context, self.head(), name)
     }
 
     /// The first value of a field of the head, where it is text.

@@ -69,8 +69,16 @@ impl<'a> Host<'a> {
     /// What the proxy knows of itself, by path.
     #[must_use]
     pub fn property(&self, path: &[&str]) -> Option<Property> {
-        check_path(path).ok()?;
-        self.backend.property(None, path).ok().flatten().map(Property)
+        self.try_property(path).ok().flatten()
+    }
+
+    /// As [`Host::property`], for who must tell what is not known from what cannot be asked.
+    ///
+    /// # Errors
+    /// `BadArgument` for no path at all, `Denied` (in a Wasm sandbox it reads as not known).
+    pub fn try_property(&self, path: &[&str]) -> Result<Option<Property>, HostError> {
+        check_path(path)?;
+        Ok(self.backend.property(None, path)?.map(Property))
     }
 
     /// A stream of this plugin that waits, by its [`Stream::id`]. Of one that is over all

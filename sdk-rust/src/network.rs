@@ -132,8 +132,16 @@ impl<'a> Connection<'a> {
     /// What the host knows of the connection, by path.
     #[must_use]
     pub fn property(&self, path: &[&str]) -> Option<Property> {
-        check_path(path).ok()?;
-        self.backend.property(Some(self.context), path).ok().flatten().map(Property)
+        self.try_property(path).ok().flatten()
+    }
+
+    /// As [`Connection::property`], for who must tell what is not known from what cannot be asked.
+    ///
+    /// # Errors
+    /// `BadArgument` for no path at all, `NotFound` where the connection is over, `Denied` (in a Wasm sandbox it reads as not known).
+    pub fn try_property(&self, path: &[&str]) -> Result<Option<Property>, HostError> {
+        check_path(path)?;
+        Ok(self.backend.property(Some(self.context), path)?.map(Property))
     }
 
     /// Sets a property that other plugins and the access log can read.

@@ -44,9 +44,7 @@ pub(super) fn change(
     match change {
         FieldChange::Add(name, value) => put(fields, known_name(section, name.as_bytes()), value),
         FieldChange::Set(name, value) => set(fields, known_name(section, name.as_bytes()), value),
-        FieldChange::Remove(name) => {
-            fields.0.retain(|(known, _)| !known.eq_ignore_ascii_case(name.as_bytes()));
-        }
+        FieldChange::Remove(name) => remove(fields, &known_name(section, name.as_bytes())),
         FieldChange::ReplaceAll(all) => {
             let is_line = |(name, _): &(Vec<u8>, Vec<u8>)| is_pseudo(name);
             let mut next =
@@ -173,6 +171,17 @@ fn put(fields: &mut Fields, name: Vec<u8>, value: &[u8]) {
     let last = fields.0.iter().rposition(|(known, _)| *known == name);
     let place = last.map_or(fields.len(), |last| last + 1);
     fields.0.insert(place, (name, value.to_vec()));
+}
+
+/// Removes all values of a name. The last name takes its place, as in the proxy's map.
+fn remove(fields: &mut Fields, name: &[u8]) {
+    let Some(place) = fields.0.iter().position(|(known, _)| *known == *name) else { return };
+    fields.0.retain(|(known, _)| *known != *name);
+    let is_last = place == fields.len();
+    let Some((last, _)) = fields.0.last().filter(|_| !is_last).cloned() else { return };
+    let (moved, stay): (Vec<_>, Vec<_>) =
+        fields.0.split_off(place).into_iter().partition(|(known, _)| *known == last);
+    fields.0.extend(moved.into_iter().chain(stay));
 }
 
 fn set(fields: &mut Fields, name: Vec<u8>, value: &[u8]) {

@@ -26,8 +26,6 @@ const CALLS_MAX: usize = 1024;
 /// Bytes of all properties of one stream or connection, and what one costs besides its own.
 const PROPERTY_BYTES_MAX: usize = 64 * 1024;
 const PROPERTY_OVERHEAD: usize = 32;
-/// Bytes of a property's path, with one for each segment.
-const PATH_BYTES_MAX: usize = 1024;
 
 /// Properties by path.
 pub(super) type Properties = RefCell<BTreeMap<Vec<String>, Vec<u8>>>;
@@ -180,9 +178,8 @@ impl Backend for World {
     }
 
     fn set_property(&self, context: ContextId, path: &[&str], value: &[u8]) -> Outcome<()> {
-        let length: usize = path.iter().map(|segment| segment.len() + 1).sum();
         let is_owned = path.first().is_some_and(|root| ROOTS.contains(root));
-        if is_owned || length > PATH_BYTES_MAX || path.iter().all(|segment| segment.is_empty()) {
+        if is_owned || path.iter().all(|segment| segment.is_empty()) {
             return Err(HostError::BadArgument);
         }
         let path = path.iter().map(|segment| (*segment).to_owned()).collect();

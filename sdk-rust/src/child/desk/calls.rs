@@ -22,7 +22,12 @@ const PATH_BYTES_MAX: usize = 1024;
 
 impl Backend for Desk {
     fn field(&self, context: ContextId, section: Section, name: &str) -> Outcome<Option<Vec<u8>>> {
-        self.with_section(context, section, |fields| fields.get(name).map(<[u8]>::to_vec))
+        self.with_section(context, section, |fields| {
+            if fields.is_no_head() {
+                return Err(HostError::WrongPhase);
+            }
+            Ok(fields.get(name).map(<[u8]>::to_vec))
+        })?
     }
 
     fn fields(&self, context: ContextId, section: Section) -> Outcome<Fields> {

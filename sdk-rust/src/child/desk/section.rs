@@ -48,6 +48,12 @@ impl SectionFields {
         new
     }
 
+    /// True for a head that is not here: one that is has its first line.
+    pub(crate) fn is_no_head(&self) -> bool {
+        let is_head = matches!(self.section, Section::RequestHeaders | Section::ResponseHeaders);
+        is_head && self.pseudo.is_empty() && self.fields.is_empty()
+    }
+
     /// The first value of a name.
     pub(crate) fn get(&self, name: &str) -> Option<&[u8]> {
         if let Some(pseudo) = self.pseudo_name(name.as_bytes()) {

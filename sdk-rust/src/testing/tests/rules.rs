@@ -80,6 +80,58 @@ fn names_come_in_lower_case_and_values_of_one_name_together() {
 }
 
 #[test]
+fn what_is_not_there_is_told_from_what_cannot_be_seen() {
+    #[derive(Default)]
+    struct Asker;
+    impl StreamFilter for Asker {
+        fn on_request_headers(&mut self, stream: &Stream<'_>, _end: bool) -> Action {
+            assert_eq!(stream.request().try_header("x-none"), Ok(None));
+            assert_eq!(stream.response().try_header("x-none"), Err(HostError::WrongPhase));
+            assert_eq!(stream.response().header("x-none"), None);
+            assert!(stream.response().headers().is_empty());
+            assert_eq!(stream.try_property(&["x", "none"]), Ok(None));
+            assert_eq!(stream.try_property(&[]), Err(HostError::BadArgument));
+            assert_eq!(stream.host().try_property(&["x", "none"]), Ok(None));
+            let nobody = Stream::new(stream.host().backend(), 77);
+            assert_eq!(nobody.request().try_header(":path"), Err(HostError::NotFound));
+            assert_eq!(nobody.try_property(&["x"]), Err(HostError::NotFound));
+            Action::Continue
+        }
+    }
+
+    let stream = host_of::<Asker>().stream(request("GET", "/"));
+    assert_eq!(stream.request_headers(true), Action::Continue);
+}
+
+#[test]
+fn who_is_removed_is_replaced_by_the_last_one() {
+    #[derive(Default)]
+    struct Remover;
+    impl StreamFilter for Remover {
+        fn on_request_headers(&mut self, stream: &Stream<'_>, _end: bool) -> Action {
+            let request = stream.request();
+            for (name, expect) in [
+                ("x-none", &["a: 1", "a: 2", "b: 1", "c: 1", "d: 1", "d: 2"][..]),
+                ("A", &["d: 1", "d: 2", "b: 1", "c: 1"]),
+                ("c", &["d: 1", "d: 2", "b: 1"]),
+                ("d", &["b: 1"]),
+                ("b", &[]),
+            ] {
+                assert_eq!(request.remove_header(name), Ok(()));
+                assert_eq!(lines(&request.headers()), expect, "{name}");
+            }
+            Action::Continue
+        }
+    }
+
+    let head = ["a: 1", "a: 2", "b: 1", "c: 1", "d: 1", "d: 2"];
+    let head = head.iter().filter_map(|line| line.split_once(": "));
+    let head = head.fold(request("GET", "/"), |head, (name, value)| head.header(name, value));
+    let stream = host_of::<Remover>().stream(head);
+    assert_eq!(stream.request_headers(true), Action::Continue);
+}
+
+#[test]
 fn a_section_has_a_limit_of_fields_and_of_bytes() {
     #[derive(Default)]
     struct Greedy;
