@@ -79,11 +79,12 @@ struct Gate(Rc<Rule>);
 
 impl StreamFilter for Gate {
     fn on_request_headers(&mut self, stream: &Stream<'_>, _end: bool) -> Action {
-        let path = stream.request().header(":path").unwrap_or_default();
-        if !self.0.denies(&path) {
-            return Action::Continue;
+        match stream.request().try_header(":path") {
+            Ok(Some(path)) if !self.0.denies(&path) => Action::Continue,
+            Ok(Some(_denied)) => Response::text(self.0.status, self.0.body.as_str()).into(),
+            // What is not to be seen is not let in.
+            Ok(None) | Err(_) => Response::new(500).into(),
         }
-        Response::text(self.0.status, self.0.body.as_str()).into()
     }
 }
 

@@ -8,8 +8,8 @@
 use std::{rc::Rc, time::Duration};
 
 use mortise_sdk::{
-    Action, CallFailure, CallId, Host, HttpAnswer, HttpRequest, LogLevel, Phases, Plugin, Refusal,
-    Response, Stream, StreamFilter,
+    Action, CallFailure, CallId, Host, HostError, HttpAnswer, HttpRequest, LogLevel, Phases,
+    Plugin, Refusal, Response, Stream, StreamFilter,
 };
 use serde::Deserialize;
 
@@ -103,15 +103,22 @@ impl Plugin for HttpAuth {
 struct Visitor(Rc<Rule>);
 
 impl Visitor {
-    fn question(&self, stream: &Stream<'_>) -> HttpRequest {
+    /// What is asked.
+    ///
+    /// # Errors
+    /// The request cannot be seen.
+    fn question(&self, stream: &Stream<'_>) -> Result<HttpRequest, HostError> {
         let rule = &self.0;
-        let question = HttpRequest::get(&rule.cluster, &rule.authority, &rule.path)
+        let mut question = HttpRequest::get(&rule.cluster, &rule.authority, &rule.path)
             .timeout(Duration::from_millis(rule.timeout_ms));
-        let request = stream.request();
-        // What is no text cannot be a credential either.
-        let carried = |name: &String| Some((name.clone(), request.header_str(name)?));
-        let carried = rule.forward.iter().filter_map(carried);
-        carried.fold(question, |question, (name, value)| question.header(name, value))
+        for name in &rule.forward {
+            let value = stream.request().try_header(name)?;
+            // What is no text cannot be a credential either.
+            if let Some(value) = value.filter(|value| std::str::from_utf8(value).is_ok()) {
+                question = question.header(name, value);
+            }
+        }
+        Ok(question)
     }
 
     /// What an answer means for the request.
@@ -152,7 +159,8 @@ impl StreamFilter for Visitor {
         if stream.request().remove_header(&self.0.user).is_err() {
             return Response::new(500).into();
         }
-        match stream.http_call(&self.question(stream)) {
+        let asked = self.question(stream).and_then(|question| stream.http_call(&question));
+        match asked {
             Ok(_call) => Action::Pause,
             Err(error) => {
                 let line = format!("http-auth: cannot ask `{}`: {error}", self.0.cluster);
