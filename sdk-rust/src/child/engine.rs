@@ -42,10 +42,10 @@ pub(super) fn run(declaration: &'static Declaration, link: Link) {
     engine.desk.link.flush();
     // A session that is lost takes its instances along; what they do as they go harms nobody.
     for (_context, filter) in std::mem::take(&mut engine.filters) {
-        drop_guarded(filter);
+        drop(drop_guarded(filter));
     }
     for (_id, instance) in std::mem::take(&mut engine.instances) {
-        drop_guarded(instance);
+        drop(drop_guarded(instance));
     }
 }
 
@@ -269,9 +269,21 @@ impl Engine {
     fn let_go(&mut self, instance: u64) {
         for id in self.desk.contexts_of(instance) {
             self.desk.forget(id);
-            drop_guarded(self.filters.remove(&id));
+            let filter = self.filters.remove(&id);
+            self.dispose(instance, filter);
         }
-        drop_guarded(self.instances.remove(&instance));
+        let running = self.instances.remove(&instance);
+        self.dispose(instance, running);
+    }
+
+    /// Drops a piece of an instance. A panic there is the end of nothing, so a line of the log
+    /// tells it.
+    fn dispose(&self, instance: u64, piece: impl Sized) {
+        if let Err(panic) = drop_guarded(piece) {
+            let line = format!("{panic}, as it was dropped");
+            let level = Level::Error.into();
+            self.desk.link.send(reply::Kind::Log(Log { level, line, instance }));
+        }
     }
 
     /// Somebody spoke of what is not there. One line says so, since it may happen rightly after

@@ -47,6 +47,8 @@ pub(super) struct Script {
     pub(super) connect: fn(&Connection<'_>) -> FlowAction,
     pub(super) data: fn(&Connection<'_>, Flow, bool) -> FlowAction,
     pub(super) close: fn(&Connection<'_>, Flow, Peer),
+    /// Called as a filter is dropped, and the plugin.
+    pub(super) drops: fn(),
     pub(super) tick: fn(&Host<'_>),
     pub(super) queue: fn(&Host<'_>, QueueId),
     pub(super) answer: fn(&Host<'_>, CallId, Result<HttpAnswer, CallFailure>),
@@ -64,6 +66,7 @@ impl Script {
         connect: |_| FlowAction::Continue,
         data: |_, _, _| FlowAction::Continue,
         close: |_, _, _| {},
+        drops: || {},
         tick: |_| {},
         queue: |_, _| {},
         answer: |_, _, _| {},
@@ -83,6 +86,12 @@ pub(super) fn start(
 }
 
 struct Scripted(Script);
+
+impl Drop for Scripted {
+    fn drop(&mut self) {
+        (self.0.drops)();
+    }
+}
 
 impl Instance for Scripted {
     fn stream_filter(&mut self, _host: &Host<'_>) -> Option<Box<dyn StreamFilter>> {

@@ -13,7 +13,7 @@ use super::{
     panics::catch,
 };
 use crate::{
-    number::{Action, MAJOR, MINOR, Peer, Way},
+    number::{Action, Level, MAJOR, MINOR, Peer, Way},
     table::{Bytes, HOST_BYTES_MIN, Handle, Host, HttpAnswer, PLUGIN_BYTES, Plugin},
 };
 
@@ -159,14 +159,20 @@ unsafe fn open<G: Guest, T>(
     made.map_or(std::ptr::null_mut(), |made| Box::into_raw(Box::new(made)).cast())
 }
 
-/// Frees what `open` made.
-unsafe fn free<T>(kept: *mut c_void) {
+/// Frees what `open` made. A panic there is the end of nothing, so a line of the log tells it.
+unsafe fn free<G: Guest, T>(instance: *mut c_void, kept: *mut c_void) {
     if kept.is_null() {
         return;
     }
     // SAFETY: `open` made it of this type, and it is given back once.
     let kept = unsafe { Box::from_raw(kept.cast::<T>()) };
-    drop(catch(|| drop(kept)));
+    if let Err(panic) = catch(|| drop(kept)) {
+        // SAFETY: a live instance, see the head of this file.
+        let seat = unsafe { seat::<G>(instance) };
+        let line = format!("{panic}, as it was dropped");
+        // Where the host has no ear for it, nobody has.
+        seat.calls.log(Level::Error, &line).unwrap_or_default();
+    }
 }
 
 unsafe fn on_stream<G: Guest>(
@@ -249,9 +255,9 @@ unsafe extern "C" fn stream_new<G: Guest>(instance: *mut c_void, context: u64) -
     unsafe { open(instance, |guest: &mut G, calls| guest.stream(calls, context)) }
 }
 
-unsafe extern "C" fn stream_free<G: Guest>(_instance: *mut c_void, stream: *mut c_void) {
+unsafe extern "C" fn stream_free<G: Guest>(instance: *mut c_void, stream: *mut c_void) {
     // SAFETY: `stream_new` made it.
-    unsafe { free::<G::Stream>(stream) }
+    unsafe { free::<G, G::Stream>(instance, stream) }
 }
 
 unsafe extern "C" fn connection_new<G: Guest>(instance: *mut c_void, context: u64) -> *mut c_void {
@@ -259,9 +265,9 @@ unsafe extern "C" fn connection_new<G: Guest>(instance: *mut c_void, context: u6
     unsafe { open(instance, |guest: &mut G, calls| guest.connection(calls, context)) }
 }
 
-unsafe extern "C" fn connection_free<G: Guest>(_instance: *mut c_void, connection: *mut c_void) {
+unsafe extern "C" fn connection_free<G: Guest>(instance: *mut c_void, connection: *mut c_void) {
     // SAFETY: `connection_new` made it.
-    unsafe { free::<G::Connection>(connection) }
+    unsafe { free::<G, G::Connection>(instance, connection) }
 }
 
 unsafe extern "C" fn tick<G: Guest>(instance: *mut c_void) -> u32 {

@@ -311,6 +311,21 @@ fn a_panic_beside_streams_is_told_to_the_slot() {
 }
 
 #[test]
+fn a_filter_that_panics_as_it_is_dropped_is_told_of() {
+    let worker = Worker::new();
+    let factory = worker.start("script", "stream_drop:panic").expect("it starts");
+    for _stream in 0..2 {
+        let mut one = factory.stream_filter(&stream()).expect("the instance goes on");
+        assert!(one.on_complete(&stream()).is_ok());
+        let lines = worker.host.lines.take();
+        let [line] = lines.as_slice() else { panic!("{lines:?}") };
+        assert!(line.starts_with("Error: panicked at "), "{line}");
+        assert!(line.ends_with(": at the drop, as it was dropped"), "{line}");
+    }
+    assert_eq!(worker.faults.borrow().len(), 0);
+}
+
+#[test]
 fn a_plugin_is_called_in_the_phases_that_it_wants() {
     let worker = Worker::new();
     let factory = worker.start("absent", "").expect("it starts");

@@ -150,6 +150,17 @@ impl Script {
     }
 }
 
+/// A filter that panics as it is dropped.
+struct Bomb;
+
+impl StreamFilter for Bomb {}
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("at the drop");
+    }
+}
+
 impl Plugin for Script {
     type Config = String;
 
@@ -171,6 +182,9 @@ impl Plugin for Script {
 
     fn stream_filter(&mut self, host: &Host<'_>) -> Option<Box<dyn StreamFilter>> {
         self.beside("stream_filter", host);
+        if self.deed("stream_drop") == "panic" {
+            return Some(Box::new(Bomb));
+        }
         Some(Box::new(self.clone()))
     }
 

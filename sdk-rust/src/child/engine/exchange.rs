@@ -13,7 +13,7 @@ use crate::{
     backend::{ContextId, Section, sendable},
     child::{
         desk::{Exchange, Hand, SectionFields},
-        panics::{drop_guarded, guard},
+        panics::guard,
         wire,
     },
 };
@@ -135,7 +135,8 @@ impl Engine {
         let instance = self.desk.context(id).map(|context| context.instance);
         let Some(instance) = instance else { return self.note_stray() };
         self.desk.forget(id);
-        drop_guarded(self.filters.remove(&id));
+        let filter = self.filters.remove(&id);
+        self.dispose(instance, filter);
         if exchange == 0 {
             return self.settle_beside(instance, told);
         }

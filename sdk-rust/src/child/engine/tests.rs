@@ -36,6 +36,7 @@ static SCRIPTS: &[(&str, Script)] = &[
     ("panic at the end", Script { complete: |_| panic!("no end"), ..Script::NOTHING }),
     ("panic at close", Script { close: |_, _, _| panic!("no close"), ..Script::NOTHING }),
     ("panic at the filter", Script { makes: || panic!("no filter"), ..Script::NOTHING }),
+    ("panic at the drop", Script { drops: || panic!("no drop"), ..Script::NOTHING }),
     ("no filter", Script { makes: || false, ..Script::NOTHING }),
     ("pause", Script { headers: |_, _| Action::Pause, ..Script::NOTHING }),
     ("reset", Script { headers: |_, _| Action::Reset, ..Script::NOTHING }),
@@ -351,6 +352,23 @@ async fn what_a_plugin_makes_no_filter_for_passes_unseen() {
     assert_eq!(go(&host.exchange(event::Kind::Headers(head)).await), Go::Continue);
     let data = Data { context: 20, exchange: 4, bytes: "abc".into(), ..Data::default() };
     assert_eq!(go(&host.exchange(event::Kind::Data(data)).await), Go::Continue);
+}
+
+#[tokio::test]
+async fn a_panic_at_a_drop_is_a_line_of_the_log_and_the_instance_goes_on() {
+    let child = child();
+    let mut host = child.greet().await;
+    host.open_stream("panic at the drop").await;
+    host.send([complete(0)]).await;
+    let line = host.log().await;
+    assert!(line.starts_with("panicked at ") && line.ends_with("no drop, as it was dropped"));
+    host.send([open(1, 10)]).await;
+    assert_eq!(go(&host.exchange(request(1, &[])).await), Go::Continue);
+    host.send([event::Kind::Release(Release { instance: 1 })]).await;
+    // The filter, and the plugin.
+    for _piece in 0..2 {
+        assert!(host.log().await.ends_with("no drop, as it was dropped"));
+    }
 }
 
 #[tokio::test]
