@@ -83,7 +83,7 @@ impl Desk {
     pub(super) fn show(&self, section: SectionFields) {
         let mut turn = self.turn.borrow_mut();
         if let Some(context) = turn.context {
-            turn.seen.push((context, section));
+            turn.keep(context, section);
         }
     }
 
@@ -158,7 +158,7 @@ impl Desk {
         let result = self.ask_of(id, call::Kind::GetFields(kind))?;
         let fields = SectionFields::new(section, result.fields);
         let answer = read(&fields);
-        self.turn.borrow_mut().seen.push((id, fields));
+        self.turn.borrow_mut().keep(id, fields);
         Ok(answer)
     }
 }

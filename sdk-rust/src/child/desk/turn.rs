@@ -15,6 +15,7 @@ pub(super) struct Turn {
     /// Where the host waits for its answer.
     pub(super) exchange: Option<Exchange>,
     /// Sections that the host was asked for: as long as a callback runs they stay as they are.
+    /// The last few of them; who goes through all streams has the host asked for each.
     pub(super) seen: Vec<(ContextId, SectionFields)>,
 }
 
@@ -30,6 +31,8 @@ pub(crate) struct Exchange {
     pub(crate) verdict: Option<Verdict>,
 }
 
+/// Sections that are kept while a callback runs: more than one stream has.
+const SEEN_MAX: usize = 16;
 /// Fields and changes that wait for the answer; more are sent before it.
 const PARTS_MAX: usize = 2048;
 /// Bytes of changes that wait for the answer.
@@ -111,8 +114,21 @@ impl Turn {
         self.exchange.as_mut().filter(|_exchange| self.context == Some(id))
     }
 
+    /// Keeps a section that the host was asked for. Where there are many, the oldest one goes that
+    /// is of another stream: the sections of one that is over came along, and come only once.
+    pub(super) fn keep(&mut self, id: ContextId, fields: SectionFields) {
+        if self.seen.len() >= SEEN_MAX {
+            let oldest = self.seen.iter().position(|(of, _fields)| Some(*of) != self.context);
+            self.seen.remove(oldest.unwrap_or_default());
+        }
+        self.seen.push((id, fields));
+    }
+
     /// Forgets a section that was asked for, since it was changed.
     pub(super) fn forget_section(&mut self, id: ContextId, section: Section) {
         self.seen.retain(|(of, fields)| *of != id || fields.section != section);
     }
 }
+
+#[cfg(test)]
+mod tests;
