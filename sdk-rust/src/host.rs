@@ -6,9 +6,8 @@ use std::{
 };
 
 use crate::{
-    CallId, Connection, Counter, Gauge, Histogram, HostError, HttpRequest, MetricKind, Property,
-    Queue, SharedValue, Stream,
-    backend::{Backend, ContextId},
+    CallId, Connection, ConnectionId, Counter, Gauge, Histogram, HostError, HttpRequest,
+    MetricKind, Property, Queue, SharedValue, Stream, StreamId, backend::Backend,
     check::check_path,
 };
 
@@ -84,14 +83,14 @@ impl<'a> Host<'a> {
     /// A stream of this plugin that waits, by its [`Stream::id`]. Of one that is over all
     /// calls fail.
     #[must_use]
-    pub fn stream(&self, id: ContextId) -> Stream<'a> {
-        Stream::new(self.backend, id)
+    pub fn stream(&self, id: StreamId) -> Stream<'a> {
+        Stream::new(self.backend, id.0)
     }
 
     /// A connection of this plugin, by its [`Connection::id`].
     #[must_use]
-    pub fn connection(&self, id: ContextId) -> Connection<'a> {
-        Connection::new(self.backend, id)
+    pub fn connection(&self, id: ConnectionId) -> Connection<'a> {
+        Connection::new(self.backend, id.0)
     }
 
     /// Has [`Plugin::on_tick`](crate::Plugin::on_tick) called again and again; `None` ends it.

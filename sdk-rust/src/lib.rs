@@ -87,11 +87,11 @@ pub use call::{CallFailure, CallId, HttpAnswer, HttpRequest};
 pub use error::HostError;
 pub use fields::{Fields, Message, Property};
 pub use host::{Host, LogLevel};
-pub use network::{Connection, Flow, NetworkFilter, Peer};
+pub use network::{Connection, ConnectionId, Flow, NetworkFilter, Peer};
 pub use phases::Phases;
 pub use plugin::{Plugin, Refusal};
 pub use shared::{Counter, Gauge, Histogram, MetricId, MetricKind, Queue, QueueId, SharedValue};
-pub use stream::{Side, Stream, StreamFilter};
+pub use stream::{Side, Stream, StreamFilter, StreamId};
 
 /// The page for plugin authors, whose plugin must compile.
 #[cfg(doctest)]

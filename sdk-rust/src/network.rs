@@ -66,6 +66,16 @@ pub trait NetworkFilter {
     }
 }
 
+/// Names a connection; unique in one started plugin, never reused.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct ConnectionId(pub u64);
+
+impl fmt::Display for ConnectionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 /// A connection as its filter may see and change it during a callback.
 #[derive(Clone, Copy)]
 pub struct Connection<'a> {
@@ -123,10 +133,11 @@ impl<'a> Connection<'a> {
         Host::new(self.backend)
     }
 
-    /// Which connection; unique in one started plugin.
+    /// Which connection. To be kept, and given to [`Host::connection`] when something of the
+    /// plugin's concerns the connection.
     #[must_use]
-    pub fn id(&self) -> ContextId {
-        self.context
+    pub fn id(&self) -> ConnectionId {
+        ConnectionId(self.context)
     }
 
     /// What the host knows of the connection, by path.

@@ -76,6 +76,16 @@ pub trait StreamFilter {
     }
 }
 
+/// Names a stream; unique in one started plugin, never reused.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct StreamId(pub u64);
+
+impl fmt::Display for StreamId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 /// A stream as its filter may see and change it during a callback.
 #[derive(Clone, Copy)]
 pub struct Stream<'a> {
@@ -114,11 +124,11 @@ impl<'a> Stream<'a> {
         Host::new(self.backend)
     }
 
-    /// Which stream; unique in one started plugin. To be kept, and given to
-    /// [`Host::stream`] when something of the plugin's concerns the stream.
+    /// Which stream. To be kept, and given to [`Host::stream`] when something of the plugin's
+    /// concerns the stream.
     #[must_use]
-    pub fn id(&self) -> ContextId {
-        self.context
+    pub fn id(&self) -> StreamId {
+        StreamId(self.context)
     }
 
     /// What the host knows of the stream, by path: `["source", "address"]`. `None` where it

@@ -13,8 +13,8 @@ use super::{
     world::Properties,
 };
 use crate::{
-    CallFailure, CallId, Connection, Flow, FlowAction, Host, HttpAnswer, NetworkFilter, Peer,
-    Phases, backend::ContextId,
+    CallFailure, CallId, Connection, ConnectionId, Flow, FlowAction, Host, HttpAnswer,
+    NetworkFilter, Peer, Phases, backend::ContextId,
 };
 
 /// One connection, driven by a test.
@@ -146,8 +146,8 @@ impl TestConnection {
 
     /// Which connection, as the plugin knows it.
     #[must_use]
-    pub fn id(&self) -> ContextId {
-        self.state.id
+    pub fn id(&self) -> ConnectionId {
+        ConnectionId(self.state.id)
     }
 
     /// Ends the connection.

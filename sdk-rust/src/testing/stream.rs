@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     Action, CallFailure, CallId, Fields, Host, HostError, HttpAnswer, Phases, Response, Side,
-    Stream, StreamFilter,
+    Stream, StreamFilter, StreamId,
     backend::{ContextId, Section, final_status, sendable},
 };
 
@@ -154,8 +154,8 @@ impl TestStream {
 
     /// Which stream, as the plugin knows it.
     #[must_use]
-    pub fn id(&self) -> ContextId {
-        self.state.id
+    pub fn id(&self) -> StreamId {
+        StreamId(self.state.id)
     }
 
     /// Ends the stream.

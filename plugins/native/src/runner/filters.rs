@@ -54,7 +54,7 @@ impl RunnerStream {
         if !self.shared.wants(phase) {
             return Outcome::Continue;
         }
-        let (host, context) = (stream.host(), stream.id());
+        let (host, context) = (stream.host(), stream.id().0);
         let Some(kept) = self.kept(&host, context) else { return Outcome::Continue };
         // An answer is for the instance to hear of, not a hook that could answer itself.
         let is_hook = !matches!(hook, StreamHook::HttpAnswer(..));
@@ -156,7 +156,7 @@ impl RunnerConnection {
         if !self.shared.wants(phase) {
             return FlowAction::Continue;
         }
-        let (host, context) = (connection.host(), connection.id());
+        let (host, context) = (connection.host(), connection.id().0);
         let Some(kept) = self.kept(&host, context) else { return FlowAction::Continue };
         let is_hook = !matches!(hook, ConnectionHook::HttpAnswer(..));
         let duty = if is_hook { Duty::of(context, way) } else { Duty::NONE };

@@ -1,9 +1,9 @@
 //! Plugins that are compiled into the tests, written with the SDK.
 
 use mortise_sdk::{
-    Action, CallFailure, CallId, Connection, Flow, FlowAction, Host, HttpAnswer, HttpRequest,
-    LogLevel, NetworkFilter, Peer, Phases, Plugin, QueueId, Refusal, Response, Stream,
-    StreamFilter,
+    Action, CallFailure, CallId, Connection, ConnectionId, Flow, FlowAction, Host, HttpAnswer,
+    HttpRequest, LogLevel, NetworkFilter, Peer, Phases, Plugin, QueueId, Refusal, Response, Stream,
+    StreamFilter, StreamId,
     backend::{Declaration, Registration},
     native::entry_of,
 };
@@ -80,13 +80,13 @@ impl Script {
             deed => {
                 if let Some(id) = deed.strip_prefix("resume-") {
                     let id = id.parse().expect("a number");
-                    host.stream(id).resume_request();
-                    host.connection(id).resume(Flow::Downstream);
+                    host.stream(StreamId(id)).resume_request();
+                    host.connection(ConnectionId(id)).resume(Flow::Downstream);
                 } else if let Some(id) = deed.strip_prefix("respond-") {
-                    let stream = host.stream(id.parse().expect("a number"));
+                    let stream = host.stream(StreamId(id.parse().expect("a number")));
                     host.log(LogLevel::Info, format!("{:?}", stream.respond(&Response::new(418))));
                 } else if let Some(id) = deed.strip_prefix("reset-") {
-                    host.stream(id.parse().expect("a number")).reset();
+                    host.stream(StreamId(id.parse().expect("a number"))).reset();
                 }
             }
         }

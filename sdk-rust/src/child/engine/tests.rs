@@ -101,7 +101,7 @@ static SCRIPTS: &[(&str, Script)] = &[
         "speak",
         Script {
             headers: |stream, _| {
-                say(&stream.host(), stream.id());
+                say(&stream.host(), stream.id().0);
                 Action::Continue
             },
             ..Script::NOTHING

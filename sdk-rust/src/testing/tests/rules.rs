@@ -92,7 +92,7 @@ fn what_is_not_there_is_told_from_what_cannot_be_seen() {
             assert_eq!(stream.try_property(&["x", "none"]), Ok(None));
             assert_eq!(stream.try_property(&[]), Err(HostError::BadArgument));
             assert_eq!(stream.host().try_property(&["x", "none"]), Ok(None));
-            let nobody = Stream::new(stream.host().backend(), 77);
+            let nobody = stream.host().stream(crate::StreamId(77));
             assert_eq!(nobody.request().try_header(":path"), Err(HostError::NotFound));
             assert_eq!(nobody.try_property(&["x"]), Err(HostError::NotFound));
             Action::Continue
@@ -217,8 +217,8 @@ fn nothing_is_changed_at_the_end_of_a_stream() {
 #[test]
 fn a_stream_that_is_over_has_no_calls() {
     /// Calls for each of its streams again at every tick.
-    struct Caller(std::rc::Rc<std::cell::RefCell<Vec<crate::backend::ContextId>>>);
-    struct Visit(std::rc::Rc<std::cell::RefCell<Vec<crate::backend::ContextId>>>);
+    struct Caller(std::rc::Rc<std::cell::RefCell<Vec<crate::StreamId>>>);
+    struct Visit(std::rc::Rc<std::cell::RefCell<Vec<crate::StreamId>>>);
     impl Plugin for Caller {
         type Config = ();
 

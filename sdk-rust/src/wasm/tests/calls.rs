@@ -5,7 +5,7 @@ use abi_wasm::Status;
 use super::{fake, module, started};
 use crate::{
     Action, Fields, Host, HostError, HttpRequest, MetricKind, Phases, QueueId, Side, Stream,
-    backend::Backend, wasm::host::WasmHost,
+    StreamId, backend::Backend, wasm::host::WasmHost,
 };
 
 /// Runs in a callback of stream 2 of root 1.
@@ -25,7 +25,7 @@ fn within(call: impl FnOnce(&Stream<'_>)) {
 fn a_call_for_another_context_is_made_under_its_number() {
     within(|stream| {
         assert!(stream.request().header("x-a").is_some());
-        let other = stream.host().stream(3);
+        let other = stream.host().stream(StreamId(3));
         assert!(other.request().header("x-b").is_some());
         other.resume_response();
         assert!(stream.host().property(&["node", "id"]).is_some());
@@ -38,8 +38,11 @@ fn a_call_for_another_context_is_made_under_its_number() {
             "2 field RequestHeaders x-c",
         ];
         assert_eq!(fake::said(), expect);
-        assert_eq!(stream.host().stream(9).set_property(&["a"], ""), Err(HostError::NotFound));
-        let wide = stream.host().stream(u64::MAX);
+        assert_eq!(
+            stream.host().stream(StreamId(9)).set_property(&["a"], ""),
+            Err(HostError::NotFound)
+        );
+        let wide = stream.host().stream(StreamId(u64::MAX));
         assert_eq!(wide.set_property(&["a"], ""), Err(HostError::NotFound));
         assert_eq!(fake::said(), [""; 0]);
     });

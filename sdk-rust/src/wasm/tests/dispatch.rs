@@ -1,5 +1,5 @@
 use super::{fake, module, started};
-use crate::{Action, Flow, FlowAction, HttpRequest, Phases, Response, Stream};
+use crate::{Action, Flow, FlowAction, HttpRequest, Phases, Response, Stream, StreamId};
 
 const PAUSE: u32 = 1;
 
@@ -87,9 +87,9 @@ fn an_answer_goes_to_who_asked_and_to_nobody_where_he_is_gone() {
     module::on_stream(2, Phases::RESPONSE_HEADERS, |_filter, stream: &Stream<'_>| {
         assert_eq!(stream.http_call(&call).map(|id| id.0), Ok(1));
         assert_eq!(stream.host().http_call(&call).map(|id| id.0), Ok(2));
-        assert_eq!(stream.host().stream(3).http_call(&call).map(|id| id.0), Ok(3));
+        assert_eq!(stream.host().stream(StreamId(3)).http_call(&call).map(|id| id.0), Ok(3));
         // One of another use of the module.
-        assert!(stream.host().stream(5).http_call(&call).is_err());
+        assert!(stream.host().stream(StreamId(5)).http_call(&call).is_err());
         Action::Continue
     });
     fake::said();
@@ -115,7 +115,11 @@ fn an_answer_goes_to_who_asked_and_to_nobody_where_he_is_gone() {
         stream.http_call(&call).expect("made");
         Action::Continue
     });
+    assert_eq!(module::open_calls(), 1);
+    module::delete(3);
+    assert_eq!(module::open_calls(), 1);
     module::delete(2);
+    assert_eq!(module::open_calls(), 0, "the host answers no call of who is gone");
     fake::answer("set_effective_context", Err(abi_wasm::Status::BadArgument));
     fake::said();
     module::http_answer(1, 4, false);

@@ -6,7 +6,7 @@ use abi_process::v1::{Go, HttpAnswer, Ping, QueueReady, Side, act, reply};
 
 use super::*;
 use crate::{
-    Action, FlowAction, Response,
+    Action, FlowAction, Response, StreamId,
     child::testing::{go, headers, request},
 };
 
@@ -37,17 +37,17 @@ static SCRIPTS: &[(&str, Script)] = &[
         "tended",
         Script {
             headers: |stream, _| {
-                WAITING.store(stream.id(), Ordering::Relaxed);
+                WAITING.store(stream.id().0, Ordering::Relaxed);
                 Action::Pause
             },
             tick: |host| {
-                let stream = host.stream(WAITING.load(Ordering::Relaxed));
+                let stream = host.stream(StreamId(WAITING.load(Ordering::Relaxed)));
                 say(host, stream.request().header_str("a"));
                 stream.resume_response();
             },
             queue: |host, queue| {
                 say(host, queue);
-                host.stream(WAITING.load(Ordering::Relaxed)).reset();
+                host.stream(StreamId(WAITING.load(Ordering::Relaxed))).reset();
             },
             ..Script::NOTHING
         },

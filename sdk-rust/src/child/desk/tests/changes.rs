@@ -4,7 +4,7 @@ use abi_process::v1::{Act, Body, Go, Open, Property, Side, act, change};
 
 use super::*;
 use crate::{
-    Action, Flow, FlowAction, Response,
+    Action, ConnectionId, Flow, FlowAction, Response, StreamId,
     child::testing::{body, complete, go, headers, request},
 };
 
@@ -125,11 +125,11 @@ static SCRIPTS: &[(&str, Script)] = &[
         Script {
             headers: |stream, _| {
                 let host = stream.host();
-                let connection = host.connection(stream.id());
+                let connection = host.connection(ConnectionId(stream.id().0));
                 say(&host, connection.data(Flow::Upstream));
                 connection.resume(Flow::Upstream);
                 connection.close();
-                let nobody = host.stream(77);
+                let nobody = host.stream(StreamId(77));
                 say(&host, nobody.request().set_header("a", "b"));
                 say(&host, nobody.request().body());
                 say(&host, nobody.respond(&Response::new(200)));
@@ -140,7 +140,7 @@ static SCRIPTS: &[(&str, Script)] = &[
             },
             connect: |connection| {
                 let host = connection.host();
-                let stream = host.stream(connection.id());
+                let stream = host.stream(StreamId(connection.id().0));
                 say(&host, stream.request().set_header("a", "b"));
                 say(&host, stream.respond(&Response::new(200)));
                 stream.resume_request();
