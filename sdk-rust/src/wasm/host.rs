@@ -10,7 +10,7 @@ use abi_wasm::{BufferType, MapType, MetricType, PairWriter, Status, StreamType, 
 
 use super::{
     imports::{self, Answer, Reply},
-    module,
+    module::{self, Kind},
 };
 use crate::{
     CallId, Fields, Flow, HostError, HttpAnswer, HttpRequest, LogLevel, MetricId, MetricKind,
@@ -27,6 +27,7 @@ const PIECE_BYTES_MAX: usize = 1 << 20;
 
 impl Backend for WasmHost {
     fn field(&self, context: ContextId, section: Section, name: &str) -> Outcome<Option<Vec<u8>>> {
+        check(Kind::Stream, context)?;
         let value = under(Some(context), || imports::field(map(section), name))?;
         match value {
             Ok(value) => Ok(Some(value)),
@@ -38,6 +39,7 @@ impl Backend for WasmHost {
     }
 
     fn fields(&self, context: ContextId, section: Section) -> Outcome<Fields> {
+        check(Kind::Stream, context)?;
         let pairs = under(Some(context), || imports::map(map(section)))?;
         fields(&pairs.map_err(error)?)
     }
@@ -48,6 +50,7 @@ impl Backend for WasmHost {
         section: Section,
         change: FieldChange<'_>,
     ) -> Outcome<()> {
+        check(Kind::Stream, context)?;
         let map = map(section);
         let written = match change {
             FieldChange::Add(name, value) => {
@@ -67,6 +70,7 @@ impl Backend for WasmHost {
     }
 
     fn body(&self, context: ContextId, side: Side) -> Outcome<Vec<u8>> {
+        check(Kind::Stream, context)?;
         read(context, body(side))
     }
 
@@ -78,10 +82,12 @@ impl Backend for WasmHost {
         length: usize,
         with: &[u8],
     ) -> Outcome<()> {
+        check(Kind::Stream, context)?;
         splice(context, body(side), (start, length), with)
     }
 
     fn data(&self, context: ContextId, flow: Flow) -> Outcome<Vec<u8>> {
+        check(Kind::Connection, context)?;
         read(context, data(flow))
     }
 
@@ -93,6 +99,7 @@ impl Backend for WasmHost {
         length: usize,
         with: &[u8],
     ) -> Outcome<()> {
+        check(Kind::Connection, context)?;
         splice(context, data(flow), (start, length), with)
     }
 
@@ -111,6 +118,7 @@ impl Backend for WasmHost {
     }
 
     fn respond(&self, context: ContextId, response: &Response) -> Outcome<()> {
+        check(Kind::Stream, context)?;
         let fields = response.headers.iter();
         let headers = pairs(fields.map(|(name, value)| (name.as_bytes(), value.as_slice())))?;
         let reply = Reply {
@@ -256,6 +264,12 @@ pub(super) fn answer() -> HttpAnswer {
         body: pieces(BufferType::HttpCallResponseBody).unwrap_or_default(),
         trailers: section(MapType::HttpCallResponseTrailers),
     }
+}
+
+/// Refuses what a context of the other kind does not have, as the other backends do: the
+/// interface would say that it is too early or too late.
+fn check(kind: Kind, context: ContextId) -> Outcome<()> {
+    if module::is_other(number(context)?, kind) { Err(HostError::BadArgument) } else { Ok(()) }
 }
 
 /// Makes a host call for a context, or for the root that is served.

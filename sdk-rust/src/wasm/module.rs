@@ -19,7 +19,7 @@ use super::{
 use crate::{
     Action, CallFailure, CallId, Connection, Flow, FlowAction, Host, HttpAnswer, LogLevel,
     NetworkFilter, Peer, Phases, Response, Stream, StreamFilter,
-    backend::{Backend, Declaration, Instance},
+    backend::{Backend, Declaration, Instance, sendable},
 };
 
 thread_local! {
@@ -57,6 +57,10 @@ struct Context {
     root: u32,
     phases: Phases,
     filter: Filter,
+    /// As far as it is known.
+    kind: Option<Kind>,
+    /// It made an HTTP call.
+    has_asked: bool,
 }
 
 enum Filter {
@@ -75,8 +79,9 @@ struct Asked {
     context: Option<u32>,
 }
 
+/// What a context is for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Kind {
+pub(super) enum Kind {
     Stream,
     Connection,
 }
@@ -145,6 +150,7 @@ impl Module {
             let mut contexts = self.contexts.borrow_mut();
             let context = contexts.get_mut(&id)?;
             self.enter(id, context.root);
+            context.kind = context.kind.or(kind);
             if !context.phases.contains(phase) {
                 return None;
             }
@@ -191,13 +197,21 @@ impl Module {
         }
         self.enter(id, root);
         let phases = self.roots.borrow().get(&root).map_or(Phases::NONE, |root| root.phases);
-        let filter = match kind_of(phases) {
+        let mut kind = kind_of(phases);
+        let filter = match kind {
             Some(kind) => self.make(root, kind),
             // It wants to hear of the end alone: no hook before that one tells what ends.
             None if phases == Phases::LOG => self.make_either(root),
             None => Filter::Unmade,
         };
-        self.contexts.borrow_mut().insert(id, Context { root, phases, filter });
+        kind = kind.or(match filter {
+            Filter::Stream(_) => Some(Kind::Stream),
+            Filter::Connection(_) => Some(Kind::Connection),
+            Filter::Unmade | Filter::Absent => None,
+        });
+        self.contexts
+            .borrow_mut()
+            .insert(id, Context { root, phases, filter, kind, has_asked: false });
     }
 
     fn http_answer(&self, serving: u32, token: u32, came: bool) {
@@ -265,10 +279,30 @@ pub(super) fn is_own(context: u32) -> bool {
     })
 }
 
+/// True where a context of the root that is served is known to be for something else.
+pub(super) fn is_other(context: u32, kind: Kind) -> bool {
+    let root = duty().root;
+    let is_other =
+        |context: &Context| context.root == root && context.kind.is_some_and(|known| known != kind);
+    MODULE.with(|module| module.contexts.borrow().get(&context).is_some_and(is_other))
+}
+
 /// Remembers who made an HTTP call.
 pub(super) fn note_call(token: u32, context: Option<u32>) {
     let asked = Asked { root: duty().root, context };
-    MODULE.with(|module| module.calls.borrow_mut().insert(token, asked));
+    MODULE.with(|module| {
+        let mut contexts = module.contexts.borrow_mut();
+        if let Some(context) = context.and_then(|id| contexts.get_mut(&id)) {
+            context.has_asked = true;
+        }
+        module.calls.borrow_mut().insert(token, asked);
+    });
+}
+
+/// How many HTTP calls wait for their answers.
+#[cfg(test)]
+pub(super) fn open_calls() -> usize {
+    MODULE.with(|module| module.calls.borrow().len())
 }
 
 /// A root, where `root` is zero, or a stream or connection of one.
@@ -373,8 +407,11 @@ pub(super) fn delete(id: u32) {
         let context = module.contexts.borrow_mut().remove(&id);
         let root = module.roots.borrow_mut().remove(&id);
         module.enter(id, context.as_ref().map_or(id, |context| context.root));
+        // Nobody hears of the answers to who is gone.
         if root.is_some() {
             module.calls.borrow_mut().retain(|_token, asked| asked.root != id);
+        } else if context.as_ref().is_some_and(|context| context.has_asked) {
+            module.calls.borrow_mut().retain(|_token, asked| asked.context != Some(id));
         }
         drop((context, root));
     });
@@ -389,6 +426,7 @@ fn settle(id: u32, action: Action) -> u32 {
         Action::Continue => return CONTINUE,
         Action::Pause => {}
         Action::Respond(response) => {
+            let response = sendable(response);
             if WasmHost.respond(id.into(), &response).is_err() {
                 // A plugin that wants to end a request must not fail over how.
                 WasmHost.respond(id.into(), &Response::new(500)).ok();

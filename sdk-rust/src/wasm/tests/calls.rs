@@ -4,8 +4,8 @@ use abi_wasm::Status;
 
 use super::{fake, module, started};
 use crate::{
-    Action, Fields, Host, HostError, HttpRequest, MetricKind, Phases, QueueId, Side, Stream,
-    StreamId, backend::Backend, wasm::host::WasmHost,
+    Action, ConnectionId, Fields, Flow, FlowAction, Host, HostError, HttpRequest, MetricKind,
+    Phases, QueueId, Response, Side, Stream, StreamId, backend::Backend, wasm::host::WasmHost,
 };
 
 /// Runs in a callback of stream 2 of root 1.
@@ -45,6 +45,27 @@ fn a_call_for_another_context_is_made_under_its_number() {
         let wide = stream.host().stream(StreamId(u64::MAX));
         assert_eq!(wide.set_property(&["a"], ""), Err(HostError::NotFound));
         assert_eq!(fake::said(), [""; 0]);
+    });
+}
+
+#[test]
+fn a_stream_is_no_connection_and_the_other_way_round() {
+    within(|stream| {
+        let no_connection = stream.host().connection(ConnectionId(2));
+        assert_eq!(no_connection.data(Flow::Upstream), Err(HostError::BadArgument));
+        assert_eq!(no_connection.set_data(Flow::Upstream, ""), Err(HostError::BadArgument));
+        module::on_connection(3, Phases::NEW_CONNECTION, |_filter, connection| {
+            let no_stream = connection.host().stream(StreamId(3));
+            let refused = Err(HostError::BadArgument);
+            assert_eq!(no_stream.request().set_header("x-a", "1"), refused);
+            assert_eq!(no_stream.request().set_body("1"), refused);
+            assert_eq!(no_stream.respond(&Response::new(403)), refused);
+            assert_eq!(no_stream.request().header("x-a"), None);
+            FlowAction::Continue
+        });
+        let asked: Vec<_> =
+            fake::said().into_iter().filter(|line| !line.contains(" log ")).collect();
+        assert_eq!(asked, [""; 0]);
     });
 }
 
