@@ -36,9 +36,11 @@ pub(super) async fn open(
     worker: u32,
 ) -> Result<Opened, PluginFault> {
     let refused = |error: &ConnectError| {
+        // The supervisor has heard its hello; who is not there now has died since, which is no
+        // fault of the use that asks.
         let kind = match error {
-            ConnectError::Transport(_) => FaultKind::Crashed,
-            ConnectError::Refused(_) | ConnectError::Token => FaultKind::LoadFailed,
+            ConnectError::Transport(_) | ConnectError::Refused(_) => FaultKind::Crashed,
+            ConnectError::Token => FaultKind::LoadFailed,
         };
         fault_of(link, kind, &error.to_string())
     };
