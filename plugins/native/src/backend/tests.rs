@@ -40,6 +40,43 @@ fn a_library_in_c_is_loaded_and_serves() {
 }
 
 #[test]
+fn a_response_has_so_many_fields() {
+    let answer = r#"
+        static mortise_handle *proxy;
+        static mortise_action answer(uint64_t context, size_t count) {
+            static mortise_field fields[1025];
+            for (int at = 0; at < 1025; at++)
+                fields[at].name = (mortise_bytes){(const uint8_t *)"x-a", 3};
+            mortise_response response = {.size = sizeof response, .status = 200,
+                                         .fields = {fields, count}, .grpc_status = -1};
+            switch (proxy->host->respond(proxy, context, &response)) {
+            case MORTISE_OK: return MORTISE_RESPOND;
+            case MORTISE_LIMIT_REACHED: return MORTISE_RESET;
+            default: return MORTISE_CONTINUE;
+            }
+        }
+        static int dummy;"#;
+    let source = compile::PLAIN.replace("static int dummy;", answer);
+    let source = source.replace("(void)handle;", "proxy = handle;");
+    for (count, is_taken) in [(1024, true), (1025, false)] {
+        let source = source.replace("ANSWER", &format!("answer(context, {count})"));
+        let words = ["SIZE=sizeof(mortise_plugin)", "MAJOR=MORTISE_ABI_MAJOR", "NEW=instance_new"];
+        let words = words.into_iter().chain(["FREE=instance_free", "TABLE=&plugin"]);
+        let words: Vec<_> = words.map(|word| format!("-D{word}")).collect();
+        let words: Vec<_> = words.iter().map(String::as_str).collect();
+        let Some(bytes) = compile::library(&source, &words) else { return };
+        let step = ask(&*load(&bytes).expect("it loads"));
+        match step {
+            Step::Ready(Verdict::Respond(reply)) if is_taken => {
+                assert_eq!(reply.headers.len(), count)
+            }
+            Step::Ready(Verdict::Reset) if !is_taken => {}
+            other => panic!("{count}: {other:?}"),
+        }
+    }
+}
+
+#[test]
 fn the_same_bytes_are_loaded_once_and_others_beside_them() {
     let Some(one) = compile::plain(&[("ANSWER", "MORTISE_CONTINUE")]) else { return };
     let Some(two) = compile::plain(&[("ANSWER", "MORTISE_RESET")]) else { return };
