@@ -22,7 +22,8 @@
 //! # struct Door(String);
 //! # impl StreamFilter for Door {
 //! #     fn on_request_headers(&mut self, stream: &Stream<'_>, _end: bool) -> Action {
-//! #         match stream.request().header_str(":path") {
+//! #         let path = stream.request().header_str(":path").unwrap_or_default();
+//! #         match path.split('?').next() {
 //! #             Some(path) if path == self.0 => mortise_sdk::Response::text(403, "no").into(),
 //! #             _ => Action::Continue,
 //! #         }
