@@ -37,10 +37,11 @@ pub(crate) enum ChildAddress {
     Tcp(SocketAddr),
 }
 
-/// How a session tells the supervisor that a child does not answer.
+/// How a session tells the supervisor that a child is of no use any more.
 pub(crate) trait Watchdog: fmt::Debug + Send + Sync {
-    /// The child of this generation has not answered for the unresponsive time: it is killed.
-    fn unresponsive(&self, generation: u32);
+    /// The child of this generation is given up and killed; `why` is the end of a sentence that
+    /// begins with it.
+    fn give_up(&self, generation: u32, why: &str);
 }
 
 /// Where workers look.

@@ -92,7 +92,7 @@ impl Task {
     fn lost(&self, fault: &PluginFault, generation: u32) {
         // Such a child is of no use to anybody; of any other its end is known already.
         if matches!(fault.kind, FaultKind::Protocol | FaultKind::TimedOut) {
-            self.link.watchdog.unresponsive(generation);
+            self.link.watchdog.give_up(generation, &format!("failed a session ({fault})"));
         }
         if let Some(session) = self.session.upgrade() {
             session.lost(fault);

@@ -58,7 +58,7 @@ impl FakeDog {
 }
 
 impl Watchdog for FakeDog {
-    fn unresponsive(&self, generation: u32) {
+    fn give_up(&self, generation: u32, _why: &str) {
         self.0.lock().push(generation);
         self.1.notify_one();
     }

@@ -19,7 +19,8 @@ impl Session {
             let generation = self.generation.get();
             let plugin = &self.link.name;
             tracing::warn!(%plugin, generation, "the plugin's child answers nothing any more");
-            self.link.watchdog.unresponsive(generation);
+            let limit = self.link.settings.unresponsive_timeout;
+            self.link.watchdog.give_up(generation, &format!("did not answer for {limit:?}"));
         }
         let due = self.due.borrow().front().map(|due| due.at);
         let starting = self.starting.borrow().front().map(|(at, _)| *at);

@@ -42,7 +42,7 @@ pub(crate) struct Care {
     plan: Arc<Plan>,
     watch: watch::Sender<ChildState>,
     condition: Arc<Mutex<Condition>>,
-    reports: mpsc::Receiver<u32>,
+    reports: mpsc::Receiver<Report>,
     held: watch::Receiver<()>,
     restarts: Restarts,
     begun: Instant,
@@ -50,12 +50,19 @@ pub(crate) struct Care {
 }
 
 #[derive(Debug)]
-struct Dog(mpsc::Sender<u32>);
+struct Dog(mpsc::Sender<Report>);
+
+/// What a session says of a child.
+#[derive(Debug)]
+struct Report {
+    generation: u32,
+    why: Box<str>,
+}
 
 impl Watchdog for Dog {
-    fn unresponsive(&self, generation: u32) {
+    fn give_up(&self, generation: u32, why: &str) {
         // A full queue holds reports of the same child already.
-        let _queued = self.0.try_send(generation);
+        let _queued = self.0.try_send(Report { generation, why: why.into() });
     }
 }
 
@@ -77,8 +84,8 @@ impl Face {
 enum Left {
     /// It ended by itself.
     Ended(Ended),
-    /// It did not answer, and was killed.
-    Unresponsive,
+    /// A session gave it up, for this reason.
+    GivenUp(Box<str>),
     /// Nobody wants it any more.
     Unwanted,
 }
@@ -123,12 +130,11 @@ impl Care {
             let since = Instant::now();
             let story = match self.serve(&mut child).await {
                 Left::Unwanted => return self.drain(child).await,
-                Left::Unresponsive => {
+                Left::GivenUp(why) => {
                     let pid = Some(child.process.pid());
-                    self.say("unresponsive", pid, "it does not answer and is killed".to_owned());
+                    self.say("unresponsive", pid, format!("it {why} and is killed"));
                     child.process.kill().await;
-                    let limit = self.plan.settings.unresponsive_timeout;
-                    format!("it did not answer for {limit:?} and was killed")
+                    format!("it {why} and was killed")
                 }
                 Left::Ended(ended) => format!("it ended {ended}"),
             };
@@ -205,9 +211,9 @@ impl Care {
                 biased;
                 ended = child.process.ended() => return Left::Ended(ended),
                 _ = self.held.changed() => return Left::Unwanted,
-                Some(generation) = self.reports.recv() => {
-                    if generation == self.generation {
-                        return Left::Unresponsive;
+                Some(report) = self.reports.recv() => {
+                    if report.generation == self.generation {
+                        return Left::GivenUp(report.why);
                     }
                 }
             }
@@ -229,8 +235,8 @@ impl Care {
                     self.say_down("stopped", story);
                     break;
                 }
-                Some(generation) = self.reports.recv() => {
-                    if generation == self.generation {
+                Some(report) = self.reports.recv() => {
+                    if report.generation == self.generation {
                         break;
                     }
                 }
