@@ -46,7 +46,7 @@ fn escape(line: &[u8], is_cut: bool) -> String {
 }
 
 /// The first `bytes_max` bytes, or up to three fewer, so that no character is cut in two.
-fn cut(line: &[u8], bytes_max: usize) -> &[u8] {
+pub(crate) fn cut(line: &[u8], bytes_max: usize) -> &[u8] {
     let mut end = bytes_max.min(line.len());
     // Bytes 10xxxxxx go on a character that began before them.
     while end + 3 > bytes_max && line.get(end).is_some_and(|byte| byte & 0xc0 == 0x80) {

@@ -11,6 +11,7 @@ mod cell;
 mod clock;
 mod defined;
 mod escape;
+mod line_gate;
 mod logs;
 mod metrics;
 mod names;
@@ -25,6 +26,7 @@ pub use cell::{Counter, Gauge, Histogram, LabelledCounters, SharedCounter};
 pub use clock::{Clock, Stopwatch, Tick};
 pub use defined::DefinedMetrics;
 pub use escape::escape_line;
+pub use line_gate::{LineGate, LinePass};
 pub use logs::{LogError, LogFormat, LogHandle, PLUGIN_LOG_TARGET, init_logs, log_plugin_line};
 pub use metrics::{
     ClusterMetrics, ControlMetrics, HostCallCount, LineCounts, ListenerMetrics, Metrics,

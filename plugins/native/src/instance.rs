@@ -22,7 +22,7 @@ use abi_native::number::{Action, Way};
 use host_extension::{
     FaultKind, HostCalls, InstanceSpec, OnFault, Phases, PluginFault, Step, Verdict, WorkerScope,
 };
-use host_telemetry::Clock;
+use host_telemetry::{Clock, LineGate};
 
 use crate::{
     arena::Arena,
@@ -30,7 +30,7 @@ use crate::{
     callbacks::{InstanceHook, Kept, Object, Opened},
     contexts::{Contexts, Of},
     desk::DeskHandle,
-    lines::{LineGate, harmless},
+    lines::harmless,
     outbound::Outbound,
 };
 

@@ -5,7 +5,6 @@
 //! empty one, as in a Wasm sandbox. Start reading at [`answer`].
 
 mod change;
-mod lines;
 mod outbound;
 mod property;
 mod reply;
@@ -21,7 +20,6 @@ use host_extension::{
 
 pub(crate) use self::{
     change::{Changed, change_all, close, respond},
-    lines::LineGate,
     outbound::Outbound,
     property::property_along,
     reply::local_reply,

@@ -13,11 +13,11 @@ use host_extension::{
     Connection, FaultKind, FilterFactory, InstanceSpec, NetworkFilter, Phases, PluginFault, Stream,
     StreamFilter, WorkerScope,
 };
+use host_telemetry::LineGate;
 
 use crate::{
     backend::Compiled,
     filter::WasmFilter,
-    log_gate::LogGate,
     network::WasmNetworkFilter,
     outbound::Tally,
     places::{Place, Places},
@@ -38,7 +38,7 @@ pub(crate) struct LoneFactory {
 #[derive(Debug)]
 struct Allowance {
     streams: Arc<Places>,
-    log: Rc<RefCell<LogGate>>,
+    log: Rc<RefCell<LineGate>>,
     calls: Rc<Tally>,
 }
 
@@ -46,7 +46,7 @@ struct Allowance {
 #[derive(Debug)]
 pub(crate) struct Share {
     pub(crate) places: Vec<Place>,
-    pub(crate) log: Rc<RefCell<LogGate>>,
+    pub(crate) log: Rc<RefCell<LineGate>>,
     pub(crate) calls: Rc<Tally>,
 }
 
@@ -60,7 +60,7 @@ impl LoneFactory {
         let limits = &compiled.limits;
         let allowance = Allowance {
             streams: Places::new(limits.contexts_max),
-            log: Rc::new(RefCell::new(LogGate::new(limits))),
+            log: Rc::new(RefCell::new(LineGate::new(limits))),
             calls: Rc::default(),
         };
         Self { compiled: Arc::clone(compiled), scope, spec: spec.clone(), allowance }

@@ -36,7 +36,6 @@ pub mod fuzz;
 mod hooks;
 mod inspect;
 mod limiter;
-mod log_gate;
 mod memory;
 mod network;
 mod outbound;

@@ -8,6 +8,7 @@ use std::{
 
 use abi_wasm::AbiVersion;
 use host_extension::{LogLevel, Verdict};
+use host_telemetry::LineGate;
 use host_types::{PluginLimits, VmSettings};
 use wasmtime::{Memory, TypedFunc};
 
@@ -16,7 +17,6 @@ use crate::{
     deadline::Deadline,
     fault::Lines,
     limiter::Limiter,
-    log_gate::{LogGate, Pass},
     outbound::CallIds,
     places::Place,
     preview1::Output,
@@ -64,7 +64,7 @@ pub(crate) struct VmData {
     /// What the guest wants its own stream to be answered with; the first one stands.
     answer: Option<Verdict>,
     /// What it may write, alone or with the guests of other streams.
-    pub(crate) log: Rc<RefCell<LogGate>>,
+    pub(crate) log: Rc<RefCell<LineGate>>,
     /// What it takes of limits that it has in common with other guests.
     pub(crate) places: Vec<Place>,
     /// What it wrote to its outputs and did not end yet.
@@ -148,7 +148,7 @@ impl VmData {
             on_duty: Rc::clone(root),
             finished: Vec::new(),
             answer: None,
-            log: Rc::new(RefCell::new(LogGate::new(limits))),
+            log: Rc::new(RefCell::new(LineGate::new(limits))),
             places: Vec::new(),
             output: Output::default(),
             last_line: None,
@@ -240,19 +240,10 @@ impl VmData {
     pub(crate) fn write_line(&mut self, level: LogLevel, line: &[u8]) {
         let root = &self.root;
         let plugin = root.plugin.as_str();
-        let pass = self.log.borrow_mut().pass(root.calls.now());
-        let Pass::After(dropped) = pass else {
-            root.calls.log_dropped(plugin);
-            return;
-        };
-        if dropped > 0 {
-            let note = format!("{dropped} log lines were dropped: too many in a second");
-            root.calls.log(plugin, LogLevel::Warn, &note);
-        }
-        let log = self.log.borrow();
-        let text = log.text(line);
-        root.calls.log(plugin, level, &text);
-        if self.is_starting {
+        let written = self.log.borrow_mut().write(&*root.calls, plugin, level, line);
+        if self.is_starting
+            && let Some(text) = written
+        {
             self.last_line = Some(text.into_owned());
         }
     }

@@ -27,7 +27,7 @@ pub(crate) fn local_reply(instance: &Instance, response: v1::Response) -> Result
             break; // as many as any message can have
         }
     }
-    let details = instance.lines.borrow().cut(&details).into();
+    let details = instance.lines.borrow().cut(details.as_bytes()).into();
     Ok(LocalReply { status, headers, body, grpc_status, details })
 }
 

@@ -14,13 +14,14 @@ use abi_process::v1;
 use host_extension::{
     ExtensionPoint, FaultKind, HostCalls, InstanceSpec, Phases, PluginFault, WorkerScope,
 };
+use host_telemetry::LineGate;
 
 use super::{
     ChildLink, Session,
     context::{Context, Of},
     limits::PROPERTIES_MAX,
 };
-use crate::host_calls::{LineGate, Outbound, property_along};
+use crate::host_calls::{Outbound, property_along};
 
 /// One use of a plugin on one worker.
 pub(crate) struct Instance {
@@ -176,7 +177,7 @@ impl Instance {
     /// A fault of it in the child's words.
     pub(super) fn fault(&self, kind: FaultKind, said: &str) -> PluginFault {
         let name = self.plugin();
-        let said = self.lines.borrow().text(said).escape_debug().to_string();
+        let said = self.lines.borrow().text(said.as_bytes()).escape_debug().to_string();
         let did = if kind == FaultKind::LoadFailed { "does not start" } else { "failed" };
         PluginFault::new(kind, format!("plugin `{name}` {did}: {said}"))
     }

@@ -186,7 +186,7 @@ impl Session {
             v1::Level::Critical => LogLevel::Critical,
         };
         let calls: &dyn HostCalls = instance.calls();
-        instance.lines.borrow_mut().write(calls, instance.plugin(), level, &log.line);
+        instance.lines.borrow_mut().write(calls, instance.plugin(), level, log.line.as_bytes());
     }
 
     /// Something came that means nothing here.

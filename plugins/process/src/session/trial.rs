@@ -12,6 +12,7 @@ use abi_process::v1;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use host_extension::{FaultKind, InstanceSpec, LogLevel, Phases, PluginFault, WorkerScope};
+use host_telemetry::LineGate;
 use tokio::{
     sync::oneshot,
     time::{Instant, timeout_at},
@@ -27,7 +28,7 @@ use super::{
 };
 use crate::{
     child::{ChildState, Reach},
-    host_calls::{Asker, LineGate},
+    host_calls::Asker,
 };
 
 /// Lines of the child that are written to the log; the rest is dropped.
@@ -72,7 +73,7 @@ pub(crate) fn run(
                 drop(result.send(asker.answer(*call)));
             }
             Ok(Word::Log(log)) => {
-                lines.write(asker.calls, link.name.as_str(), LogLevel::Info, &log.line);
+                lines.write(asker.calls, link.name.as_str(), LogLevel::Info, log.line.as_bytes());
             }
             Err(_late) => return Err(late(link)),
         }
@@ -182,8 +183,10 @@ impl Trial {
             return Ok(phases_of(configured.phases).intersection(wanted));
         }
         let name = &self.link.name;
-        let said =
-            LineGate::new(&self.link.limits).text(&configured.error).escape_debug().to_string();
+        let said = LineGate::new(&self.link.limits)
+            .text(configured.error.as_bytes())
+            .escape_debug()
+            .to_string();
         let message = format!("plugin `{name}` does not start: {said}");
         Err(PluginFault::new(FaultKind::LoadFailed, message))
     }

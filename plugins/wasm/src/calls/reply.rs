@@ -72,15 +72,13 @@ fn reply(call: &Call<'_>, described: &Described) -> Result<LocalReply, Status> {
     let details = call.read(described.details.0, described.details.1)?;
     let body = call.read(described.body.0, described.body.1)?;
     let pairs = call.read(described.headers.0, described.headers.1)?;
-    let kept = details.len().min(call.data().log_line_bytes_max());
-    let details = details.get(..kept).unwrap_or_default();
     Ok(LocalReply {
         status: final_status(described.status)?,
         headers: headers(pairs),
         body: Bytes::copy_from_slice(body),
         // A negative number means that there is none.
         grpc_status: i32::try_from(described.grpc_status).ok().map(|_| described.grpc_status),
-        details: String::from_utf8_lossy(details).into(),
+        details: call.data().log.borrow().cut(details).into(),
     })
 }
 
