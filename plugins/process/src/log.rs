@@ -1,38 +1,32 @@
 //! What a child writes to its standard output and error: lines of the proxy's log.
 //!
-//! Lines are bounded (`lines`), read for their level (`parse`), counted (`gate`) and written with
-//! the plugin's name. The last ones are kept (`tail`) for the story of how the child ended. A
-//! child that floods is read slowly, so that it waits and not the proxy.
+//! Lines are bounded (`lines`), counted, read for their level (`parse`) and written with the
+//! plugin's name. The last ones are kept (`tail`) for the story of how the child ended. A child
+//! that floods is read slowly (`pace`), so that it waits and not the proxy, and lines that are
+//! dropped are not read: a flood costs little more than its bytes.
 
-mod gate;
 mod lines;
+mod pace;
 mod parse;
 mod tail;
 
 use std::{os::fd::OwnedFd, sync::Arc, time::Duration};
 
 use host_extension::LogLevel;
-use host_telemetry::log_plugin_line;
+use host_telemetry::{LineGate, LinePass, log_plugin_line};
 use host_types::{PluginLimits, PluginName};
 use parking_lot::Mutex;
 use tokio::{
     io::{AsyncRead, AsyncReadExt},
     net::unix::pipe,
-    time::{Instant, sleep_until},
+    time::Instant,
 };
 
-pub(crate) use self::tail::Tail;
-use self::{
-    gate::{Gate, Pass},
-    lines::Lines,
-    parse::Parser,
-};
+use self::{lines::Lines, parse::Parser};
+pub(crate) use self::{pace::Pace, tail::Tail};
 
 /// Bytes that are read at once.
 const READ_BYTES: usize = 16 * 1024;
-/// Bytes of one stream that are read within [`PACE`]; a child that writes more waits.
-const PACE_BYTES: usize = 512 * 1024;
-const PACE: Duration = Duration::from_millis(100);
 
 /// Where the lines of one child go. One for all its streams.
 #[derive(Clone)]
@@ -40,7 +34,9 @@ pub(crate) struct Sink(Arc<Mutex<State>>);
 
 struct State {
     plugin: PluginName,
-    gate: Gate,
+    gate: LineGate,
+    /// What the gate's time counts from.
+    begun: Instant,
     tail: Tail,
 }
 
@@ -53,8 +49,12 @@ struct Stream {
 
 impl Sink {
     pub(crate) fn new(plugin: &PluginName, limits: &PluginLimits) -> Self {
-        let state =
-            State { plugin: plugin.clone(), gate: Gate::new(limits), tail: Tail::default() };
+        let state = State {
+            plugin: plugin.clone(),
+            gate: LineGate::new(limits),
+            begun: Instant::now(),
+            tail: Tail::default(),
+        };
         Self(Arc::new(Mutex::new(state)))
     }
 
@@ -65,36 +65,41 @@ impl Sink {
 
     fn take(&self, stream: &mut Stream, bytes: &[u8]) {
         let mut state = self.0.lock();
-        let now = Instant::now();
+        let now = state.begun.elapsed();
         let Stream { lines, parser } = stream;
+        let mut bytes = bytes;
+        if state.gate.is_shut(now) {
+            let (left_out, rest) = lines.leave_out(bytes, tail::LINES_MAX);
+            state.gate.leave_out(left_out);
+            bytes = rest;
+        }
         lines.push(bytes, &mut |line| state.line(parser, line, now));
     }
 
     fn finish(&self, stream: &mut Stream) {
         let mut state = self.0.lock();
-        let now = Instant::now();
+        let now = state.begun.elapsed();
         let Stream { lines, parser } = stream;
         lines.finish(&mut |line| state.line(parser, line, now));
     }
 }
 
 impl State {
-    fn line(&mut self, parser: &mut Parser, line: &[u8], now: Instant) {
-        let (level, text) = parser.read(line);
-        if text.is_empty() {
+    /// A line is read for what it says only where it passes: a flood is not.
+    fn line(&mut self, parser: &mut Parser, line: &[u8], now: Duration) {
+        if line.is_empty() {
             return;
         }
-        self.tail.push(&text);
+        self.tail.push(line);
+        let LinePass::After(dropped) = self.gate.pass(now) else { return };
         let name = self.plugin.as_str();
-        match self.gate.pass(now.into_std()) {
-            Pass::Drop => {}
-            Pass::After(dropped) => {
-                if dropped > 0 {
-                    let text = format!("{dropped} lines of its log were dropped");
-                    log_plugin_line(name, LogLevel::Warn, text.as_bytes());
-                }
-                log_plugin_line(name, level, self.gate.cut(&text).as_bytes());
-            }
+        if dropped > 0 {
+            let text = format!("{dropped} lines of its log were dropped");
+            log_plugin_line(name, LogLevel::Warn, text.as_bytes());
+        }
+        let (level, text) = parser.read(line);
+        if !text.is_empty() {
+            log_plugin_line(name, level, self.gate.text(text.as_bytes()).as_bytes());
         }
     }
 }
@@ -111,16 +116,10 @@ pub(crate) async fn follow(from: OwnedFd, sink: Sink) {
 pub(crate) async fn read_all(mut from: impl AsyncRead + Unpin, sink: Sink) {
     let mut stream = Stream::default();
     let mut buffer = vec![0; READ_BYTES];
-    let mut begun = Instant::now();
-    let mut read = 0_usize;
+    let mut pace = Pace::new();
     while let Ok(count @ 1..) = from.read(&mut buffer).await {
         sink.take(&mut stream, buffer.get(..count).unwrap_or_default());
-        read = read.saturating_add(count);
-        if begun.elapsed() > PACE {
-            (begun, read) = (Instant::now(), 0);
-        } else if read > PACE_BYTES {
-            sleep_until(begun + PACE).await;
-        }
+        pace.after(count).await;
     }
     sink.finish(&mut stream);
 }
@@ -141,3 +140,6 @@ impl std::fmt::Debug for Sink {
         f.debug_struct("Sink").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -18,21 +18,14 @@ use abi_process::{
     },
 };
 use futures_util::stream;
-use tokio::{
-    task::JoinSet,
-    time::{Instant, sleep_until, timeout},
-};
+use tokio::{task::JoinSet, time::timeout};
 use tonic::{Code, Status, transport::Channel};
 
 use super::{GoPluginError, connect};
-use crate::child::Reach;
+use crate::{child::Reach, log::Pace};
 
 /// The service of the health check that stands for the whole child.
 const SERVICE: &str = "plugin";
-
-/// Bytes of output that are read within [`PACE`].
-const PACE_BYTES: usize = 512 * 1024;
-const PACE: Duration = Duration::from_millis(100);
 
 /// Which output of a child it was.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -126,7 +119,7 @@ async fn output(channel: Channel, sink: Sink) {
         Ok(answer) => answer.into_inner(),
         Err(status) => return ended(status),
     };
-    let (mut begun, mut read) = (Instant::now(), 0_usize);
+    let mut pace = Pace::new();
     loop {
         let piece = match pieces.message().await {
             Ok(Some(piece)) => piece,
@@ -138,13 +131,7 @@ async fn output(channel: Channel, sink: Sink) {
             stdio_data::Channel::Stdout | stdio_data::Channel::Invalid => Output::Stdout,
         };
         sink(of, &piece.data);
-        // An empty piece costs something, too.
-        read = read.saturating_add(piece.data.len().max(64));
-        if begun.elapsed() > PACE {
-            (begun, read) = (Instant::now(), 0);
-        } else if read > PACE_BYTES {
-            sleep_until(begun + PACE).await;
-        }
+        pace.after(piece.data.len()).await;
     }
 }
 

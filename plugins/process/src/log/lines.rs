@@ -34,6 +34,27 @@ impl Lines {
         }
     }
 
+    /// Leaves lines out unseen, all but the last ones that the bytes end: how many, and the bytes
+    /// that are to be pushed in place of all.
+    pub(super) fn leave_out<'a>(&mut self, bytes: &'a [u8], kept: usize) -> (u64, &'a [u8]) {
+        let ends = bytes.iter().enumerate().rev().filter(|(_at, byte)| **byte == b'\n');
+        let Some((end, _newline)) = ends.into_iter().nth(kept) else { return (0, bytes) };
+        let (left_out, rest) = bytes.split_at(end + 1);
+        let mut lines = 0;
+        // A plain loop: where nothing is optimised, this is what a flood costs.
+        for byte in left_out {
+            if *byte == b'\n' {
+                lines += 1;
+            }
+        }
+        self.partial.clear();
+        // The end of a line that was shown already ends none.
+        if std::mem::take(&mut self.skips) {
+            lines -= 1;
+        }
+        (lines, rest)
+    }
+
     /// Shows what came without an end.
     pub(super) fn finish(&mut self, show: &mut impl FnMut(&[u8])) {
         if !self.partial.is_empty() {

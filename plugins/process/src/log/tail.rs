@@ -4,42 +4,39 @@ use std::collections::VecDeque;
 
 use host_telemetry::escape_line;
 
-const LINES_MAX: usize = 8;
-const LINE_BYTES_MAX: usize = 240;
+use super::parse::Parser;
 
-/// Keeps the last lines.
+/// Lines that are kept.
+pub(super) const LINES_MAX: usize = 8;
+/// Bytes of a line that are kept.
+const KEPT_BYTES_MAX: usize = 1024;
+/// Bytes of a line that are shown.
+const SHOWN_BYTES_MAX: usize = 240;
+
+/// Keeps the last lines as they came. They are read only when somebody asks: most are kept for
+/// nothing.
 #[derive(Debug, Default)]
-pub(crate) struct Tail(VecDeque<Box<str>>);
+pub(crate) struct Tail(VecDeque<Vec<u8>>);
 
 impl Tail {
-    pub(super) fn push(&mut self, line: &str) {
-        if self.0.len() >= LINES_MAX {
-            self.0.pop_front();
-        }
-        self.0.push_back(escape_line(line.as_bytes(), LINE_BYTES_MAX).into());
+    pub(super) fn push(&mut self, line: &[u8]) {
+        let full = self.0.len() >= LINES_MAX;
+        let mut kept = full.then(|| self.0.pop_front()).flatten().unwrap_or_default();
+        kept.clear();
+        kept.extend_from_slice(line.get(..KEPT_BYTES_MAX).unwrap_or(line));
+        self.0.push_back(kept);
     }
 
     /// All of them in one line, for a person.
     pub(crate) fn text(&self) -> String {
-        let lines: Vec<&str> = self.0.iter().map(AsRef::as_ref).collect();
-        lines.join(" | ")
+        let mut parser = Parser::default();
+        let texts = self.0.iter().map(|line| parser.read(line).1);
+        let shown = texts.filter(|text| !text.is_empty());
+        let shown: Vec<String> =
+            shown.map(|text| escape_line(text.as_bytes(), SHOWN_BYTES_MAX).into_owned()).collect();
+        shown.join(" | ")
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_last_lines_are_kept_and_made_safe() {
-        let mut tail = Tail::default();
-        assert_eq!(tail.text(), "");
-        for line in 0..20 {
-            tail.push(&format!("line {line}"));
-        }
-        tail.push("\u{1b}[2J");
-        let text = tail.text();
-        assert!(text.starts_with("line 13 | "), "{text}");
-        assert!(text.ends_with(r"\u{1b}[2J"), "{text}");
-    }
-}
+mod tests;
