@@ -162,6 +162,8 @@ pub struct Registration {
     pub root_id: &'static str,
     /// The callbacks that it wants.
     pub phases: Phases,
+    /// The properties that it reads of every stream or connection.
+    pub properties: &'static [&'static [&'static str]],
     /// Starts it.
     pub start: Start,
 }
@@ -170,7 +172,7 @@ impl Registration {
     /// The registration of a plugin type.
     #[must_use]
     pub const fn of<P: Plugin>(root_id: &'static str) -> Self {
-        Self { root_id, phases: P::PHASES, start: start::<P> }
+        Self { root_id, phases: P::PHASES, properties: P::PROPERTIES, start: start::<P> }
     }
 }
 

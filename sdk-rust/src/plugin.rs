@@ -18,6 +18,12 @@ pub trait Plugin: Sized + 'static {
     /// passes without being looked at.
     const PHASES: Phases = Phases::ALL;
 
+    /// The properties that its filters read of every stream or connection, by path. Those that
+    /// stay as they are from its beginning (`source`, `destination`, the connection's id, the
+    /// listener's name, `node`) come to a child process with it, which then need not ask for
+    /// them. It is a matter of speed, and of child processes: any property can be read anywhere.
+    const PROPERTIES: &'static [&'static [&'static str]] = &[];
+
     /// Reads the configuration: JSON, where nothing at all is taken for `{}` and then for
     /// `null`. To be replaced by who is configured with text of another kind.
     ///

@@ -70,7 +70,8 @@ fn declare(arguments: impl IntoIterator<Item = OsString>) -> Result<&'static Dec
     if LIBRARY.set(callbacks).is_err() {
         return Err(told(&"is not the first of this process"));
     }
-    let registration = Registration { root_id: "", phases: Phases::from_bits(bits), start };
+    let phases = Phases::from_bits(bits);
+    let registration = Registration { root_id: "", phases, properties: &[], start };
     Ok(Box::leak(Box::new(Declaration {
         name: about.name.leak(),
         version: about.version.leak(),

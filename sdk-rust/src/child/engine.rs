@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     CallFailure, CallId, Connection, Host, NetworkFilter, Phases, QueueId, Stream, StreamFilter,
-    backend::{ContextId, Declaration, Instance},
+    backend::{ContextId, Declaration, Instance, Registration},
 };
 
 /// The version of the protocol that is spoken here.
@@ -156,22 +156,24 @@ impl Engine {
 
     fn configure(&mut self, configure: &Configure) {
         let instance = configure.instance;
-        let (phases, error) = match self.start(configure) {
-            Ok(running) => {
-                let phases = running.phases;
+        let configured = match self.start(configure) {
+            Ok((running, properties)) => {
+                let phases = u32::from(running.phases.bits());
                 self.instances.insert(instance, running);
-                (u32::from(phases.bits()), String::new())
+                Configured { instance, phases, properties, ..Configured::default() }
             }
-            // An empty reason would be no refusal.
-            Err(error) if error.is_empty() => (0, "the plugin does not say why".to_owned()),
-            Err(error) => (0, error),
+            Err(error) => {
+                // An empty reason would be no refusal.
+                let error =
+                    if error.is_empty() { "the plugin does not say why".to_owned() } else { error };
+                Configured { instance, error, ..Configured::default() }
+            }
         };
-        let properties = Vec::new();
-        let configured = Configured { instance, error, phases, properties };
         self.desk.link.send(reply::Kind::Configured(configured));
     }
 
-    fn start(&mut self, configure: &Configure) -> Result<Running, String> {
+    /// Starts a plugin; with the properties that are to come with its contexts.
+    fn start(&mut self, configure: &Configure) -> Result<(Running, Vec<String>), String> {
         if self.instances.contains_key(&configure.instance) {
             return Err(format!("instance {} was started before", configure.instance));
         }
@@ -180,12 +182,13 @@ impl Engine {
         }
         let found =
             self.declaration.find(&configure.root_id).map_err(|refusal| refusal.to_string());
-        let (start, phases) = found.map(|plugin| (plugin.start, plugin.phases))?;
+        let Registration { start, phases, properties, .. } = *found?;
         self.desk.begin(configure.instance, None, None);
         let started = guard(|| start(&configure.config, &Host::new(&self.desk)));
         self.desk.end();
         let plugin = started?.map_err(|refusal| refusal.to_string())?;
-        Ok(Running { plugin, point: configure.point(), phases })
+        let properties = wire::lasting_properties(properties);
+        Ok((Running { plugin, point: configure.point(), phases }, properties))
     }
 
     fn open(&mut self, open: Open) {

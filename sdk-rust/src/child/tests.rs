@@ -8,9 +8,15 @@ static DECLARATION: Declaration = Declaration {
         Registration {
             root_id: "reader",
             phases: Phases::REQUEST_HEADERS.and(Phases::LOG),
+            properties: &[],
             start: |_, _| Err(Refusal::new("no")),
         },
-        Registration { root_id: "", phases: Phases::ALL, start: |_, _| Err(Refusal::new("no")) },
+        Registration {
+            root_id: "",
+            phases: Phases::ALL,
+            properties: &[],
+            start: |_, _| Err(Refusal::new("no")),
+        },
     ],
 };
 

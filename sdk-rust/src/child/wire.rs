@@ -215,3 +215,27 @@ pub(super) fn phase_names(phases: Phases) -> Vec<&'static str> {
         .map(|(_, name)| name)
         .collect()
 }
+
+/// Of the properties that a plugin reads those that never change while a stream or connection
+/// lasts: what the host sends at its beginning is what it would answer later. A name with the
+/// dot that stands between two cannot be written here.
+pub(super) fn lasting_properties(paths: &[&[&str]]) -> Vec<String> {
+    let lasts = |path: &&&[&str]| match path {
+        ["connection", "id"] => true,
+        [root, ..] => LASTING_ROOTS.contains(root) && path.iter().all(|name| !name.contains('.')),
+        [] => false,
+    };
+    paths.iter().filter(lasts).map(|path| path.join(".")).collect()
+}
+
+const LASTING_ROOTS: [&str; 9] = [
+    "source",
+    "destination",
+    "connection_id",
+    "listener_name",
+    "listener_direction",
+    "node",
+    "plugin_name",
+    "plugin_root_id",
+    "plugin_vm_id",
+];

@@ -22,6 +22,7 @@ macro_rules! declaration {
             plugins: &[Registration {
                 root_id: "",
                 phases: Phases::ALL,
+                properties: &[],
                 start: |config, host| testing::start($scripts, config, host),
             }],
         }

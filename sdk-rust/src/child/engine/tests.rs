@@ -115,6 +115,7 @@ static DECLARATION: Declaration = Declaration {
     plugins: &[Registration {
         root_id: "",
         phases: Phases::ALL,
+        properties: &[],
         start: |config, host| testing::start(SCRIPTS, config, host),
     }],
 };
@@ -126,11 +127,13 @@ static SEVERAL: Declaration = Declaration {
         Registration {
             root_id: "all",
             phases: Phases::ALL,
+            properties: &[],
             start: |config, host| testing::start(SCRIPTS, config, host),
         },
         Registration {
             root_id: "few",
             phases: Phases::REQUEST_BODY,
+            properties: &[&["source", "address"], &["response", "code"], &["node", "a.b"]],
             start: |config, host| testing::start(SCRIPTS, config, host),
         },
     ],
@@ -271,6 +274,9 @@ async fn the_root_id_says_which_plugin_is_meant_and_its_phases_are_told() {
         host.send([event]).await;
         let configured = host.configured().await;
         assert_eq!(configured.phases, expected, "{}", configured.error);
+        // What changes while a stream runs is asked for when it is read.
+        let ahead: &[&str] = if root_id == "few" { &["source.address"] } else { &[] };
+        assert_eq!(configured.properties, ahead);
         if root_id == "none" {
             assert!(configured.error.contains("`all`, `few`"), "{}", configured.error);
         } else {
