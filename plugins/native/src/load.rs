@@ -11,7 +11,7 @@ mod elf;
 mod library;
 mod seal;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use abi_native::{
     number::{Kind, MAJOR, MINOR},
@@ -45,10 +45,12 @@ pub(crate) enum LoadError {
     )]
     NotAllowed { path: PathBuf, digest: String },
     #[error(
-        "lies below {0}, which is allowed but can be written by everybody: take that right away \
-         (`chmod o-w`), or allow the library by its SHA-256"
+        "lies below {directory}, which is allowed, but {path} {why}; mend that, or allow the \
+         library by its SHA-256"
     )]
-    OpenDirectory(PathBuf),
+    OthersCanWrite { path: Box<Path>, directory: Box<Path>, why: &'static str },
+    #[error("is at {0} another one than was read: it was changed meanwhile, so load it again")]
+    Changed(PathBuf),
     #[error("is no library that can be loaded here: {0}")]
     Elf(String),
     #[error(
@@ -81,7 +83,7 @@ pub(crate) enum LoadError {
 impl LoadError {
     /// True where the operator does not want it.
     pub(crate) fn is_denial(&self) -> bool {
-        matches!(self, Self::NotAllowed { .. } | Self::OpenDirectory(_))
+        matches!(self, Self::NotAllowed { .. } | Self::OthersCanWrite { .. })
     }
 }
 
