@@ -239,7 +239,7 @@ fn check_places(instance: &Instance, name: &[u8]) -> Asked<()> {
     if outbound.queues.len() < QUEUES_MAX {
         return Ok(());
     }
-    let known = instance.calls.resolve_queue(instance.plugin.name.as_str(), name).ok();
+    let known = instance.calls.resolve_queue(instance.namespace(), name).ok();
     let is_again = known.is_some_and(|queue| outbound.queues.contains_key(&queue));
     if is_again { Ok(()) } else { Err(Refusal::LimitReached) }
 }

@@ -222,7 +222,7 @@ fn check_places(asker: &Asker<'_>, instance: &Instance, name: &str) -> CallResul
     if outbound.queues.len() < QUEUES_MAX {
         return Ok(());
     }
-    let known = asker.calls.resolve_queue(asker.link.name.as_str(), name.as_bytes()).ok();
+    let known = asker.calls.resolve_queue(asker.link.namespace(), name.as_bytes()).ok();
     let is_again = known.is_some_and(|queue| outbound.queues.contains_key(&queue));
     if is_again { Ok(()) } else { Err(CallError::LimitReached) }
 }
