@@ -141,6 +141,27 @@ fn holds() -> Vec<Talk> {
                 "released": [{ "resume": "downstream" }] }),
             &[Sends("abc"), Reads(3), Sends("def"), Reads(3)],
         ),
+        // What was resumed was passed on: the next bytes are seen without it.
+        Talk::new(
+            "net_data_after_a_resume",
+            json!({ "tick_ms": 20,
+                "downstream_data": [
+                    { "note_bytes": "downstream" }, "log_notes",
+                    { "once": ["wait", "pause"] }, { "bracket": "downstream" },
+                ],
+                "released": [{ "resume": "downstream" }] }),
+            &[Sends("one "), Reads(4), Sends("two and more"), Reads(14)],
+        ),
+        Talk::new(
+            "net_up_data_after_a_resume",
+            json!({ "tick_ms": 20,
+                "upstream_data": [
+                    { "note_bytes": "upstream" }, "log_notes",
+                    { "once": ["wait", "pause"] }, { "bracket": "upstream" },
+                ],
+                "released": [{ "resume": "upstream" }] }),
+            &[Sends("q"), Reads(1), Answers("one "), Hears(4), Answers("two"), Hears(5)],
+        ),
         Talk::new(
             "net_up_waits_for_tick",
             json!({ "tick_ms": 20, "upstream_data": [{ "once": ["wait", "pause"] }],
@@ -331,6 +352,17 @@ fn faults() -> Vec<Talk> {
         Talk::new("net_panic_up_open", up, &[Sends("q"), Reads(1), Answers("abc"), Hears(3)])
             .on_error("open"),
         Talk::new("net_panic_create_closed", create.clone(), &[ClientSeesEnd]),
+        Talk::new(
+            "net_no_stream",
+            json!({ "new_connection": ["note_other", "log_notes"] }),
+            &[Sends("abc"), Reads(3)],
+        ),
+        Talk::new(
+            "net_no_filter",
+            json!({ "no_filter": true, "trace": true }),
+            &[Sends("abc"), Reads(3), Answers("def"), Hears(3), ClientEnds, UpstreamSeesEnd],
+        )
+        .then(json!({ "downstream_data": [{ "upper": "downstream" }] })),
         Talk::new("net_panic_create_open", create, &[Sends("abc"), Reads(3)]).on_error("open"),
         Talk::new(
             "net_serves_again_after_a_panic",

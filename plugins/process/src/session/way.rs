@@ -143,6 +143,8 @@ impl Way {
         if matches!(*stage, Stage::Paused | Stage::Holding) {
             *stage = Stage::Answered(Verdict::Continue);
             drop(stage);
+            // They are passed on: what comes next does not lie behind them.
+            self.kept.set(0);
             self.wake();
         }
     }

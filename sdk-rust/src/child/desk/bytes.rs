@@ -82,6 +82,22 @@ impl Desk {
         Ok(())
     }
 
+    /// The host passes the bytes on: what comes next does not lie behind them. Those in the hand of
+    /// the callback stay there until it ends.
+    pub(super) fn pass_on(&self, id: ContextId, place: Place) {
+        let mut turn = self.turn.borrow_mut();
+        if turn.has_bytes(id, place.direction) {
+            if let Some(exchange) = turn.exchange_of(id) {
+                exchange.is_resumed = true;
+            }
+            return;
+        }
+        drop(turn);
+        if let Some(mut context) = self.context(id) {
+            context.let_go(place.direction);
+        }
+    }
+
     /// The bytes in hand, and how long they may become.
     fn with_kept<R>(
         &self,

@@ -146,16 +146,20 @@ impl Backend for Desk {
     fn resume(&self, context: ContextId, side: Side) {
         if self.check(context, Of::Stream).is_ok() {
             self.send_changes(context);
+            let place = Place::body(side);
             let side = v1::Side::from(side).into();
             self.act(context, Vec::new(), Some(act::Kind::Resume(side)));
+            self.pass_on(context, place);
         }
     }
 
     fn resume_flow(&self, context: ContextId, flow: Flow) {
         if self.check(context, Of::Connection).is_ok() {
             self.send_changes(context);
+            let place = Place::data(flow);
             let flow = v1::Flow::from(flow).into();
             self.act(context, Vec::new(), Some(act::Kind::ResumeFlow(flow)));
+            self.pass_on(context, place);
         }
     }
 

@@ -29,6 +29,8 @@ pub(crate) struct Exchange {
     bytes: usize,
     /// What the plugin said by a host call, which rules over what it returns.
     pub(crate) verdict: Option<Verdict>,
+    /// It let the direction go on whose bytes are in its hand.
+    pub(crate) is_resumed: bool,
 }
 
 /// Sections that are kept while a callback runs: more than one stream has.
@@ -49,7 +51,8 @@ pub(crate) enum Hand {
 
 impl Exchange {
     pub(crate) fn new(hand: Hand) -> Self {
-        Self { hand, changes: Vec::new(), parts: 0, bytes: 0, verdict: None }
+        let (parts, bytes, is_resumed) = Default::default();
+        Self { hand, changes: Vec::new(), parts, bytes, verdict: None, is_resumed }
     }
 }
 

@@ -205,14 +205,14 @@ impl Engine {
         let is_wanted = phases.contains(phase) || matches!(filter, Filter::Refused(_));
         let came =
             if is_wanted { guard(|| call(filter, &self.desk, id)) } else { Ok(Came::NotWanted) };
-        let (changes, said) = match self.desk.end() {
-            Some(Exchange { changes, verdict, .. }) => (changes, verdict),
-            None => (Vec::new(), None),
+        let (changes, said, is_resumed) = match self.desk.end() {
+            Some(Exchange { changes, verdict, is_resumed, .. }) => (changes, verdict, is_resumed),
+            None => (Vec::new(), None, false),
         };
         let verdict = came.map_or_else(wire::failed, |came| said.unwrap_or_else(|| verdict(came)));
         let go = verdict.go();
         if let Some(direction) = direction
-            && go != Go::Pause
+            && (go != Go::Pause || is_resumed)
             && let Some(mut context) = self.desk.context(id)
         {
             context.let_go(direction);

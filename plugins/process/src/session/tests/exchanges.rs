@@ -410,3 +410,55 @@ fn a_stream_that_is_over_before_the_child_is_ready_is_told_of_once_it_is() {
         assert!(last.is_some_and(|last| !last.response_headers.is_empty()));
     });
 }
+
+/// A child's word that the first direction of a context goes on.
+fn resume(context: u64, kind: fn(i32) -> v1::act::Kind) -> reply::Kind {
+    reply::Kind::Act(v1::Act { generation: 1, context, changes: Vec::new(), kind: Some(kind(0)) })
+}
+
+#[test]
+fn a_body_that_comes_after_a_resume_is_shown_whole() {
+    local(async {
+        let (_rig, child, factory) = Rig::serving(holding()).await;
+        let (mut filter, stream) = filter(&factory);
+        hand(&stream, Side::Request, "one ");
+        let held = verdict(filter.on_request_body(&stream, false)).await;
+        let Verdict::HoldUntil(resumed) = held else { panic!("it holds") };
+        let context = child.seen().iter().find_map(|event| match event {
+            event::Kind::Body(body) => Some(body.context),
+            _ => None,
+        });
+        child.say([resume(context.expect("it was shown"), v1::act::Kind::Resume)]);
+        assert!(matches!(resumed.await, Verdict::Continue));
+        // The pipeline has passed them on.
+        stream.request.body.borrow_mut().set(bytes::Bytes::new());
+        hand(&stream, Side::Request, "two and more");
+        let held = verdict(filter.on_request_body(&stream, false)).await;
+        assert!(matches!(held, Verdict::HoldUntil(_)), "{held:?}");
+        let shown = [("one ".to_owned(), 0, false), ("two and more".to_owned(), 0, false)];
+        assert_eq!(bodies(&child), shown);
+    });
+}
+
+#[test]
+fn data_that_come_after_a_resume_are_shown_whole() {
+    local(async {
+        let (_rig, child, factory) = Rig::serving(holding()).await;
+        let (mut filter, connection) = network(&factory);
+        let bytes = &connection.downstream.bytes;
+        bytes.borrow_mut().push(&"one ".into());
+        let held = verdict(filter.on_data(&connection, Flow::Downstream, false)).await;
+        let Verdict::HoldUntil(resumed) = held else { panic!("it holds") };
+        let context = child.seen().iter().find_map(|event| match event {
+            event::Kind::Data(data) => Some(data.context),
+            _ => None,
+        });
+        child.say([resume(context.expect("it was shown"), v1::act::Kind::ResumeFlow)]);
+        assert!(matches!(resumed.await, Verdict::Continue));
+        bytes.borrow_mut().set(bytes::Bytes::from_static(b"two and more"));
+        let held = verdict(filter.on_data(&connection, Flow::Downstream, false)).await;
+        assert!(matches!(held, Verdict::HoldUntil(_)), "{held:?}");
+        let shown = [("one ".to_owned(), 0, false), ("two and more".to_owned(), 0, false)];
+        assert_eq!(bodies(&child), shown);
+    });
+}

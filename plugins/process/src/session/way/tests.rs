@@ -37,6 +37,15 @@ fn bytes_that_diverged_are_not_kept() {
 }
 
 #[test]
+fn a_resume_lets_go_of_what_was_kept() {
+    let way = asked(OnPause::Hold);
+    assert!(way.rule(Ruling::Pause));
+    way.keep(9);
+    way.resume();
+    assert_eq!(way.kept.get(), 0, "the next bytes do not lie behind these");
+}
+
+#[test]
 fn what_nobody_waits_for_is_forgotten() {
     let way = asked(OnPause::Wait);
     way.forget(6);

@@ -2,12 +2,12 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use abi_process::v1::{Go, HttpAnswer, Ping, QueueReady, Side, act, reply};
+use abi_process::v1::{Data, Go, HttpAnswer, Ping, QueueReady, Side, act, reply};
 
 use super::*;
 use crate::{
-    Action, FlowAction, Response, StreamId,
-    child::testing::{go, headers, request},
+    Action, ConnectionId, Flow, FlowAction, Response, StreamId,
+    child::testing::{body, go, headers, request},
 };
 
 static DECLARATION: Declaration = declaration!(SCRIPTS);
@@ -48,6 +48,44 @@ static SCRIPTS: &[(&str, Script)] = &[
             queue: |host, queue| {
                 say(host, queue);
                 host.stream(StreamId(WAITING.load(Ordering::Relaxed))).reset();
+            },
+            ..Script::NOTHING
+        },
+    ),
+    (
+        "held",
+        Script {
+            body: |stream, _| {
+                WAITING.store(stream.id().0, Ordering::Relaxed);
+                say(&stream.host(), stream.request().body().map(String::from_utf8));
+                Action::Pause
+            },
+            tick: |host| host.stream(StreamId(WAITING.load(Ordering::Relaxed))).resume_request(),
+            ..Script::NOTHING
+        },
+    ),
+    (
+        "held and resumed at once",
+        Script {
+            body: |stream, _| {
+                stream.resume_request();
+                say(&stream.host(), stream.request().body().map(String::from_utf8));
+                Action::Pause
+            },
+            ..Script::NOTHING
+        },
+    ),
+    (
+        "held bytes",
+        Script {
+            data: |connection, flow, _| {
+                WAITING.store(connection.id().0, Ordering::Relaxed);
+                say(&connection.host(), connection.data(flow).map(String::from_utf8));
+                FlowAction::Pause
+            },
+            tick: |host| {
+                let id = ConnectionId(WAITING.load(Ordering::Relaxed));
+                host.connection(id).resume(Flow::Downstream);
             },
             ..Script::NOTHING
         },
@@ -142,6 +180,58 @@ async fn an_instance_tends_a_stream_that_waits() {
     host.send([event::Kind::QueueReady(QueueReady { instance: 1, queue: 4 })]).await;
     assert_eq!(host.act().await.kind, Some(act::Kind::Reset(true)));
     assert_eq!(host.logs, ["Some(\"c\")", "QueueId(4)"]);
+}
+
+/// The host has these bytes in hand, and is asked for them.
+async fn ask_bytes(host: &mut FakeHost, bytes: &'static str) {
+    let call = host.call().await;
+    assert!(matches!(call.kind, Some(call::Kind::GetBytes(_))), "{call:?}");
+    let result = CallResult { value: bytes.into(), ..CallResult::default() };
+    host.result(&call, Status::Ok, result).await;
+}
+
+#[tokio::test]
+async fn bytes_that_were_resumed_do_not_stand_before_the_next_ones() {
+    let (_child, mut host) = start().await;
+    host.open_stream("held").await;
+    assert_eq!(go(&host.exchange(body(1, 0, "one ", false)).await), Go::Pause);
+    host.send([event::Kind::Tick(Tick { instance: 1 })]).await;
+    assert_eq!(host.act().await.kind, Some(act::Kind::Resume(Side::Request.into())));
+    // A host that believes them still held, and a resume that crossed with the next bytes.
+    host.send([body(2, 4, "and more", false)]).await;
+    ask_bytes(&mut host, "two and more").await;
+    assert_eq!(go(&host.answer().await), Go::Pause);
+    assert_eq!(host.logs, [r#"Ok(Ok("one "))"#, r#"Ok(Ok("two and more"))"#]);
+}
+
+#[tokio::test]
+async fn bytes_of_a_connection_that_were_resumed_are_let_go() {
+    let (_child, mut host) = start().await;
+    host.open_connection("held bytes").await;
+    let data = |exchange, held, bytes: &'static str| {
+        let bytes = bytes.into();
+        event::Kind::Data(Data { context: 10, exchange, flow: 0, bytes, held, end: false })
+    };
+    assert_eq!(go(&host.exchange(data(1, 0, "one ")).await), Go::Pause);
+    host.send([event::Kind::Tick(Tick { instance: 1 })]).await;
+    assert_eq!(host.act().await.kind, Some(act::Kind::ResumeFlow(0)));
+    host.send([data(2, 4, "and more")]).await;
+    ask_bytes(&mut host, "two and more").await;
+    assert_eq!(go(&host.answer().await), Go::Pause);
+}
+
+#[tokio::test]
+async fn bytes_that_are_resumed_within_their_callback_stay_in_hand_until_its_end() {
+    let (_child, mut host) = start().await;
+    host.open_stream("held and resumed at once").await;
+    host.send([body(1, 0, "one ", false)]).await;
+    assert_eq!(host.act().await.kind, Some(act::Kind::Resume(Side::Request.into())));
+    assert_eq!(go(&host.answer().await), Go::Pause);
+    assert_eq!(host.logs, [r#"Ok(Ok("one "))"#]);
+    host.send([body(2, 4, "and more", false)]).await;
+    assert_eq!(host.act().await.kind, Some(act::Kind::Resume(Side::Request.into())));
+    ask_bytes(&mut host, "two and more").await;
+    assert_eq!(go(&host.answer().await), Go::Pause);
 }
 
 #[tokio::test]
