@@ -150,7 +150,7 @@ fn holds() -> Vec<Talk> {
                     { "once": ["wait", "pause"] }, { "bracket": "downstream" },
                 ],
                 "released": [{ "resume": "downstream" }] }),
-            &[Sends("one "), Reads(4), Sends("two and more"), Reads(14)],
+            &[Sends("one"), Reads(3), Sends("two and more"), Reads(14)],
         ),
         Talk::new(
             "net_up_data_after_a_resume",
@@ -160,7 +160,7 @@ fn holds() -> Vec<Talk> {
                     { "once": ["wait", "pause"] }, { "bracket": "upstream" },
                 ],
                 "released": [{ "resume": "upstream" }] }),
-            &[Sends("q"), Reads(1), Answers("one "), Hears(4), Answers("two"), Hears(5)],
+            &[Sends("q"), Reads(1), Answers("one"), Hears(3), Answers("four"), Hears(6)],
         ),
         Talk::new(
             "net_up_waits_for_tick",

@@ -52,6 +52,10 @@ fn replies() -> Vec<Case> {
             ]] }] }),
         ),
         Case::new(
+            "respond_with_too_many_fields",
+            json!({ "request_headers": [{ "respond": [200, "body", many_fields()] }] }),
+        ),
+        Case::new(
             "the_second_responds",
             json!({ "trace": true,
                 "response_headers": [{ "set": ["response", "x-first", "saw it"] }] }),
@@ -65,6 +69,11 @@ fn replies() -> Vec<Case> {
         )
         .then(json!({ "response_headers": [no()] })),
     ]
+}
+
+/// More than a response may have.
+fn many_fields() -> Vec<(&'static str, &'static str)> {
+    vec![("x-many", "1"); 1025]
 }
 
 fn resets() -> Vec<Case> {

@@ -177,6 +177,10 @@ fn bad() -> Vec<Case> {
             json!({ "request_headers": [
                 { "set": ["request", ":method", "GE T"] },
                 { "set": ["request", ":path", "no slash"] },
+                { "set": ["request", ":path", "/\u{e9}"] },
+                { "set": ["request", ":path", "/a<b"] },
+                { "set": ["request", ":authority", "a:1:2"] },
+                { "set": ["request", ":scheme", "9"] },
                 { "remove": ["request", ":path"] },
                 "log_notes",
             ] }),
@@ -301,5 +305,10 @@ fn order() -> Vec<Case> {
         )
         .field("x-want", "nothing"),
         Case::new("only_heads", json!({})).root("heads").post(&["a body"]),
+        Case::new("no_filter", json!({ "no_filter": true, "trace": true }))
+            .then(json!({ "request_body": [{ "upper": "request" }] }))
+            .post(&["a body"])
+            .field("x-want", "trailers")
+            .again(),
     ]
 }

@@ -54,6 +54,14 @@ fn properties() -> Vec<Case> {
             }),
         ),
         Case::new(
+            "bad_paths_of_properties",
+            json!({ "request_headers": [
+                { "set_property": [["a\u{0}b"], "blue"] }, { "property": ["a", "b"] },
+                { "set_property": [[], "blue"] }, { "set_property": [["x".repeat(1025)], "blue"] },
+                "log_notes",
+            ] }),
+        ),
+        Case::new(
             "set_property_for_others",
             json!({ "request_headers": [{ "set_property": [["matrix", "tag"], "blue"] }] }),
         )
@@ -101,6 +109,16 @@ fn shared() -> Vec<Case> {
             json!({ "request_headers": [
                 { "shared_set": ["conflict", "old"] }, { "shared_conflict": ["conflict", "new"] },
                 { "shared_get": "conflict" }, { "tell": ["request", "x-notes"] },
+            ] }),
+        ),
+        Case::new(
+            "shared_version_zero",
+            json!({ "request_headers": [
+                { "shared_set": ["version_zero", "old"] },
+                { "shared_version": ["version_zero", "new", 0] }, { "shared_get": "version_zero" },
+                { "shared_version": ["version_none", "new", 0] }, { "shared_get": "version_none" },
+                { "shared_version": ["version_gone", "new", 5] }, { "shared_get": "version_gone" },
+                { "tell": ["request", "x-notes"] },
             ] }),
         ),
         Case::new(

@@ -95,6 +95,27 @@ fn others() -> Vec<Case> {
         .field("x-do", "wait")
         .beside("info waits")
         .field("x-do", "release"),
+        Case::new(
+            "no_connection",
+            json!({ "request_headers": ["note_other", "log_notes"] }),
+        ),
+        Case::new(
+            "a_stream_that_is_gone",
+            json!({
+                "request_headers": [{ "when": release }, "wait"],
+                "complete": [{ "once": [{ "log": ["info", "over"] }] }],
+                "released": [
+                    { "set": ["request", "x-late", "1"] }, { "remove": ["response", "x-late"] },
+                    { "note": ["request", ":path"] }, { "note_bytes": "request" },
+                    { "append": ["response", "x"] }, { "property": ["request", "path"] },
+                    { "set_property": [["matrix", "tag"], "late"] }, { "respond_now": [403, "late"] },
+                    { "call": ["asked", "/answer", 5000] }, { "resume": "request" }, "reset_now",
+                    "log_notes",
+                ],
+            }),
+        )
+        .beside("info over")
+        .field("x-do", "release"),
     ]
 }
 
