@@ -44,6 +44,8 @@ pub(crate) struct FakeHost {
     pub(crate) queues: RefCell<Vec<Queue>>,
     pub(crate) shared: RefCell<BTreeMap<Vec<u8>, Versioned>>,
     pub(crate) metrics: RefCell<Vec<(String, u64)>>,
+    /// How it refuses to let anything of a stream or connection be read.
+    pub(crate) refuses: Cell<Option<CallError>>,
 }
 
 /// A value with its version.
@@ -68,6 +70,10 @@ impl Drop for TimerHold {
 }
 
 impl FakeHost {
+    fn reads(&self) -> CallResult<()> {
+        self.refuses.get().map_or(Ok(()), Err)
+    }
+
     /// Lets all timers ring once.
     pub(crate) fn ring(&self) {
         let ticks: Vec<_> =
@@ -106,6 +112,7 @@ impl HostCalls for FakeHost {
         name: &[u8],
         show: &mut dyn FnMut(&[u8]),
     ) -> CallResult<()> {
+        self.reads()?;
         let headers = section(stream, map).borrow();
         let headers = headers.as_ref().ok_or(CallError::WrongPhase)?;
         show(headers.get(name).ok_or(CallError::NotFound)?);
@@ -140,6 +147,7 @@ impl HostCalls for FakeHost {
     }
 
     fn body(&self, stream: &Stream, body: BodyKind, show: &mut dyn FnMut(&[u8])) -> CallResult<()> {
+        self.reads()?;
         show(stream.message(body).body.borrow().as_slice());
         Ok(())
     }
@@ -157,6 +165,7 @@ impl HostCalls for FakeHost {
     }
 
     fn data(&self, at: &Connection, flow: Flow, show: &mut dyn FnMut(&[u8])) -> CallResult<()> {
+        self.reads()?;
         show(at.flow(flow).bytes.borrow().as_slice());
         Ok(())
     }

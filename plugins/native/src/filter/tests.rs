@@ -2,8 +2,8 @@ use std::{rc::Rc, task::Poll, time::Duration};
 
 use bytes::Bytes;
 use host_extension::{
-    FaultKind, FilterFactory, HttpAnswer, OutboundError, Phases, PluginFault, Side, Step, Stream,
-    StreamFilter, Verdict,
+    CallError, FaultKind, FilterFactory, HttpAnswer, OutboundError, Phases, PluginFault, Side,
+    Step, Stream, StreamFilter, Verdict,
 };
 use host_types::Headers;
 use http::{HeaderMap, StatusCode};
@@ -345,4 +345,20 @@ fn an_instance_has_so_many_streams() {
     assert_eq!(denied.kind, FaultKind::Denied);
     open.pop();
     assert!(factory.stream_filter(&stream()).is_ok());
+}
+
+#[test]
+fn what_cannot_be_read_is_told_as_in_a_runner() {
+    let worker = Worker::new();
+    let (_factory, mut one) = filter(&worker, "request_headers:read");
+    for refusal in [CallError::WrongPhase, CallError::Denied] {
+        worker.host.refuses.set(Some(refusal));
+        drop(one.on_request_headers(&stream(), true));
+        let told = worker.host.lines.borrow_mut().pop().expect("a line");
+        assert_eq!(told, "Info: [Err(WrongPhase), Ok(None)] Err(NotFound)", "{refusal:?}");
+    }
+    worker.host.refuses.set(Some(CallError::BadArgument));
+    drop(one.on_request_headers(&stream(), true));
+    let told = worker.host.lines.borrow_mut().pop().expect("a line");
+    assert_eq!(told, "Info: [Err(BadArgument), Err(BadArgument)] Err(BadArgument)");
 }

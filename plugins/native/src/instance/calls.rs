@@ -73,7 +73,7 @@ impl Desk for Instance {
 
     fn field(&self, context: u64, of: Section, name: &[u8], show: Show<'_>) -> Asked<()> {
         let stream = self.contexts.borrow().stream(context)?;
-        self.calls.header(&stream, section(of), name, show).map_err(refusal)
+        self.calls.header(&stream, section(of), name, show).map_err(|error| of_field(of, error))
     }
 
     /// A section that is not there reads as an empty one.
@@ -114,7 +114,7 @@ impl Desk for Instance {
 
     fn body(&self, context: u64, side: Way, show: Show<'_>) -> Asked<()> {
         let stream = self.contexts.borrow().stream(context)?;
-        self.calls.body(&stream, side_of(side), show).map_err(refusal)
+        self.calls.body(&stream, side_of(side), show).map_err(of_bytes)
     }
 
     fn splice_body(&self, context: u64, side: Way, splice: Splice<'_>) -> Asked<()> {
@@ -125,7 +125,7 @@ impl Desk for Instance {
 
     fn data(&self, context: u64, flow: Way, show: Show<'_>) -> Asked<()> {
         let connection = self.contexts.borrow().connection(context)?;
-        self.calls.data(&connection, flow_of(flow), show).map_err(refusal)
+        self.calls.data(&connection, flow_of(flow), show).map_err(of_bytes)
     }
 
     fn splice_data(&self, context: u64, flow: Way, splice: Splice<'_>) -> Asked<()> {
@@ -363,6 +363,24 @@ fn flow_of(way: Way) -> Flow {
         Way::In => Flow::Downstream,
         Way::Out => Flow::Upstream,
     }
+}
+
+/// The refusal of a field, as a library in a runner hears it: that one is shown whole sections,
+/// and knows of a head that it sees nothing of only that it is not here, and of trailers that
+/// there are none.
+fn of_field(of: Section, error: CallError) -> Refusal {
+    let is_head = matches!(of, Section::RequestHeaders | Section::ResponseHeaders);
+    if is_unseen(error) && is_head { Refusal::WrongPhase } else { of_bytes(error) }
+}
+
+/// The refusal of the bytes of a body or connection: those that cannot be seen are not there, on
+/// every backend.
+fn of_bytes(error: CallError) -> Refusal {
+    if is_unseen(error) { Refusal::NotFound } else { refusal(error) }
+}
+
+fn is_unseen(error: CallError) -> bool {
+    matches!(error, CallError::WrongPhase | CallError::Denied)
 }
 
 /// A refusal of the host in the words of the table.

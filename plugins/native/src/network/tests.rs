@@ -1,7 +1,9 @@
 use std::{rc::Rc, task::Poll};
 
 use bytes::Bytes;
-use host_extension::{FaultKind, FilterFactory, Flow, NetworkFilter, Peer, Step, Verdict};
+use host_extension::{
+    CallError, FaultKind, FilterFactory, Flow, NetworkFilter, Peer, Step, Verdict,
+};
 
 use crate::testing::{Worker, connection, poll};
 
@@ -77,4 +79,16 @@ fn a_panic_in_each_hook_is_a_fault() {
     let worker = Worker::new();
     let factory = worker.start("script", "network_filter:panic").expect("it starts");
     assert!(factory.network_filter(&connection()).is_err());
+}
+
+#[test]
+fn bytes_that_cannot_be_read_are_not_there() {
+    let worker = Worker::new();
+    let (_factory, mut one) = filter(&worker, "downstream:read");
+    for refusal in [CallError::WrongPhase, CallError::Denied] {
+        worker.host.refuses.set(Some(refusal));
+        drop(one.on_data(&connection(), Flow::Downstream, false));
+        let told = worker.host.lines.borrow_mut().pop().expect("a line");
+        assert_eq!(told, "Info: Err(NotFound)", "{refusal:?}");
+    }
 }

@@ -3,6 +3,7 @@
 
 use std::{
     cell::{Cell, RefCell},
+    collections::HashMap,
     fmt,
     time::{Duration, UNIX_EPOCH},
 };
@@ -18,6 +19,7 @@ use super::shared::Outcome;
 use crate::{
     arena::Arena,
     desk::{Asked, Desk, Pair, Reply, Request, Show, ShowField, Splice},
+    instance::Kind,
 };
 
 /// Most bytes of a library's words on its failure.
@@ -30,6 +32,8 @@ pub(super) struct RunnerDesk {
     /// The backend of the callback that runs; nothing between callbacks.
     backend: Cell<Option<&'static dyn Backend>>,
     duty: Cell<Duty>,
+    /// The contexts that the library was told of, as many as the child has.
+    contexts: RefCell<HashMap<u64, Kind>>,
     answer: RefCell<Option<Outcome>>,
     said: RefCell<Option<String>>,
 }
@@ -75,6 +79,25 @@ impl RunnerDesk {
 
     pub(super) fn take_said(&self) -> Option<String> {
         self.said.take()
+    }
+
+    /// The library is told of a context.
+    pub(super) fn opened(&self, context: u64, kind: Kind) {
+        self.contexts.borrow_mut().insert(context, kind);
+    }
+
+    /// That one is over.
+    pub(super) fn closed(&self, context: u64) {
+        self.contexts.borrow_mut().remove(&context);
+    }
+
+    /// The backend, for what it does not answer itself: that there is such a context.
+    fn backend_of(&self, context: u64, kind: Kind) -> Asked<&dyn Backend> {
+        match self.contexts.borrow().get(&context) {
+            Some(known) if *known == kind => self.backend(),
+            Some(_other_kind) => Err(Refusal::BadArgument),
+            None => Err(Refusal::NotFound),
+        }
     }
 
     fn backend(&self) -> Asked<&dyn Backend> {
@@ -192,29 +215,31 @@ impl Desk for RunnerDesk {
     }
 
     fn resume(&self, context: u64, side: Way) -> Asked<()> {
-        self.backend()?.resume(context, side_of(side));
+        self.backend_of(context, Kind::Stream)?.resume(context, side_of(side));
         Ok(())
     }
 
     fn resume_flow(&self, context: u64, flow: Way) -> Asked<()> {
-        self.backend()?.resume_flow(context, flow_of(flow));
+        self.backend_of(context, Kind::Connection)?.resume_flow(context, flow_of(flow));
         Ok(())
     }
 
     fn reset(&self, context: u64) -> Asked<()> {
+        let backend = self.backend_of(context, Kind::Stream)?;
         if self.answers_itself(context) {
             self.answer_with(Outcome::Reset);
         } else {
-            self.backend()?.reset(context);
+            backend.reset(context);
         }
         Ok(())
     }
 
     fn close(&self, context: u64) -> Asked<()> {
+        let backend = self.backend_of(context, Kind::Connection)?;
         if self.answers_itself(context) {
             self.answer_with(Outcome::Reset);
         } else {
-            self.backend()?.close(context);
+            backend.close(context);
         }
         Ok(())
     }

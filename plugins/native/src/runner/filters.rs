@@ -12,34 +12,42 @@ use super::{
     desk::Duty,
     shared::{Outcome, Shared, with_answer},
 };
-use crate::callbacks::{ConnectionHook, Kept, Opened, StreamHook};
+use crate::{
+    callbacks::{ConnectionHook, Kept, Opened, StreamHook},
+    instance::Kind,
+};
 
 /// One stream.
 pub(super) struct RunnerStream {
     shared: Rc<Shared>,
     /// Nothing before its first callback.
     opened: Option<Opened>,
+    /// Its number; zero before.
+    context: u64,
 }
 
 /// One connection.
 pub(super) struct RunnerConnection {
     shared: Rc<Shared>,
     opened: Option<Opened>,
+    /// Its number; zero before.
+    context: u64,
 }
 
 impl RunnerStream {
     pub(super) fn new(shared: &Rc<Shared>) -> Self {
-        Self { shared: Rc::clone(shared), opened: None }
+        Self { shared: Rc::clone(shared), opened: None, context: 0 }
     }
 
     /// What the library keeps for it, made where it was not yet.
     fn kept(&mut self, host: &Host<'_>, context: u64) -> Option<Kept> {
         if self.opened.is_none() {
             let callbacks = self.shared.callbacks;
-            self.shared.call(host, Duty::of(context, None), |object| {
-                self.opened = Some(callbacks.open_stream(object, context));
-                None
+            self.context = context;
+            let opened = self.shared.open(host, (Kind::Stream, context), |object| {
+                callbacks.open_stream(object, context)
             });
+            self.opened = Some(opened);
         }
         self.opened.as_ref().and_then(Opened::kept)
     }
@@ -124,24 +132,28 @@ impl StreamFilter for RunnerStream {
 impl Drop for RunnerStream {
     fn drop(&mut self) {
         let callbacks = self.shared.callbacks;
-        if let Some(kept) = self.opened.take().as_ref().and_then(Opened::kept) {
-            self.shared.free(|object| callbacks.free_stream(object, kept));
-        }
+        let kept = self.opened.take().as_ref().and_then(Opened::kept);
+        self.shared.close(self.context, |object| {
+            if let Some(kept) = kept {
+                callbacks.free_stream(object, kept);
+            }
+        });
     }
 }
 
 impl RunnerConnection {
     pub(super) fn new(shared: &Rc<Shared>) -> Self {
-        Self { shared: Rc::clone(shared), opened: None }
+        Self { shared: Rc::clone(shared), opened: None, context: 0 }
     }
 
     fn kept(&mut self, host: &Host<'_>, context: u64) -> Option<Kept> {
         if self.opened.is_none() {
             let callbacks = self.shared.callbacks;
-            self.shared.call(host, Duty::of(context, None), |object| {
-                self.opened = Some(callbacks.open_connection(object, context));
-                None
+            self.context = context;
+            let opened = self.shared.open(host, (Kind::Connection, context), |object| {
+                callbacks.open_connection(object, context)
             });
+            self.opened = Some(opened);
         }
         self.opened.as_ref().and_then(Opened::kept)
     }
@@ -217,8 +229,11 @@ impl NetworkFilter for RunnerConnection {
 impl Drop for RunnerConnection {
     fn drop(&mut self) {
         let callbacks = self.shared.callbacks;
-        if let Some(kept) = self.opened.take().as_ref().and_then(Opened::kept) {
-            self.shared.free(|object| callbacks.free_connection(object, kept));
-        }
+        let kept = self.opened.take().as_ref().and_then(Opened::kept);
+        self.shared.close(self.context, |object| {
+            if let Some(kept) = kept {
+                callbacks.free_connection(object, kept);
+            }
+        });
     }
 }

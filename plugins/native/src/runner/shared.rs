@@ -11,8 +11,9 @@ use mortise_sdk::{Host, HttpAnswer, Refusal};
 
 use super::desk::{Duty, RunnerDesk};
 use crate::{
-    callbacks::{Callbacks, InstanceHook, Object},
+    callbacks::{Callbacks, InstanceHook, Object, Opened},
     desk::DeskHandle,
+    instance::Kind,
     lines::harmless,
 };
 
@@ -90,8 +91,25 @@ impl Shared {
         self.call(host, Duty::NONE, |object| self.callbacks.instance(object, hook));
     }
 
-    /// Gives back what the library kept for a context.
-    pub(super) fn free(&self, free: impl FnOnce(&Object)) {
+    /// Has the library told of a context.
+    pub(super) fn open(
+        &self,
+        host: &Host<'_>,
+        (kind, context): (Kind, u64),
+        open: impl FnOnce(&Object) -> Opened,
+    ) -> Opened {
+        self.desk.opened(context, kind);
+        let mut opened = Opened::Absent;
+        self.call(host, Duty::of(context, None), |object| {
+            opened = open(object);
+            None
+        });
+        opened
+    }
+
+    /// A context is over: gives back what the library kept for it.
+    pub(super) fn close(&self, context: u64, free: impl FnOnce(&Object)) {
+        self.desk.closed(context);
         if let Some(object) = self.object.take() {
             free(&object);
             self.object.set(Some(object));

@@ -2,6 +2,7 @@
 
 use std::{ffi::OsString, panic};
 
+use abi_native::number::{self, Way};
 use mortise_sdk::{
     Action, CallFailure, CallId, Host, HttpAnswer, NetworkFilter, Plugin, QueueId, Refusal,
     StreamFilter,
@@ -9,8 +10,12 @@ use mortise_sdk::{
     testing::{TestHost, TestSetup, request, response},
 };
 
-use super::{RunnerDesk, RunnerInstance, Shared, declare, load, table};
-use crate::testing::{compile, plugins};
+use super::{RunnerDesk, RunnerInstance, Shared, declare, desk::Duty, load, table};
+use crate::{
+    desk::Desk,
+    instance::Kind,
+    testing::{compile, plugins},
+};
 
 /// The scripted plugin behind its table.
 struct Script(RunnerInstance);
@@ -122,4 +127,38 @@ fn only_the_library_that_was_verified_is_served() {
     let good = super::arguments(path.as_ref(), &bytes);
     let declaration = declare(good).expect("it is served");
     assert_eq!(declaration.plugins.len(), 1);
+}
+
+/// Asks at a desk that was told of stream 7 and connection 8, and of stream 9, which is over.
+struct Asker;
+
+impl Plugin for Asker {
+    type Config = ();
+
+    fn start((): (), host: &Host<'_>) -> Result<Self, Refusal> {
+        let desk = RunnerDesk::default();
+        desk.opened(7, Kind::Stream);
+        desk.opened(8, Kind::Connection);
+        desk.opened(9, Kind::Stream);
+        desk.closed(9);
+        let none = Err(number::Refusal::NotFound);
+        let other = Err(number::Refusal::BadArgument);
+        let cases = [(7, [Ok(()), other]), (8, [other, Ok(())]), (9, [none; 2]), (10, [none; 2])];
+        desk.during(host, Duty::NONE, || {
+            for (context, [stream, connection]) in cases {
+                assert_eq!(desk.resume(context, Way::In), stream, "{context}");
+                assert_eq!(desk.reset(context), stream, "{context}");
+                assert_eq!(desk.resume_flow(context, Way::Out), connection, "{context}");
+                assert_eq!(desk.close(context), connection, "{context}");
+            }
+        });
+        // Between callbacks there is nothing to ask.
+        assert_eq!(desk.reset(7), Err(number::Refusal::WrongPhase));
+        Ok(Self)
+    }
+}
+
+#[test]
+fn a_context_that_is_over_or_of_the_other_kind_is_told_as_in_the_proxy() {
+    TestSetup::new().start::<Asker>("").map(drop).expect("it starts");
 }

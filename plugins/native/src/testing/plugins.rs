@@ -2,9 +2,9 @@
 
 use mortise_sdk::{
     Action, CallFailure, CallId, Connection, ConnectionId, Flow, FlowAction, Host, HttpAnswer,
-    HttpRequest, LogLevel, NetworkFilter, Peer, Phases, Plugin, QueueId, Refusal, Response, Stream,
-    StreamFilter, StreamId,
-    backend::{Declaration, Registration},
+    HttpRequest, LogLevel, NetworkFilter, Peer, Phases, Plugin, QueueId, Refusal, Response, Side,
+    Stream, StreamFilter, StreamId,
+    backend::{Declaration, Registration, Section},
     native::entry_of,
 };
 
@@ -123,6 +123,14 @@ impl Script {
                 stream.host().log(LogLevel::Info, stream.id().to_string());
                 Action::Continue
             }
+            "read" => {
+                let (host, id) = (stream.host(), stream.id().0);
+                let field = |of| host.backend().field(id, of, "x-none");
+                let sections = [Section::RequestHeaders, Section::RequestTrailers].map(field);
+                let body = host.backend().body(id, Side::Request);
+                host.log(LogLevel::Info, format!("{sections:?} {body:?}"));
+                Action::Continue
+            }
             "call-context" => {
                 let request = HttpRequest::get("app", "a", "/p");
                 stream.http_call(&request).expect("a call");
@@ -139,6 +147,11 @@ impl Script {
         self.beside(callback, &connection.host());
         match self.deed(callback) {
             "pause" => FlowAction::Pause,
+            "read" => {
+                let data = connection.data(Flow::Downstream);
+                connection.host().log(LogLevel::Info, format!("{data:?}"));
+                FlowAction::Continue
+            }
             "close" => FlowAction::Close,
             "body" => {
                 let data = connection.data(Flow::Downstream).expect("data").to_ascii_uppercase();
