@@ -2,7 +2,7 @@
 //!
 //! One control runtime on the main thread (configuration, signals, admin, loading of plugins)
 //! and N workers, each a thread with an event loop of its own. What a worker serves is handed
-//! to it whole as a a plan; nothing is shared that can change.
+//! to it whole as a plan; nothing is shared that can change.
 //!
 //! Start reading at [`run::run`]; what happens to a request is in `host-pipeline`.
 
