@@ -5,6 +5,11 @@
 //! child's goes when the child does, the whole when the last child does. What a process that was
 //! killed left behind is removed by the next one: a directory whose lock nobody holds is stale,
 //! whatever its number says.
+//!
+//! What children put into their directories is theirs to choose, so how it is removed has its own
+//! module, `sweep`.
+
+mod sweep;
 
 use std::{
     fs::{self, DirBuilder, File},
@@ -24,6 +29,8 @@ use rustix::{
     process::geteuid,
 };
 
+use self::sweep::AT_ONCE;
+
 const PREFIX: &str = "mortise-";
 const LOCK: &str = "lock";
 /// A directory without a lock that is older was left between two steps of its making.
@@ -38,14 +45,15 @@ static CURRENT: Mutex<Weak<Home>> = Mutex::new(Weak::new());
 pub(crate) struct Home {
     path: PathBuf,
     next: AtomicU64,
-    _lock: File,
+    /// Held until all of it is removed.
+    lock: Option<File>,
 }
 
 /// The directory of one started child; removed with all that is in it when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Private {
     path: PathBuf,
-    _home: Arc<Home>,
+    home: Arc<Home>,
 }
 
 impl Home {
@@ -69,9 +77,9 @@ impl Home {
             Ok(lock)
         });
         match lock {
-            Ok(lock) => Ok(Self { path, next: AtomicU64::new(1), _lock: lock }),
+            Ok(lock) => Ok(Self { path, next: AtomicU64::new(1), lock: Some(lock) }),
             Err(error) => {
-                remove(&path);
+                sweep::remove(&path, &mut AT_ONCE.clone(), ());
                 Err(error)
             }
         }
@@ -82,7 +90,7 @@ impl Home {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let path = self.path.join(number.to_string());
         DirBuilder::new().mode(0o700).create(&path)?;
-        Ok(Private { path, _home: Arc::clone(self) })
+        Ok(Private { path, home: Arc::clone(self) })
     }
 }
 
@@ -94,13 +102,13 @@ impl Private {
 
 impl Drop for Private {
     fn drop(&mut self) {
-        remove(&self.path);
+        sweep::remove(&self.path, &mut AT_ONCE.clone(), Arc::clone(&self.home));
     }
 }
 
 impl Drop for Home {
     fn drop(&mut self) {
-        remove(&self.path);
+        sweep::remove(&self.path, &mut AT_ONCE.clone(), self.lock.take());
     }
 }
 
@@ -118,12 +126,16 @@ pub(crate) fn base() -> PathBuf {
 fn remove_stale(base: &Path) {
     let Ok(entries) = fs::read_dir(base) else { return };
     let ours = |entry: &fs::DirEntry| is_name(&entry.file_name().to_string_lossy());
+    let mut at_once = AT_ONCE;
     for entry in entries.flatten().filter(ours).take(STALE_MAX) {
         let path = entry.path();
         let Ok(found) = fs::symlink_metadata(&path) else { continue };
-        if found.is_dir() && found.uid() == geteuid().as_raw() && is_stale(&path, &found) {
+        if !found.is_dir() || found.uid() != geteuid().as_raw() {
+            continue;
+        }
+        if let State::Stale(lock) = state(&path, &found) {
             tracing::debug!(path = %path.display(), "removes what a proxy left that is gone");
-            remove(&path);
+            sweep::remove(&path, &mut at_once, lock);
         }
     }
 }
@@ -136,23 +148,30 @@ fn is_name(name: &str) -> bool {
     })
 }
 
-fn is_stale(path: &Path, found: &fs::Metadata) -> bool {
+/// Whose a directory is.
+enum State {
+    /// A process's that lives, or nobody can say.
+    Kept,
+    /// Nobody's; its lock, where it has one, is ours now.
+    Stale(Option<File>),
+}
+
+fn state(path: &Path, found: &fs::Metadata) -> State {
     match File::open(path.join(LOCK)) {
-        Ok(lock) => flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok(),
+        Ok(lock) => match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => State::Stale(Some(lock)),
+            Err(_held) => State::Kept,
+        },
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let age =
                 found.modified().ok().and_then(|at| SystemTime::now().duration_since(at).ok());
-            age.is_some_and(|age| age > UNLOCKED_AGE_MAX)
+            if age.is_some_and(|age| age > UNLOCKED_AGE_MAX) {
+                State::Stale(None)
+            } else {
+                State::Kept
+            }
         }
-        Err(_unreadable) => false,
-    }
-}
-
-fn remove(path: &Path) {
-    if let Err(error) = fs::remove_dir_all(path)
-        && error.kind() != io::ErrorKind::NotFound
-    {
-        tracing::warn!(path = %path.display(), %error, "cannot remove a child's directory");
+        Err(_unreadable) => State::Kept,
     }
 }
 
