@@ -4,7 +4,11 @@ use std::{
     fmt,
     path::Path,
     rc::Rc,
-    sync::{Arc, mpsc::sync_channel},
+    sync::{
+        Arc,
+        mpsc::{Receiver, RecvTimeoutError, sync_channel},
+    },
+    time::Duration,
 };
 
 use host_extension::{
@@ -19,6 +23,10 @@ use crate::{
     launch::{Launcher, artifact::Artifact},
     supervisor::{Care, Face, Plan, Supervisor},
 };
+
+/// How long others that are being started may keep a plugin from its own start, and a child that
+/// did not get ready from its end.
+const OTHERS_PATIENCE: Duration = Duration::from_mins(1);
 
 /// One artifact with what its plan says of it.
 #[derive(Clone, Copy, Debug)]
@@ -63,8 +71,8 @@ impl ProcessBackend {
         Self { launcher, supervisor: Mutex::new(None) }
     }
 
-    /// Starts the plugin's child and waits until it serves, at most its start timeout (and that
-    /// of others that are being started).
+    /// Starts the plugin's child and waits until it serves: at most its start timeout, and a
+    /// minute for others that are being started.
     ///
     /// # Errors
     /// The artifact is no program of this machine, the kernel cannot confine it as asked, or the
@@ -75,8 +83,7 @@ impl ProcessBackend {
         let (care, face) = Care::new(plan);
         let (tell, told) = sync_channel(1);
         supervisor.run(move |common| care.run(common, tell));
-        let gone = || failed("the supervisor of child processes is gone");
-        told.recv().map_err(|_gone| gone())?.map_err(failed)?;
+        first_start(&told, spec.settings.start_timeout.saturating_add(OTHERS_PATIENCE))?;
         let link = Arc::new(ChildLink {
             name: spec.name.clone(),
             vm_id: spec.vm_id.cloned(),
@@ -162,6 +169,20 @@ impl fmt::Debug for LoadedProcess {
     }
 }
 
+/// Waits for what the supervisor says of a first start. Who gives up lets go of the child.
+fn first_start(told: &Receiver<Result<(), String>>, patience: Duration) -> Result<(), PluginFault> {
+    match told.recv_timeout(patience) {
+        Ok(outcome) => outcome.map_err(failed),
+        Err(RecvTimeoutError::Timeout) => Err(failed(format!(
+            "nothing was heard of its start for {patience:?}: others are being started, or the \
+             supervisor of child processes hangs"
+        ))),
+        Err(RecvTimeoutError::Disconnected) => {
+            Err(failed("the supervisor of child processes is gone"))
+        }
+    }
+}
+
 fn failed(message: impl Into<Box<str>>) -> PluginFault {
     PluginFault::new(FaultKind::LoadFailed, message)
 }
@@ -175,3 +196,6 @@ fn failed_by(error: &dyn std::error::Error) -> PluginFault {
     }
     failed(text)
 }
+
+#[cfg(test)]
+mod tests;

@@ -25,7 +25,8 @@ use std::{
 
 use parking_lot::Mutex;
 use rustix::{
-    fs::{FlockOperation, flock},
+    fs::{FlockOperation, Mode, OFlags, flock, open},
+    io::Errno,
     process::geteuid,
 };
 
@@ -157,12 +158,18 @@ enum State {
 }
 
 fn state(path: &Path, found: &fs::Metadata) -> State {
-    match File::open(path.join(LOCK)) {
-        Ok(lock) => match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => State::Stale(Some(lock)),
-            Err(_held) => State::Kept,
-        },
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+    // What has that name may be anything, also a pipe that would be waited for.
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    match open(path.join(LOCK), flags, Mode::empty()).map(File::from) {
+        Ok(lock) => {
+            let is_file = lock.metadata().is_ok_and(|found| found.is_file());
+            if is_file && flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok() {
+                State::Stale(Some(lock))
+            } else {
+                State::Kept
+            }
+        }
+        Err(Errno::NOENT) => {
             let age =
                 found.modified().ok().and_then(|at| SystemTime::now().duration_since(at).ok());
             if age.is_some_and(|age| age > UNLOCKED_AGE_MAX) {

@@ -1,3 +1,5 @@
+use rustix::fs::FileType;
+
 use super::*;
 
 fn names(base: &Path) -> Vec<String> {
@@ -44,4 +46,20 @@ fn only_directories_whose_lock_nobody_holds_are_stale() {
     expected.push(living.path.file_name().unwrap().to_str().unwrap());
     expected.sort_unstable();
     assert_eq!(names(base.path()), expected);
+}
+
+#[test]
+fn a_lock_that_is_no_file_is_not_waited_for() {
+    let base = tempfile::tempdir().unwrap();
+    let named = ["mortise-1-directory", "mortise-1-link", "mortise-1-pipe"];
+    for name in named {
+        fs::create_dir(base.path().join(name)).unwrap();
+    }
+    let mode = Mode::RUSR | Mode::WUSR;
+    let lock = |name: &str| base.path().join(name).join(LOCK);
+    rustix::fs::mknodat(rustix::fs::CWD, lock(named[2]), FileType::Fifo, mode, 0).unwrap();
+    std::os::unix::fs::symlink("/dev/null", lock(named[1])).unwrap();
+    fs::create_dir(lock(named[0])).unwrap();
+    remove_stale(base.path());
+    assert_eq!(names(base.path()), named, "nobody of us made them");
 }
