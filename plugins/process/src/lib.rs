@@ -11,6 +11,7 @@
 //! | `launch` | how a process is made: the launcher's thread, the order, the trampoline |
 //! | `confine` | what the kernel keeps from it |
 //! | `bootstrap` | how it learns where to listen, and how it is known to be ready |
+//! | `hello` | the first words of a session, the supervisor's and the workers' |
 //! | `log` | what it writes to its standard output and error |
 //! | `session`, `factory`, `filter` | the data plane of one worker |
 //!
@@ -25,6 +26,7 @@ pub mod doctor;
 mod factory;
 mod filter;
 mod go_plugin;
+mod hello;
 mod host_calls;
 pub mod launch;
 mod log;

@@ -3,15 +3,17 @@
 use abi_process::{
     bootstrap::TOKEN_KEY,
     handshake::shown,
-    v1::{Event, Hello, HelloBack, Limits, ToPlugin, event, plugin_client::PluginClient, reply},
+    v1::{Event, HelloBack, Limits, ToPlugin, event, plugin_client::PluginClient},
 };
 use futures_util::{StreamExt, stream};
 use tonic::{Code, Request, Status, metadata::MetadataValue};
 
-use crate::{child::Reach, go_plugin::connect};
+use crate::{
+    child::Reach,
+    go_plugin::connect,
+    hello::{self, BadAnswer},
+};
 
-/// The version of the protocol.
-const VERSION: u32 = 1;
 /// Bytes of an answer to a hello.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
 
@@ -28,15 +30,9 @@ pub(crate) enum HelloError {
     /// It serves gRPC, but no plugin.
     #[error("it serves gRPC but not `mortise.plugin.v1.Plugin`")]
     NotServed,
-    /// It speaks no version that we speak.
-    #[error("it speaks no version of the protocol that the proxy speaks (which is {VERSION})")]
-    Version,
-    /// Its first message is something else.
-    #[error("its first message is no answer to the hello")]
-    NoAnswer,
-    /// The answer is for another start.
-    #[error("it answered for start {0}, which this is not")]
-    Generation(u32),
+    /// Its answer is none.
+    #[error(transparent)]
+    Answer(#[from] BadAnswer),
 }
 
 /// Says hello, and is answered.
@@ -58,29 +54,13 @@ pub(crate) async fn hello(reach: &Reach, plugin: &str) -> Result<HelloBack, Hell
         client.session(request).await.map_err(|status| refused(&status))?.into_inner();
     let message = replies.message().await.map_err(|status| refused(&status))?;
     let first = message.and_then(|message| message.replies.into_iter().next());
-    let Some(reply::Kind::Hello(back)) = first.and_then(|reply| reply.kind) else {
-        return Err(HelloError::NoAnswer);
-    };
-    if back.version != VERSION {
-        return Err(HelloError::Version);
-    }
-    if back.generation != reach.generation {
-        return Err(HelloError::Generation(back.generation));
-    }
-    Ok(back)
+    Ok(hello::answer(first.and_then(|reply| reply.kind), reach)?)
 }
 
 fn first(reach: &Reach, plugin: &str) -> ToPlugin {
     let limits =
         Limits { message_bytes_max: 1 << 16, calls_max: 0, contexts_max: 0, answer_timeout_ms: 0 };
-    let hello = Hello {
-        versions: vec![VERSION],
-        features: Vec::new(),
-        generation: reach.generation,
-        worker: u32::MAX,
-        plugin: plugin.to_owned(),
-        limits: Some(limits),
-    };
+    let hello = hello::hello(reach, u32::MAX, plugin, limits);
     ToPlugin { events: vec![Event { kind: Some(event::Kind::Hello(hello)) }] }
 }
 

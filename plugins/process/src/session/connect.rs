@@ -8,6 +8,7 @@ use std::{
     task::{Context, Poll},
 };
 
+use abi_process::bootstrap::TOKEN_KEY;
 use bytes::Bytes;
 use http::{Uri, uri::PathAndQuery};
 use hyper_util::rt::TokioIo;
@@ -34,8 +35,6 @@ use crate::child::{ChildAddress, Reach};
 
 /// The method of a session.
 const SESSION: &str = "/mortise.plugin.v1.Plugin/Session";
-/// What a session on TCP is let in with.
-const TOKEN: &str = "mortise-token";
 /// The name in the certificates of children, and the authority of requests to them.
 const NAME: &str = "localhost";
 const ORIGIN: &str = "http://localhost";
@@ -78,7 +77,7 @@ pub(super) async fn open(
     let mut request = Request::new(Outgoing(Arc::clone(outbox)));
     if let Some(token) = &reach.token {
         let token: MetadataValue<Ascii> = token.parse().map_err(|_no_token| ConnectError::Token)?;
-        request.metadata_mut().insert(TOKEN, token);
+        request.metadata_mut().insert(TOKEN_KEY, token);
     }
     let opened = client.streaming(request, PathAndQuery::from_static(SESSION), SessionCodec).await;
     match opened {

@@ -14,10 +14,10 @@ use super::{
     link::ChildLink,
     outbox::Outbox,
 };
-use crate::child::Reach;
-
-/// The version of the protocol that is spoken.
-const VERSION: u32 = 1;
+use crate::{
+    child::Reach,
+    hello::{self, BadAnswer},
+};
 
 /// A session that a child has said hello on.
 pub(super) struct Opened {
@@ -44,7 +44,8 @@ pub(super) async fn open(
         };
         fault_of(link, kind, &error.to_string())
     };
-    let hello = v1::event::Kind::Hello(hello(link, reach.generation, worker));
+    let hello = hello::hello(reach, worker, link.name.as_str(), limits(link));
+    let hello = v1::event::Kind::Hello(hello);
     if let Err(error) = outbox.ask(hello) {
         return Err(fault_of(link, FaultKind::Protocol, &error.to_string()));
     }
@@ -60,22 +61,14 @@ pub(super) async fn open(
     Ok(Opened { inbound, rest, channel })
 }
 
-fn hello(link: &ChildLink, generation: u32, worker: u32) -> v1::Hello {
+fn limits(link: &ChildLink) -> v1::Limits {
     let contexts_max = link.limits.contexts_max.saturating_add(ENDING_MAX);
-    let limits = v1::Limits {
+    v1::Limits {
         message_bytes_max: narrow(MESSAGE_BYTES_MAX),
         calls_max: narrow(CALLS_MAX),
         contexts_max: narrow(contexts_max),
         answer_timeout_ms: u32::try_from(link.settings.call_timeout.as_millis())
             .unwrap_or(u32::MAX),
-    };
-    v1::Hello {
-        versions: vec![VERSION],
-        features: Vec::new(),
-        generation,
-        worker,
-        plugin: link.name.as_str().to_owned(),
-        limits: Some(limits),
     }
 }
 
@@ -83,18 +76,11 @@ fn hello(link: &ChildLink, generation: u32, worker: u32) -> v1::Hello {
 fn check_hello(link: &ChildLink, reach: &Reach, message: &mut Bytes) -> Result<(), PluginFault> {
     let broke = |what: &str| fault_of(link, FaultKind::Protocol, what);
     let reply = frame::next_reply(message).map_err(|error| broke(&error.to_string()))?;
-    let Some(v1::reply::Kind::Hello(hello)) = reply.and_then(|reply| reply.kind) else {
-        return Err(broke("its first word is no hello"));
-    };
-    if hello.version != VERSION {
-        let version = hello.version;
-        let what = format!("it speaks version {version} of the protocol, and not {VERSION}");
-        return Err(fault_of(link, FaultKind::LoadFailed, &what));
-    }
-    if hello.generation != reach.generation {
-        return Err(broke("it takes itself for another start of the plugin"));
-    }
-    Ok(())
+    let answer = hello::answer(reply.and_then(|reply| reply.kind), reach);
+    answer.map(drop).map_err(|bad| match bad {
+        BadAnswer::Version(_) => fault_of(link, FaultKind::LoadFailed, &bad.to_string()),
+        BadAnswer::NoHello | BadAnswer::Generation(_) => broke(&bad.to_string()),
+    })
 }
 
 /// What the end of the stream means.

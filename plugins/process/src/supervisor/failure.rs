@@ -3,7 +3,7 @@
 use std::io;
 
 use super::{process::Ended, restarts::NotReady};
-use crate::{bootstrap::HelloError, go_plugin::GoPluginError};
+use crate::{bootstrap::HelloError, go_plugin::GoPluginError, hello::BadAnswer};
 
 /// Why a child did not get ready.
 #[derive(Debug)]
@@ -35,11 +35,9 @@ pub(super) fn ended_early(ended: Ended, also: Option<StartFailure>) -> StartFail
 
 pub(super) fn hello_failure(error: &HelloError) -> StartFailure {
     let kind = match error {
-        HelloError::Version | HelloError::NotServed => NotReady::Fatal,
+        HelloError::Answer(BadAnswer::Version(_)) | HelloError::NotServed => NotReady::Fatal,
         HelloError::Connect(_) => NotReady::Passing,
-        HelloError::NotSpoken(_) | HelloError::NoAnswer | HelloError::Generation(_) => {
-            NotReady::Misunderstood
-        }
+        HelloError::NotSpoken(_) | HelloError::Answer(_) => NotReady::Misunderstood,
     };
     StartFailure::new(kind, error.to_string())
 }

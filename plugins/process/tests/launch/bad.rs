@@ -77,7 +77,7 @@ pub(crate) fn another_version_is_refused() {
     let place = Place::new();
     place.program();
     let script = "#!/bin/sh\nexec ./plugin child old\n";
-    check(&place, script, &child(""), &["it speaks no version of the protocol"]);
+    check(&place, script, &child(""), &["it speaks version 0 of the protocol, and not 1"]);
 }
 
 pub(crate) fn a_flood_of_lines_is_bounded() {

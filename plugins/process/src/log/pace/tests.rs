@@ -36,18 +36,19 @@ async fn tiny_reads_cost_something_too() {
     assert!(begun.elapsed() >= PACE);
 }
 
+async fn count(turns: Rc<Cell<u32>>) {
+    loop {
+        turns.set(turns.get() + 1);
+        yield_now().await;
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn others_have_their_turn_within_a_flood() {
     LocalSet::new()
         .run_until(async {
             let turns = Rc::new(Cell::new(0));
-            let counted = Rc::clone(&turns);
-            let other = spawn_local(async move {
-                loop {
-                    counted.set(counted.get() + 1);
-                    yield_now().await;
-                }
-            });
+            let other = spawn_local(count(Rc::clone(&turns)));
             let mut pace = Pace::new();
             for _read in 0..4 {
                 pace.after(TURN_BYTES).await;
