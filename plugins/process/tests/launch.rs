@@ -21,6 +21,8 @@ mod bad;
 mod children;
 #[path = "launch/confined.rs"]
 mod confined;
+#[path = "launch/frozen.rs"]
+mod frozen;
 #[path = "launch/go_plugin.rs"]
 mod go_plugin;
 #[path = "launch/life.rs"]
@@ -35,6 +37,10 @@ const TESTS: &[Test] = &[
     ("a_child_serves_over_tcp", life::a_child_serves_over_tcp),
     ("a_child_that_dies_is_started_again", life::a_child_that_dies_is_started_again),
     ("a_child_that_dies_too_often_is_given_up", life::a_child_that_dies_too_often_is_given_up),
+    (
+        "a_frozen_child_is_killed_and_started_again",
+        frozen::a_frozen_child_is_killed_and_started_again,
+    ),
     ("a_stubborn_child_is_killed", life::a_stubborn_child_is_killed),
     ("grandchildren_go_with_their_child", life::grandchildren_go_with_their_child),
     ("children_do_not_outlive_a_killed_proxy", life::children_do_not_outlive_a_killed_proxy),

@@ -14,7 +14,8 @@ use std::{
 use abi_process::{
     bootstrap::{TOKEN_KEY, read_params},
     v1::{
-        HelloBack, Reply, ToHost, ToPlugin, event,
+        Configure, Configured, Event, Hello, HelloBack, Level, Log, Ping, Pong, Reply, ToHost,
+        ToPlugin, event,
         plugin_server::{Plugin, PluginServer},
         reply,
     },
@@ -26,6 +27,8 @@ use tokio_stream::{
     wrappers::{TcpListenerStream, UnixListenerStream},
 };
 use tonic::{Request, Response, Status, Streaming, transport::Server};
+
+use crate::frozen::STARTED;
 
 pub(crate) fn main(arguments: &[String]) -> ExitCode {
     match arguments.get(1).map(String::as_str) {
@@ -39,7 +42,7 @@ pub(crate) fn main(arguments: &[String]) -> ExitCode {
     }
 }
 
-/// Answers hellos, and nothing else.
+/// Answers hellos and pings, and serves every use.
 struct Greeter {
     version: u32,
     token: String,
@@ -61,20 +64,30 @@ impl Plugin for Greeter {
         }
         let version = self.version;
         let replies = request.into_inner().map(move |message| {
-            let hellos = message?.events.into_iter().filter_map(|event| match event.kind {
-                Some(event::Kind::Hello(hello)) => Some(hello),
-                _ => None,
-            });
-            let replies = hellos.map(|hello| HelloBack {
-                version,
-                generation: hello.generation,
-                ..HelloBack::default()
-            });
-            let replies =
-                replies.map(|back| Reply { kind: Some(reply::Kind::Hello(back)) }).collect();
+            let kinds = message?.events.into_iter().flat_map(|event| answers(&event, version));
+            let replies = kinds.map(|kind| Reply { kind: Some(kind) }).collect();
             Ok(ToHost { replies })
         });
         Ok(Response::new(Box::pin(replies)))
+    }
+}
+
+fn answers(event: &Event, version: u32) -> Vec<reply::Kind> {
+    match &event.kind {
+        Some(event::Kind::Hello(Hello { generation, .. })) => {
+            let generation = *generation;
+            vec![reply::Kind::Hello(HelloBack { version, generation, ..HelloBack::default() })]
+        }
+        Some(event::Kind::Ping(Ping { number })) => {
+            vec![reply::Kind::Pong(Pong { number: *number })]
+        }
+        Some(event::Kind::Configure(Configure { instance, .. })) => {
+            let instance = *instance;
+            let log = Log { instance, level: Level::Info.into(), line: STARTED.to_owned() };
+            let configured = Configured { instance, ..Configured::default() };
+            vec![reply::Kind::Configured(configured), reply::Kind::Log(log)]
+        }
+        _ => Vec::new(),
     }
 }
 
