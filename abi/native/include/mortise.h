@@ -23,7 +23,8 @@
  *   call, and those given to a callback, may be read until that callback returns.
  * - A call is made from within a callback of the instance that it names, on that thread. During
  *   `instance_new` there are no contexts yet. From `instance_free` and the other `_free`
- *   functions nothing is called.
+ *   functions nothing is called but `log`, which a runner does not hear there; all else says
+ *   WRONG_PHASE.
  * - Text is UTF-8. It has a length and no NUL at its end.
  * - Callbacks return soon. Nothing else of the worker runs meanwhile.
  *

@@ -33,6 +33,8 @@ pub(crate) type Pair<'a> = (&'a [u8], &'a [u8]);
 pub(crate) trait Desk {
     /// Where what it gives is kept until the callback returns.
     fn arena(&self) -> &Arena;
+    /// False while the plugin gets something back, which may only write to the log.
+    fn may_ask(&self) -> bool;
     fn field(&self, context: u64, of: Section, name: &[u8], show: Show<'_>) -> Asked<()>;
     fn fields(&self, context: u64, of: Section, show: ShowField<'_>) -> Asked<()>;
     fn write_field(&self, context: u64, of: Section, change: Change, pair: Pair<'_>) -> Asked<()>;

@@ -52,6 +52,8 @@ pub(crate) struct Instance {
     duty: Cell<Duty>,
     /// A callback runs.
     is_running: Cell<bool>,
+    /// One of those that give something back, which may ask for nothing but a line of the log.
+    is_freeing: Cell<bool>,
     /// What the plugin wants its own stream to be answered with; the first one stands.
     answer: RefCell<Option<Verdict>>,
     /// Why it is about to fail.
@@ -110,6 +112,7 @@ impl Instance {
             lines: RefCell::new(LineGate::new(&plugin.limits)),
             duty: Cell::new(Duty { callback: "instance_new", context: 0, way: None }),
             is_running: Cell::default(),
+            is_freeing: Cell::default(),
             answer: RefCell::default(),
             said: RefCell::default(),
             is_lost: Cell::default(),
@@ -274,17 +277,21 @@ impl Instance {
     }
 
     fn free(&self, object: &Object, kind: Kind, kept: Kept) {
-        // It may not ask for anything here, and if it does it is not in the middle of anything.
         self.is_running.set(true);
+        self.is_freeing.set(true);
         match kind {
             Kind::Stream => self.plugin.callbacks.free_stream(object, kept),
             Kind::Connection => self.plugin.callbacks.free_connection(object, kept),
         }
+        self.is_freeing.set(false);
         self.is_running.set(false);
     }
 
     fn free_later_ones(&self, object: &Object) {
-        while let Some((kind, kept)) = self.to_free.borrow_mut().pop() {
+        loop {
+            // The borrow ends here: while one is freed another may be added.
+            let next = self.to_free.borrow_mut().pop();
+            let Some((kind, kept)) = next else { return };
             self.free(object, kind, kept);
         }
     }
@@ -343,6 +350,7 @@ impl Drop for Instance {
         drop(self.outbound.take());
         let Some(object) = self.object.take() else { return };
         self.free_later_ones(&object);
+        self.is_freeing.set(true);
         self.plugin.callbacks.free(object);
     }
 }
@@ -356,3 +364,6 @@ impl fmt::Debug for Instance {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -18,7 +18,7 @@ use host_extension::{
     BodyKind, CallError, CallResult, Connection, ConnectionFacts, ExtensionPoint, FieldWrite,
     FilterFactory, Flow, HeaderMapKind, HostCalls, HttpCall, InstanceSpec, LoadedPlugin,
     LocalReply, LogLevel, MetricId, MetricKind, OnHttpAnswer, PluginFault, PropertyValue, Protocol,
-    QueueId, SharedInstances, Side, Stream, Subject, Subscription, WorkerScope,
+    QueueId, SharedInstances, Side, Stream, StreamFilter, Subject, Subscription, WorkerScope,
 };
 use host_types::{
     ConnectionId, Headers, NativeSettings, PluginLimits, PluginName, RequestHead, StreamId,
@@ -46,6 +46,8 @@ pub(crate) struct FakeHost {
     pub(crate) metrics: RefCell<Vec<(String, u64)>>,
     /// How it refuses to let anything of a stream or connection be read.
     pub(crate) refuses: Cell<Option<CallError>>,
+    /// Filters whose streams end, the last one first, as a line is written.
+    pub(crate) ending: RefCell<Vec<Box<dyn StreamFilter>>>,
 }
 
 /// A value with its version.
@@ -313,6 +315,8 @@ impl HostCalls for FakeHost {
 
     fn log(&self, _plugin: &str, level: LogLevel, line: &str) {
         self.lines.borrow_mut().push(format!("{level:?}: {line}"));
+        let ended = self.ending.borrow_mut().pop();
+        drop(ended);
     }
 
     fn now(&self) -> SystemTime {

@@ -61,8 +61,18 @@ impl<D: Desk> Table<D> {
     };
 }
 
-/// Finds the desk and has it answer. Nothing of ours unwinds into the library.
+/// Finds the desk and has it answer, within a callback that may ask.
 fn at<D: Desk>(handle: *const Handle, answer: impl FnOnce(&D) -> Asked<()>) -> u32 {
+    always_at::<D>(
+        handle,
+        |desk| {
+            if desk.may_ask() { answer(desk) } else { Err(Refusal::WrongPhase) }
+        },
+    )
+}
+
+/// As [`at`], within every callback. Nothing of ours unwinds into the library.
+fn always_at<D: Desk>(handle: *const Handle, answer: impl FnOnce(&D) -> Asked<()>) -> u32 {
     if handle.is_null() {
         return Refusal::BadArgument.status();
     }
@@ -427,7 +437,7 @@ unsafe extern "C" fn metric<D: Desk>(handle: *const Handle, metric: u32, value: 
 }
 
 unsafe extern "C" fn log<D: Desk>(handle: *const Handle, level: u32, line: Bytes) -> u32 {
-    at::<D>(handle, |desk| {
+    always_at::<D>(handle, |desk| {
         let level = Level::of(level).ok_or(Refusal::BadArgument)?;
         // SAFETY: lent for this call.
         desk.log(level, unsafe { borrowed(&line) })

@@ -71,6 +71,10 @@ impl Desk for Instance {
         &self.arena
     }
 
+    fn may_ask(&self) -> bool {
+        !self.is_freeing.get()
+    }
+
     fn field(&self, context: u64, of: Section, name: &[u8], show: Show<'_>) -> Asked<()> {
         let stream = self.contexts.borrow().stream(context)?;
         self.calls.header(&stream, section(of), name, show).map_err(|error| of_field(of, error))

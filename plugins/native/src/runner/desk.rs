@@ -130,6 +130,10 @@ impl Desk for RunnerDesk {
         &self.arena
     }
 
+    fn may_ask(&self) -> bool {
+        self.backend.get().is_some()
+    }
+
     fn field(&self, context: u64, of: number::Section, name: &[u8], show: Show<'_>) -> Asked<()> {
         // What is no text is the name of no field.
         let name = std::str::from_utf8(name).map_err(|_no_text| Refusal::NotFound)?;

@@ -51,6 +51,21 @@ pub(crate) fn plain(words: &[(&str, &str)]) -> Option<Vec<u8>> {
     library(PLAIN, &arguments)
 }
 
+/// Compiles the plain plugin with more code: `code` stands before its functions and has the
+/// handle as `proxy`, `callbacks` stand in its table, and `answer` is what it answers each
+/// request's head with.
+pub(crate) fn with(code: &str, callbacks: &str, answer: &str) -> Option<Vec<u8>> {
+    let dummy = "static int dummy;";
+    let source = PLAIN.replace(dummy, &format!("{dummy}\nstatic mortise_handle *proxy;\n{code}"));
+    let source = source.replace("(void)handle;", "proxy = handle;").replace("ANSWER", answer);
+    let head = ".request_headers = request_headers,";
+    let source = source.replace(head, &format!("{head} {callbacks}"));
+    let words = DEFAULTS.into_iter().filter(|(word, _standard)| *word != "ANSWER");
+    let words: Vec<_> = words.map(|(word, standard)| format!("-D{word}={standard}")).collect();
+    let words: Vec<_> = words.iter().map(String::as_str).collect();
+    library(&source, &words)
+}
+
 /// Compiles a shared library.
 pub(crate) fn library(source: &str, arguments: &[&str]) -> Option<Vec<u8>> {
     let mut all = vec!["-shared", "-fPIC"];
