@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 
 use libc::{
     AF_INET, AF_INET6, AF_UNIX, CLONE_NEWCGROUP, CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWNS,
-    CLONE_NEWPID, CLONE_NEWUSER, CLONE_NEWUTS, ENOSYS, EPERM, MSG_FASTOPEN, SOCK_DGRAM, SOCK_RAW,
+    CLONE_NEWPID, CLONE_NEWUSER, CLONE_NEWUTS, ENOSYS, EPERM, IPPROTO_IP, IPPROTO_TCP,
+    MSG_FASTOPEN, SOCK_SEQPACKET, SOCK_STREAM,
 };
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
@@ -173,8 +174,9 @@ fn refusing(sockets: Sockets) -> Outcome<BpfProgram> {
         let is_fast = condition(flags, SeccompCmpOp::MaskedEq(fast), fast)?;
         rules.insert(call, vec![when(vec![is_fast])?]);
     }
-    let unix_only = when(vec![condition(0, SeccompCmpOp::Ne, family(AF_UNIX))?])?;
-    rules.insert(libc::SYS_socketpair, vec![unix_only.clone()]);
+    let mut pairs = vec![no_family_but(&[AF_UNIX])?];
+    pairs.extend(no_kind_that_reaches()?);
+    rules.insert(libc::SYS_socketpair, pairs.clone());
     match sockets {
         Sockets::None => {
             for call in [libc::SYS_socket, libc::SYS_bind, libc::SYS_listen] {
@@ -182,24 +184,44 @@ fn refusing(sockets: Sockets) -> Outcome<BpfProgram> {
             }
         }
         Sockets::Unix => {
-            rules.insert(libc::SYS_socket, vec![unix_only]);
+            rules.insert(libc::SYS_socket, pairs);
         }
         Sockets::Tcp => {
-            let others = [AF_UNIX, AF_INET, AF_INET6]
-                .map(|allowed| condition(0, SeccompCmpOp::Ne, family(allowed)));
-            let others = others.into_iter().collect::<Outcome<_>>()?;
-            let mut denied = vec![when(others)?];
-            // Datagrams go out without a connection.
-            for kind in [SOCK_DGRAM, SOCK_RAW] {
-                denied.push(when(vec![
-                    condition(0, SeccompCmpOp::Ne, family(AF_UNIX))?,
-                    condition(1, SeccompCmpOp::MaskedEq(SOCK_TYPE_MASK), family(kind))?,
-                ])?);
-            }
+            let mut denied = vec![no_family_but(&[AF_UNIX, AF_INET, AF_INET6])?];
+            denied.extend(no_kind_that_reaches()?);
+            denied.extend(nothing_but_tcp()?);
             rules.insert(libc::SYS_socket, denied);
         }
     }
     compile(rules, EPERM)
+}
+
+/// Sockets of no other family.
+fn no_family_but(allowed: &[i32]) -> Outcome<SeccompRule> {
+    let others = allowed.iter().map(|allowed| condition(0, SeccompCmpOp::Ne, unsigned(*allowed)));
+    when(others.collect::<Outcome<_>>()?)
+}
+
+/// Datagrams go out without a connection, whatever the family. What is left has to connect.
+fn no_kind_that_reaches() -> Outcome<Vec<SeccompRule>> {
+    let connects = [unsigned(SOCK_STREAM), unsigned(SOCK_SEQPACKET)];
+    let others = (0..=SOCK_TYPE_MASK).filter(|kind| !connects.contains(kind));
+    others.map(|kind| when(vec![is_of_kind(kind)?])).collect()
+}
+
+/// SCTP connects as it sends, too.
+fn nothing_but_tcp() -> Outcome<[SeccompRule; 2]> {
+    let outward = || condition(0, SeccompCmpOp::Ne, unsigned(AF_UNIX));
+    let protocols =
+        [IPPROTO_IP, IPPROTO_TCP].map(|allowed| condition(2, SeccompCmpOp::Ne, unsigned(allowed)));
+    let mut other_protocol = vec![outward()?];
+    other_protocol.extend(protocols.into_iter().collect::<Outcome<Vec<_>>>()?);
+    let packets = vec![outward()?, is_of_kind(unsigned(SOCK_SEQPACKET))?];
+    Ok([when(packets)?, when(other_protocol)?])
+}
+
+fn is_of_kind(kind: u64) -> Outcome<SeccompCondition> {
+    condition(1, SeccompCmpOp::MaskedEq(SOCK_TYPE_MASK), kind)
 }
 
 /// What is answered as an old kernel would: its flags lie in memory, where a filter cannot look,
@@ -227,6 +249,6 @@ fn condition(argument: u8, operator: SeccompCmpOp, value: u64) -> Outcome<Seccom
     SeccompCondition::new(argument, SeccompCmpArgLen::Dword, operator, value)
 }
 
-fn family(family: i32) -> u64 {
-    u64::from(family.unsigned_abs())
+fn unsigned(value: i32) -> u64 {
+    u64::from(value.unsigned_abs())
 }

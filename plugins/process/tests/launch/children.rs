@@ -5,7 +5,7 @@ use std::{
     net::{TcpListener, UdpSocket},
     os::{
         fd::OwnedFd,
-        unix::net::{UnixListener, UnixStream},
+        unix::net::{UnixDatagram, UnixListener, UnixStream},
     },
     pin::Pin,
     process::ExitCode,
@@ -152,6 +152,13 @@ fn routes() -> rustix::io::Result<OwnedFd> {
     socket(AddressFamily::NETLINK, SocketType::RAW, None)
 }
 
+/// A datagram needs no connection to go anywhere.
+fn sends_to(path: &str) -> bool {
+    let unbound = UnixDatagram::unbound().is_ok_and(|own| own.send_to(b"x", path).is_ok());
+    let pair = UnixDatagram::pair().is_ok_and(|(one, _other)| one.send_to(b"x", path).is_ok());
+    unbound || pair
+}
+
 /// Says which sockets it can make.
 fn curiosity() -> ExitCode {
     let said = |worked: bool| if worked { "yes" } else { "no" };
@@ -161,8 +168,10 @@ fn curiosity() -> ExitCode {
         Ok(_given) => read_params(&mut std::io::stdin()).unwrap().address,
         Err(_none) => own.clone(),
     };
+    let foreign = std::env::var("FOREIGN").unwrap_or_default();
     eprintln!(
-        "pair={} listen={} connect={} tcp={} udp={} netlink={}",
+        "datagrams={} pair={} listen={} connect={} tcp={} udp={} netlink={}",
+        said(sends_to(&foreign)),
         said(UnixStream::pair().is_ok()),
         said(UnixListener::bind(&own).is_ok()),
         said(UnixStream::connect(address).is_ok()),

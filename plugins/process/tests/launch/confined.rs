@@ -1,6 +1,6 @@
 //! What a confined child can and cannot do, told by scripts that try.
 
-use std::fs;
+use std::{fs, os::unix::net::UnixDatagram};
 
 use host_types::{Bootstrap, ProcessSettings, Transport};
 
@@ -84,6 +84,8 @@ pub(crate) fn limits_hold() {
     assert!(text.contains("exit code 7 ") && text.contains("no more after"), "{text}");
     settings.sandbox.files_max = 32;
     check(&settings, &[("[ \"$(ulimit -n)\" = 32 ]", true), ("ulimit -n 64", false)]);
+    let write = |mib: u32| format!("head -c {mib}M /dev/zero > \"$TMPDIR/file\"");
+    check(&child(""), &[(&write(64), true), (&write(65), false), ("ulimit -f unlimited", false)]);
 }
 
 pub(crate) fn an_unconfined_child_is_a_choice() {
@@ -105,12 +107,19 @@ pub(crate) fn sockets_are_what_a_bootstrap_needs() {
         (go_plugin.clone(), Transport::Unix, "pair=yes listen=yes connect=no tcp=no udp=no"),
         (go_plugin, Transport::Tcp, "pair=yes listen=yes connect=no tcp=yes udp=no"),
     ];
+    let foreign = place.directory.path().join("foreign");
+    let theirs = UnixDatagram::bind(&foreign).unwrap();
+    theirs.set_nonblocking(true).unwrap();
+    let came = || std::iter::from_fn(|| theirs.recv(&mut [0]).ok()).count();
     for (bootstrap, transport, expect) in cases {
         let mut settings = ProcessSettings { bootstrap, transport, ..child("curious") };
+        settings.environment = vec![("FOREIGN".into(), foreign.to_str().unwrap().into())];
         let text = place.load(&place.program(), &settings).unwrap_err().to_string();
+        assert!(text.contains("datagrams=no ") && came() == 0, "{text}");
         assert!(text.contains(expect) && text.contains("netlink=no"), "{expect}: {text}");
         settings.sandbox.enabled = false;
         let text = place.load(&place.program(), &settings).unwrap_err().to_string();
         assert!(text.contains("tcp=yes udp=yes netlink=yes"), "{text}");
+        assert!(text.contains("datagrams=yes ") && came() == 2, "{text}");
     }
 }
