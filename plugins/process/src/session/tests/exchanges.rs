@@ -396,7 +396,15 @@ fn a_plugin_that_writes_a_log_is_told_all_heads_and_may_ask_until_it_has_answere
 fn a_stream_that_is_over_before_the_child_is_ready_is_told_of_once_it_is() {
     local(async {
         let rig = Rig::new();
-        let child = rig.child(1, pass());
+        let writes_a_log = script(|event| match event {
+            event::Kind::Configure(it) => {
+                let instance = it.instance;
+                let configured = v1::Configured { instance, phases: 1 << 6, ..Default::default() };
+                Some(vec![reply::Kind::Configured(configured)])
+            }
+            _ => None,
+        });
+        let child = rig.child(1, writes_a_log);
         let factory = rig.begin("");
         let (mut filter, stream) = filter(&factory);
         open_response(&stream);
