@@ -1,4 +1,7 @@
 //! Whether a child still answers, as one session sees it. Pure: the time is an argument.
+//!
+//! Any word shows that its process lives. Only an answer shows that its plugin does: a child that
+//! answers pings and no exchange is given up as one that is silent.
 
 use std::time::Duration;
 
@@ -12,8 +15,10 @@ pub(super) struct Health {
     heard_at: Instant,
     /// Since when something waits for an answer while nothing at all was heard.
     waiting_since: Option<Instant>,
+    /// Exchanges without an answer in time, in a row.
     timeouts: u32,
-    is_unresponsive: bool,
+    /// Since when there were so many of them that nothing new is asked.
+    unresponsive_since: Option<Instant>,
     /// A ping that was not answered.
     ping: Option<u64>,
     pings: u64,
@@ -22,13 +27,14 @@ pub(super) struct Health {
 }
 
 impl Health {
-    /// Of a session that begins. A child that is silent for `patience` is given up.
+    /// Of a session that begins. A child that is silent for `patience` is given up, and so is one
+    /// that is unresponsive for so long.
     pub(super) fn new(now: Instant, patience: Duration) -> Self {
         Self {
             heard_at: now,
             waiting_since: None,
             timeouts: 0,
-            is_unresponsive: false,
+            unresponsive_since: None,
             ping: None,
             pings: 0,
             was_given_up: false,
@@ -41,12 +47,16 @@ impl Health {
         self.waiting_since.get_or_insert(now);
     }
 
-    /// The child said anything. True where it counted as unresponsive until now.
-    pub(super) fn heard(&mut self, now: Instant) -> bool {
+    /// The child said anything.
+    pub(super) fn heard(&mut self, now: Instant) {
         self.heard_at = now;
         self.waiting_since = None;
+    }
+
+    /// The child answered for its plugin, if late. True where it counted as unresponsive until now.
+    pub(super) fn answered(&mut self) -> bool {
         self.timeouts = 0;
-        std::mem::take(&mut self.is_unresponsive)
+        self.unresponsive_since.take().is_some()
     }
 
     /// The child answered a ping.
@@ -57,13 +67,17 @@ impl Health {
     }
 
     /// An exchange had no answer in time. True where that makes the child unresponsive.
-    pub(super) fn timed_out(&mut self) -> bool {
+    pub(super) fn timed_out(&mut self, now: Instant) -> bool {
         self.timeouts = self.timeouts.saturating_add(1);
-        self.timeouts >= TIMEOUTS_MAX && !std::mem::replace(&mut self.is_unresponsive, true)
+        if self.timeouts < TIMEOUTS_MAX || self.is_unresponsive() {
+            return false;
+        }
+        self.unresponsive_since = Some(now);
+        true
     }
 
     pub(super) fn is_unresponsive(&self) -> bool {
-        self.is_unresponsive
+        self.unresponsive_since.is_some()
     }
 
     /// The number of a ping, where it is time for one. While one is under way there is none: a
@@ -78,7 +92,7 @@ impl Health {
         self.ping
     }
 
-    /// True once the child was silent for too long. Said once.
+    /// True once the child was silent or unresponsive for too long. Said once.
     pub(super) fn give_up(&mut self, now: Instant) -> bool {
         let is_late = self.give_up_at().is_some_and(|at| at <= now);
         is_late && !std::mem::replace(&mut self.was_given_up, true)
@@ -92,12 +106,13 @@ impl Health {
     }
 
     fn ping_at(&self) -> Instant {
-        let interval = if self.is_unresponsive { PING_INTERVAL_SUSPECT } else { PING_INTERVAL };
+        let interval = if self.is_unresponsive() { PING_INTERVAL_SUSPECT } else { PING_INTERVAL };
         self.heard_at + interval
     }
 
     fn give_up_at(&self) -> Option<Instant> {
-        self.waiting_since.map(|since| since + self.patience)
+        let since = self.waiting_since.into_iter().chain(self.unresponsive_since).min();
+        since.map(|since| since + self.patience)
     }
 }
 

@@ -25,8 +25,7 @@ pub(super) const PROPERTIES_MAX: usize = 64;
 /// Contexts that are over and of which the child was not told yet, or still writes its log: so many
 /// more it may see than a plugin may have.
 pub(super) const ENDING_MAX: usize = 1024;
-/// Exchanges that end without an answer, in a row and without a word of the child, until it counts
-/// as unresponsive.
+/// Exchanges that end without an answer, in a row, until a child counts as unresponsive.
 pub(super) const TIMEOUTS_MAX: u32 = 5;
 /// A child of which nothing was heard for so long is asked whether it is there.
 pub(super) const PING_INTERVAL: Duration = Duration::from_secs(1);

@@ -40,7 +40,12 @@ impl Session {
 
     /// Anything came of the child, so it lives.
     pub(super) fn heard(&self) {
-        if self.health.borrow_mut().heard(Instant::now()) {
+        self.health.borrow_mut().heard(Instant::now());
+    }
+
+    /// The child answered for its plugin, so that works, if slowly.
+    fn note_answer(&self) {
+        if self.health.borrow_mut().answered() {
             tracing::info!(plugin = %self.link.name, "the plugin's child answers again");
         }
     }
@@ -58,6 +63,7 @@ impl Session {
         let Some(instance) = self.instance(configured.instance) else {
             return self.stray("an instance that is not there");
         };
+        self.note_answer();
         self.starting.borrow_mut().retain(|(_, id)| *id != instance.id);
         instance.configured(configured);
         self.changed.notify_waiters();
@@ -68,6 +74,7 @@ impl Session {
         if generation != self.generation.get() {
             return self.stray("an answer of another child");
         }
+        self.note_answer();
         let Some(context) = self.context(context) else {
             return self.stray("an answer for a context that is not there");
         };

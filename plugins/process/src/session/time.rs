@@ -55,7 +55,7 @@ impl Session {
             if overdue.context.is_over() {
                 overdue.context.end();
             }
-            if self.health.borrow_mut().timed_out() {
+            if self.health.borrow_mut().timed_out(now) {
                 tracing::warn!(plugin = %name, "the plugin's child does not answer: {fault}");
             }
         }

@@ -8,15 +8,32 @@ fn begin() -> (Health, Instant) {
 }
 
 #[test]
-fn five_times_without_a_word_make_a_child_unresponsive_and_one_word_makes_it_well() {
+fn five_times_without_an_answer_make_a_child_unresponsive_and_one_answer_makes_it_well() {
     let (mut health, now) = begin();
-    let told: Vec<_> = (0..6).map(|_| health.timed_out()).collect();
+    let told: Vec<_> = (0..6).map(|_| health.timed_out(now)).collect();
     assert_eq!(told, [false, false, false, false, true, false], "it is told once");
     assert!(health.is_unresponsive());
-    assert!(health.heard(now) && !health.is_unresponsive());
-    assert!(!health.heard(now), "it was well");
-    health.timed_out();
-    assert!(!health.is_unresponsive(), "it is counted from the last word on");
+    assert!(health.answered() && !health.is_unresponsive());
+    assert!(!health.answered(), "it was well");
+    health.timed_out(now);
+    assert!(!health.is_unresponsive(), "it is counted from the last answer on");
+}
+
+#[test]
+fn a_word_that_is_no_answer_makes_nothing_well() {
+    let (mut health, now) = begin();
+    for _ in 0..TIMEOUTS_MAX {
+        health.heard(now);
+        health.timed_out(now);
+    }
+    assert!(health.is_unresponsive());
+    let later = now + PATIENCE / 2;
+    let ping = health.ping(later).expect("it is asked");
+    health.heard(later);
+    health.ponged(ping);
+    assert!(health.is_unresponsive());
+    assert!(!health.give_up(later));
+    assert!(health.give_up(now + PATIENCE), "it lives, but its plugin does not answer");
 }
 
 #[test]
@@ -37,7 +54,7 @@ fn a_silent_child_is_asked_once_until_it_answers() {
 fn an_unresponsive_child_is_asked_more_often() {
     let (mut health, now) = begin();
     for _ in 0..TIMEOUTS_MAX {
-        health.timed_out();
+        health.timed_out(now);
     }
     assert_eq!(health.next(), Some(now + PING_INTERVAL_SUSPECT));
 }

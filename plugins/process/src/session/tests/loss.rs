@@ -92,6 +92,30 @@ fn a_child_that_says_nothing_for_too_long_is_given_up() {
 }
 
 #[test]
+fn a_child_that_answers_pings_and_no_exchange_is_given_up() {
+    local(async {
+        let mut settings = settings();
+        settings.unresponsive_timeout = Duration::from_millis(600);
+        let rig = Rig::with(settings, PluginLimits::default());
+        let deaf = script(|event| matches!(event, event::Kind::Headers(_)).then(Vec::new));
+        let child = rig.child(4, deaf);
+        let factory = rig.start().await;
+        let streams: Vec<_> = (0..5).map(|_| filter(&factory)).collect();
+        let steps = streams.into_iter().map(|(mut filter, stream)| async move {
+            fault(verdict(filter.on_request_headers(&stream, true)).await).kind
+        });
+        for kind in futures_util::future::join_all(steps).await {
+            assert_eq!(kind, FaultKind::TimedOut);
+        }
+        let refused = factory.stream_filter(&stream()).expect_err("its plugin does not answer");
+        assert_eq!(refused.kind, FaultKind::TimedOut);
+        child.until(|event| matches!(event, event::Kind::Ping(_))).await;
+        rig.dog.bites().await;
+        assert_eq!(*rig.dog.0.lock(), [4]);
+    });
+}
+
+#[test]
 fn an_idle_child_is_pinged_each_second() {
     local(async {
         let (_rig, child, _factory) = Rig::serving(pass()).await;
