@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use libc::{
     AF_INET, AF_INET6, AF_UNIX, CLONE_NEWCGROUP, CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWNS,
     CLONE_NEWPID, CLONE_NEWUSER, CLONE_NEWUTS, ENOSYS, EPERM, IPPROTO_IP, IPPROTO_TCP,
-    MSG_FASTOPEN, SOCK_SEQPACKET, SOCK_STREAM,
+    MSG_FASTOPEN, PR_SET_PDEATHSIG, SIGKILL, SOCK_SEQPACKET, SOCK_STREAM,
 };
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
@@ -168,6 +168,14 @@ fn refusing(sockets: Sockets) -> Outcome<BpfProgram> {
     for call in [libc::SYS_prlimit64, libc::SYS_sched_setaffinity] {
         rules.insert(call, vec![when(vec![condition(0, SeccompCmpOp::Ne, 0)?])?]);
     }
+    // It ends with the proxy, and may not ask for anything less.
+    rules.insert(
+        libc::SYS_prctl,
+        vec![when(vec![
+            condition(0, SeccompCmpOp::Eq, unsigned(PR_SET_PDEATHSIG))?,
+            condition(1, SeccompCmpOp::Ne, unsigned(SIGKILL))?,
+        ])?],
+    );
     // A first message that connects as it is sent.
     let fast = u64::from(MSG_FASTOPEN.unsigned_abs());
     for (call, flags) in [(libc::SYS_sendto, 3), (libc::SYS_sendmsg, 2), (libc::SYS_sendmmsg, 3)] {

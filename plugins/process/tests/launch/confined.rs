@@ -40,6 +40,8 @@ pub(crate) fn a_child_sees_and_reaches_nothing_else() {
             (&format!("prlimit --pid {host} --nofile=1"), false),
             ("cp /bin/true \"$TMPDIR/x\" && \"$TMPDIR/x\"", false),
             ("setsid true", false),
+            ("setpriv --pdeathsig clear true", false),
+            ("setpriv --pdeathsig TERM true", false),
             ("unshare -U true", false),
             ("ulimit -c 1", false),
             ("[ -n \"$HOME$USER$CARGO_TARGET_DIR\" ]", false),
@@ -71,6 +73,7 @@ pub(crate) fn a_child_has_what_it_needs() {
             // Its standard streams, the socket, the script, and the directory that is listed.
             ("set -- /proc/self/fd/*; [ $# -ge 4 ] && [ $# -le 6 ]", true),
             ("true | true", true),
+            ("setpriv --pdeathsig KILL true", true),
         ],
     );
     drop(leaked);
@@ -91,7 +94,14 @@ pub(crate) fn limits_hold() {
 pub(crate) fn an_unconfined_child_is_a_choice() {
     let mut settings = child("");
     settings.sandbox.enabled = false;
-    check(&settings, &[("cat /etc/passwd", true), ("setsid true", true)]);
+    check(
+        &settings,
+        &[
+            ("cat /etc/passwd", true),
+            ("setsid true", true),
+            ("setpriv --pdeathsig clear true", true),
+        ],
+    );
 }
 
 pub(crate) fn sockets_are_what_a_bootstrap_needs() {
