@@ -42,6 +42,9 @@ pub(crate) fn a_child_sees_and_reaches_nothing_else() {
             ("setsid true", false),
             ("setpriv --pdeathsig clear true", false),
             ("setpriv --pdeathsig TERM true", false),
+            ("ipcmk -M 4096", false),
+            ("ipcmk -Q", false),
+            ("ipcmk -S 1", false),
             ("unshare -U true", false),
             ("ulimit -c 1", false),
             ("[ -n \"$HOME$USER$CARGO_TARGET_DIR\" ]", false),
@@ -100,6 +103,7 @@ pub(crate) fn an_unconfined_child_is_a_choice() {
             ("cat /etc/passwd", true),
             ("setsid true", true),
             ("setpriv --pdeathsig clear true", true),
+            ("queue=$(ipcmk -Q) && ipcrm -q \"${queue##* }\"", true),
         ],
     );
 }
