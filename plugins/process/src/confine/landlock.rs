@@ -40,6 +40,9 @@ const FACTS: [&str; 13] = [
     "/sys/kernel/mm/transparent_hugepage",
 ];
 
+/// Where a program throws away what it writes.
+const NULL: &str = "/dev/null";
+
 pub(crate) fn apply(
     order: &Order,
     sandbox: &Sandbox,
@@ -58,13 +61,9 @@ pub(crate) fn apply(
         let opened = PathFd::new(&path).map_err(|error| unopened(&path, &error))?;
         rules = allow(rules, &path, opened, read)?;
     }
-    for (path, access) in [
-        ("/dev/null", AccessFs::ReadFile | AccessFs::WriteFile | AccessFs::Truncate),
-        ("/dev/tty", BitFlags::EMPTY),
-    ] {
-        if let (false, Ok(opened)) = (access.is_empty(), PathFd::new(path)) {
-            rules = allow(rules, Path::new(path), opened, access)?;
-        }
+    if let Ok(opened) = PathFd::new(NULL) {
+        let access = AccessFs::ReadFile | AccessFs::WriteFile | AccessFs::Truncate;
+        rules = allow(rules, Path::new(NULL), opened, access)?;
     }
     let private = path_of(&order.private);
     let opened = PathFd::new(&private).map_err(|error| unopened(&private, &error))?;
