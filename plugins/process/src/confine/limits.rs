@@ -12,6 +12,9 @@ use crate::launch::order::Sandbox;
 
 /// Processes that are looked at for the threads of this user.
 const PROCESSES_SEEN_MAX: usize = 65_536;
+/// Threads that others of this user may start later, the plugins beside it above all: the kernel
+/// compares all threads of the user with this child's limit whenever it starts one.
+const LATER_MAX: u64 = 4096;
 
 pub(crate) fn apply(sandbox: &Sandbox) -> Result<(), ConfineError> {
     limit("core dumps", Resource::Core, 0)?;
@@ -20,9 +23,13 @@ pub(crate) fn apply(sandbox: &Sandbox) -> Result<(), ConfineError> {
     // The kernel counts a user's threads, not a child's; root's it does not count at all.
     if !getuid().is_root() {
         let others = threads_of_user(getuid().as_raw());
-        limit("processes", Resource::Nproc, others.saturating_add(sandbox.processes_max))?;
+        limit("processes", Resource::Nproc, threads_max(others, sandbox.processes_max))?;
     }
     Ok(())
+}
+
+fn threads_max(others: u64, own: u64) -> u64 {
+    others.saturating_add(own).saturating_add(LATER_MAX)
 }
 
 fn limit(what: &'static str, resource: Resource, value: u64) -> Result<(), ConfineError> {
@@ -69,6 +76,18 @@ fn threads(status: &str, uid: u32) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn plugins_that_start_later_take_nothing_from_those_that_run() {
+        let mut threads = 100;
+        let first = threads_max(threads, 64);
+        for _later in 0..32 {
+            assert!(threads < threads_max(threads, 64));
+            threads += 64;
+        }
+        assert!(threads + 64 < first, "{threads} of {first}");
+        assert_eq!(threads_max(u64::MAX, 64), u64::MAX);
+    }
 
     #[test]
     fn threads_are_counted_by_user() {
