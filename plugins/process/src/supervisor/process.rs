@@ -1,7 +1,8 @@
 //! One process: waiting for it and ending it, by its handle and never by its bare number.
 //!
 //! A process leads a group. The group is killed whenever the process ends, before it is reaped:
-//! until then the number of the group cannot be another's.
+//! until then the number of the group cannot be another's. When the proxy is killed the kernel ends
+//! the process, but nobody its group: what it started may live on (SECURITY.md).
 
 use std::{
     fmt, io,
