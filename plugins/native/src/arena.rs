@@ -27,6 +27,22 @@ impl Arena {
     /// Keeps a copy of a value.
     pub(crate) fn keep(&self, value: &[u8]) -> Result<Bytes, Refusal> {
         self.count(value.len())?;
+        self.put(value)
+    }
+
+    /// True where a value may be kept of which nobody knows yet how long it is.
+    pub(crate) fn has_room(&self) -> bool {
+        self.bytes.get() < BYTES_MAX
+    }
+
+    /// Keeps a value that was taken from where it was, and can only be lost otherwise: past the
+    /// limit as well, if it began below it.
+    pub(crate) fn keep_taken(&self, value: &[u8]) -> Result<Bytes, Refusal> {
+        self.bytes.set(self.bytes.get().saturating_add(value.len().max(1)));
+        self.put(value)
+    }
+
+    fn put(&self, value: &[u8]) -> Result<Bytes, Refusal> {
         let mut chunks = self.chunks.borrow_mut();
         let fits = chunks.last().is_some_and(|chunk| chunk.capacity() - chunk.len() >= value.len());
         if !fits {

@@ -46,3 +46,16 @@ fn one_callback_gets_so_many_bytes_and_the_next_as_many_again() {
     arena.clear();
     assert_eq!(arena.chunks.borrow().len(), 0, "only a small chunk is kept");
 }
+
+#[test]
+fn what_was_taken_is_kept_past_the_limit_once() {
+    let arena = Arena::default();
+    arena.keep(&vec![0; BYTES_MAX - 1]).expect("room");
+    assert!(arena.has_room());
+    let taken = arena.keep_taken(b"item").expect("kept");
+    assert_eq!(read(&taken), b"item");
+    assert!(!arena.has_room());
+    assert_eq!(arena.keep(b"more").map(drop), Err(Refusal::LimitReached));
+    arena.clear();
+    assert!(arena.has_room());
+}

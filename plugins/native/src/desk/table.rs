@@ -404,9 +404,14 @@ unsafe extern "C" fn enqueue<D: Desk>(handle: *const Handle, queue: u32, item: B
 
 unsafe extern "C" fn dequeue<D: Desk>(handle: *const Handle, queue: u32, item: *mut Bytes) -> u32 {
     at::<D>(handle, |desk| {
-        // What is taken out is gone: so the place for it is looked at first.
+        // What is taken out is gone: so the place for it is looked at first, and the room.
         give(item, Bytes::NONE)?;
-        kept(desk, item, |show| desk.dequeue(queue, show))
+        if !desk.arena().has_room() {
+            return Err(Refusal::LimitReached);
+        }
+        let mut taken = Ok(Bytes::NONE);
+        desk.dequeue(queue, &mut |value| taken = desk.arena().keep_taken(value))?;
+        give(item, taken?)
     })
 }
 

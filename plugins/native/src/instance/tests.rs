@@ -1,4 +1,4 @@
-//! What a library may do while it gets something back.
+//! What a library may do while it gets something back, and what it takes out of a queue.
 
 use std::{path::Path, rc::Rc};
 
@@ -39,11 +39,14 @@ type Started = (Rc<dyn FilterFactory>, Vec<Box<dyn StreamFilter>>);
 /// Starts it on a worker, with the filters of three streams.
 fn start(worker: &Worker) -> Option<Started> {
     let callbacks = ".stream_new = stream_new, .stream_free = stream_free,";
-    let bytes = compile::with(CODE, callbacks, "head()")?;
-    let allow = vec![NativeAllowed::Sha256(Sha256::digest(&bytes).into())];
+    start_with(worker, &compile::with(CODE, callbacks, "head()")?)
+}
+
+fn start_with(worker: &Worker, bytes: &[u8]) -> Option<Started> {
+    let allow = vec![NativeAllowed::Sha256(Sha256::digest(bytes).into())];
     let settings = NativeSettings { allow, ..NativeSettings::default() };
     let load = |spec: crate::NativeSpec<'_>| BACKEND.load(spec);
-    let loaded = with_spec(Path::new("p.so"), &bytes, &settings, load).expect("it loads");
+    let loaded = with_spec(Path::new("p.so"), bytes, &settings, load).expect("it loads");
     let factory = worker.start_loaded(&*loaded, "").expect("it starts");
     let filters = (0..3).map(|_| factory.stream_filter(&stream()).expect("a filter")).collect();
     Some((factory, filters))
@@ -73,4 +76,40 @@ fn streams_that_end_within_a_callback_are_given_back_one_after_the_other_behind_
     assert!(matches!(step, Step::Ready(Verdict::Continue)), "{step:?}");
     assert_eq!(*worker.host.lines.borrow(), ["Info: head", "Info: refused", "Info: refused"]);
     assert_eq!(worker.host.ending.borrow().len(), 0);
+}
+
+/// Reads a value as often as it may, and then takes an item out.
+const TAKER: &str = r#"
+static mortise_bytes text(const char *text, size_t length) {
+    return (mortise_bytes){(const uint8_t *)text, length};
+}
+static mortise_action head(void) {
+    mortise_bytes value, item;
+    uint32_t version, queue;
+    while (proxy->host->shared_data(proxy, text("key", 3), &value, &version) == MORTISE_OK);
+    if (proxy->host->resolve_queue(proxy, text("", 0), text("items", 5), &queue) != MORTISE_OK) {
+        proxy->host->register_queue(proxy, text("items", 5), &queue);
+        proxy->host->enqueue(proxy, queue, text("item", 4));
+    }
+    switch (proxy->host->dequeue(proxy, queue, &item)) {
+    case MORTISE_OK: proxy->host->log(proxy, MORTISE_INFO, item); break;
+    case MORTISE_LIMIT_REACHED: proxy->host->log(proxy, MORTISE_INFO, text("full", 4)); break;
+    default: proxy->host->log(proxy, MORTISE_INFO, text("lost", 4));
+    }
+    return MORTISE_CONTINUE;
+}
+"#;
+
+#[test]
+fn an_item_that_there_is_no_room_for_stays_in_its_queue() {
+    let worker = Worker::new();
+    let Some(bytes) = compile::with(TAKER, "", "head()") else { return };
+    let Some((_factory, mut filters)) = start_with(&worker, &bytes) else { return };
+    let filter = &mut filters[0];
+    // First values that fill all the room, then some that leave less than the item needs.
+    for (size, told) in [(1 << 20, "Info: full"), ((32 << 20) - 1, "Info: item")] {
+        worker.host.shared.borrow_mut().insert(b"key".to_vec(), (vec![0; size], 1));
+        drop(filter.on_request_headers(&stream(), true));
+        assert_eq!(worker.host.lines.borrow().last().expect("a line"), told);
+    }
 }
