@@ -34,6 +34,7 @@ use self::sweep::AT_ONCE;
 
 const PREFIX: &str = "mortise-";
 const LOCK: &str = "lock";
+const UNNAMED_LOCK: &str = "lock.new";
 /// A directory without a lock that is older was left between two steps of its making.
 const UNLOCKED_AGE_MAX: Duration = Duration::from_mins(10);
 /// Directories that are looked at for stale ones.
@@ -73,10 +74,7 @@ impl Home {
         remove_stale(base);
         let prefix = format!("{PREFIX}{}-", std::process::id());
         let path = tempfile::Builder::new().prefix(&prefix).tempdir_in(base)?.keep();
-        let lock = File::create(path.join(LOCK)).and_then(|lock| {
-            flock(&lock, FlockOperation::NonBlockingLockExclusive)?;
-            Ok(lock)
-        });
+        let lock = lock(&path);
         match lock {
             Ok(lock) => Ok(Self { path, next: AtomicU64::new(1), lock: Some(lock) }),
             Err(error) => {
@@ -147,6 +145,16 @@ fn is_name(name: &str) -> bool {
     parts.is_some_and(|(pid, random)| {
         !random.is_empty() && !pid.is_empty() && pid.bytes().all(|byte| byte.is_ascii_digit())
     })
+}
+
+/// Makes the lock of a directory. It is held before it has its name: whoever finds it finds it
+/// held, and until then the directory is one without a lock, and young.
+fn lock(directory: &Path) -> io::Result<File> {
+    let unnamed = directory.join(UNNAMED_LOCK);
+    let lock = File::create_new(&unnamed)?;
+    flock(&lock, FlockOperation::NonBlockingLockExclusive)?;
+    fs::rename(unnamed, directory.join(LOCK))?;
+    Ok(lock)
 }
 
 /// Whose a directory is.

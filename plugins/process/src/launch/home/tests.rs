@@ -63,3 +63,38 @@ fn a_lock_that_is_no_file_is_not_waited_for() {
     remove_stale(base.path());
     assert_eq!(names(base.path()), named, "nobody of us made them");
 }
+
+#[test]
+fn those_that_start_together_leave_each_other_alone() {
+    let base = tempfile::tempdir().unwrap();
+    let start = || {
+        for _round in 0..100 {
+            let home = Home::make(base.path()).unwrap();
+            assert!(home.path.join(LOCK).exists());
+        }
+    };
+    std::thread::scope(|scope| {
+        for _proxy in 0..4 {
+            scope.spawn(start);
+        }
+    });
+    assert!(names(base.path()).is_empty());
+}
+
+#[test]
+fn a_directory_has_no_lock_before_it_is_held() {
+    let base = tempfile::tempdir().unwrap();
+    let young = base.path().join("mortise-1-young");
+    fs::create_dir(&young).unwrap();
+    File::create(young.join(UNNAMED_LOCK)).unwrap();
+    remove_stale(base.path());
+    assert!(young.exists());
+    // Who has it now is not disturbed by who looks.
+    fs::remove_file(young.join(UNNAMED_LOCK)).unwrap();
+    let held = lock(&young).unwrap();
+    remove_stale(base.path());
+    assert!(young.join(LOCK).exists());
+    drop(held);
+    remove_stale(base.path());
+    assert!(!young.exists());
+}
