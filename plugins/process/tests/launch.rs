@@ -44,6 +44,7 @@ const TESTS: &[Test] = &[
     ("a_stubborn_child_is_killed", life::a_stubborn_child_is_killed),
     ("grandchildren_go_with_their_child", life::grandchildren_go_with_their_child),
     ("children_do_not_outlive_a_killed_proxy", life::children_do_not_outlive_a_killed_proxy),
+    ("what_a_child_nests_is_removed", life::what_a_child_nests_is_removed),
     ("a_script_that_changed_is_not_started", life::a_script_that_changed_is_not_started),
     ("a_silent_child_is_given_up_in_time", bad::a_silent_child_is_given_up_in_time),
     ("a_child_that_ends_says_how_and_why", bad::a_child_that_ends_says_how_and_why),

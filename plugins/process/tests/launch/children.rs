@@ -21,7 +21,10 @@ use abi_process::{
     },
 };
 use listenfd::ListenFd;
-use rustix::net::{AddressFamily, SocketType, socket};
+use rustix::{
+    fs::{CWD, Mode, OFlags, mkdirat, openat},
+    net::{AddressFamily, SocketType, socket},
+};
 use tokio_stream::{
     Stream, StreamExt,
     wrappers::{TcpListenerStream, UnixListenerStream},
@@ -38,6 +41,7 @@ pub(crate) fn main(arguments: &[String]) -> ExitCode {
         Some("noisy") => noise(),
         Some("hungry") => hunger(),
         Some("curious") => curiosity(),
+        Some("deep") => depth(),
         _ => ExitCode::FAILURE,
     }
 }
@@ -180,4 +184,17 @@ fn curiosity() -> ExitCode {
         said(routes().is_ok()),
     );
     ExitCode::from(9)
+}
+
+/// Nests directories deeper than files may be open.
+fn depth() -> ExitCode {
+    let first = std::env::var("TMPDIR").unwrap() + "/d";
+    let open = |parent: &OwnedFd| {
+        mkdirat(parent, "d", Mode::RWXU).unwrap();
+        openat(parent, "d", OFlags::DIRECTORY | OFlags::RDONLY, Mode::empty()).unwrap()
+    };
+    std::fs::create_dir(&first).unwrap();
+    let top = openat(CWD, &first, OFlags::DIRECTORY | OFlags::RDONLY, Mode::empty()).unwrap();
+    (0..1_500).fold(top, |parent, _level| open(&parent));
+    ExitCode::from(11)
 }

@@ -164,7 +164,7 @@ pub(crate) fn children_do_not_outlive_a_killed_proxy() {
     assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
     // The next one that starts a child cleans up.
     let loaded = place.load(&place.program(), &child("good")).unwrap();
-    assert_eq!(left(), 0);
+    until("what was left is removed", || left() == 0);
     drop(loaded);
     proxy.wait().unwrap();
 }
@@ -179,4 +179,11 @@ pub(crate) fn a_script_that_changed_is_not_started() {
     until("it is given up", || condition(&loaded).state == "tripped");
     let story = condition(&loaded).story;
     assert!(story.contains("is not the one that was loaded"), "{story}");
+}
+
+pub(crate) fn what_a_child_nests_is_removed() {
+    let place = Place::new();
+    let text = place.load(&place.program(), &child("deep")).unwrap_err().to_string();
+    assert!(text.contains("exit code 11 "), "{text}");
+    until("its directories are removed", || directories().is_empty());
 }
