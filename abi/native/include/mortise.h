@@ -162,7 +162,7 @@ enum {
 
 /* A whole response that a plugin makes. */
 typedef struct mortise_response {
-    uint32_t size; /* sizeof(mortise_response) */
+    uint32_t size; /* sizeof(mortise_response); BAD_ARGUMENT for less */
     uint32_t status; /* 200 to 599 */
     mortise_fields fields; /* framing fields are the proxy's */
     mortise_bytes body;
@@ -173,7 +173,7 @@ typedef struct mortise_response {
 
 /* A request to a cluster. */
 typedef struct mortise_http_request {
-    uint32_t size; /* sizeof(mortise_http_request) */
+    uint32_t size; /* sizeof(mortise_http_request); BAD_ARGUMENT for less */
     uint32_t timeout_ms; /* 0: the proxy's own limit */
     mortise_bytes cluster;
     mortise_fields fields; /* `:method`, `:path` and `:authority` among them */

@@ -421,11 +421,22 @@ impl Calls {
 }
 
 impl Answer {
+    /// Copies an answer. One that has less than is read here is none.
+    ///
     /// # Safety
-    /// The answer, if there is one, may be read, with all that it points to.
+    /// The answer, if there is one, may be read, as many bytes as it says, with all that it
+    /// points to.
     pub(super) unsafe fn copy(answer: *const HttpAnswer) -> Option<Self> {
+        if answer.is_null() {
+            return None;
+        }
+        // SAFETY: each begins with its size.
+        let size = unsafe { (*answer).size };
+        if size < bytes_of::<HttpAnswer>() {
+            return None;
+        }
         // SAFETY: promised by the caller.
-        let answer = unsafe { answer.as_ref() }?;
+        let answer = unsafe { &*answer };
         Some(Self {
             // SAFETY: as above.
             headers: unsafe { pairs(answer.headers) },

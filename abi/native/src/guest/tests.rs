@@ -1,9 +1,11 @@
 use std::{mem::offset_of, ptr};
 
-use super::{About, Calls, ConnectionEvent, Event, Guest, StreamEvent, entry, mark, panics::catch};
+use super::{
+    About, Answer, Calls, ConnectionEvent, Event, Guest, StreamEvent, entry, mark, panics::catch,
+};
 use crate::{
     number::{Action, Kind, MAJOR},
-    table::{Handle, Host},
+    table::{Bytes, Fields, Handle, Host, HttpAnswer},
 };
 
 struct Nothing;
@@ -74,11 +76,10 @@ fn panics_do_not_leave_a_function_even_where_nobody_can_be_told() {
     let table = unsafe { &*enter(&host) };
     let (new, free) = (table.instance_new.expect("new"), table.instance_free.expect("free"));
     let handle = Handle { host: ptr::from_ref(&host).cast() };
-    let none = crate::table::Bytes::NONE;
+    let none = Bytes::NONE;
     let mut phases = 0;
     // SAFETY: all is lent for the call, and the handle outlives the instance.
-    let refused =
-        unsafe { new(&raw const handle, none, crate::table::Bytes::of(b"x"), &raw mut phases) };
+    let refused = unsafe { new(&raw const handle, none, Bytes::of(b"x"), &raw mut phases) };
     assert!(refused.is_null());
     // SAFETY: as above.
     let instance = unsafe { new(&raw const handle, none, none, &raw mut phases) };
@@ -119,4 +120,22 @@ fn a_payload_that_panics_as_it_is_dropped_harms_nobody() {
 fn a_mark_has_the_bytes_that_a_file_is_searched_for() {
     let mark = mark(Kind::Rust);
     assert_eq!((&mark.magic, mark.kind), (b"MORTISE\0", 2));
+}
+
+#[test]
+fn an_answer_that_has_less_than_is_read_is_none() {
+    let bytes = u32::try_from(size_of::<HttpAnswer>()).expect("small");
+    let answer = |size| {
+        let none = Fields { data: ptr::null(), count: 0 };
+        HttpAnswer { size, reserved: 0, headers: none, body: Bytes::of(b"body"), trailers: none }
+    };
+    for (size, expect) in [(0, None), (4, None), (bytes - 1, None), (bytes, Some(b"body".to_vec()))]
+    {
+        let answer = answer(size);
+        // SAFETY: a whole one, whatever it says.
+        let copy = unsafe { Answer::copy(&raw const answer) };
+        assert_eq!(copy.map(|answer| answer.body), expect, "{size}");
+    }
+    // SAFETY: there is none.
+    assert!(unsafe { Answer::copy(ptr::null()) }.is_none());
 }

@@ -112,6 +112,24 @@ fn kept<D: Desk>(
     give(out, kept?)
 }
 
+/// What a library lends, where it has as many bytes as we read.
+///
+/// # Safety
+/// It is null, or begins with the bytes that it has as a `u32`, and that many may be read for as
+/// long as the answer is used.
+unsafe fn sized<'a, T>(lent: *const T) -> Asked<&'a T> {
+    if lent.is_null() {
+        return Err(Refusal::BadArgument);
+    }
+    // SAFETY: promised by the caller.
+    let size = unsafe { *lent.cast::<u32>() };
+    if usize::try_from(size).is_ok_and(|size| size < size_of::<T>()) {
+        return Err(Refusal::BadArgument);
+    }
+    // SAFETY: as above.
+    Ok(unsafe { &*lent })
+}
+
 fn section(number: u32) -> Asked<Section> {
     Section::of(number).ok_or(Refusal::BadArgument)
 }
@@ -291,7 +309,7 @@ unsafe extern "C" fn respond<D: Desk>(
 ) -> u32 {
     at::<D>(handle, |desk| {
         // SAFETY: lent for this call.
-        let response = unsafe { response.as_ref() }.ok_or(Refusal::BadArgument)?;
+        let response = unsafe { sized(response) }?;
         // SAFETY: as above.
         let reply = unsafe { super::reply(response) };
         let fields = reply.fields.iter().map(|(name, value)| name.len() + value.len());
@@ -325,7 +343,7 @@ unsafe extern "C" fn http_call<D: Desk>(
 ) -> u32 {
     at::<D>(handle, |desk| {
         // SAFETY: lent for this call.
-        let request = unsafe { request.as_ref() }.ok_or(Refusal::BadArgument)?;
+        let request = unsafe { sized(request) }?;
         // SAFETY: as above.
         let request = unsafe { super::request(request) };
         give(call, 0)?;

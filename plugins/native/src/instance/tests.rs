@@ -1,4 +1,5 @@
-//! What a library may do while it gets something back, and what it takes out of a queue.
+//! What a library may do while it gets something back, what it takes out of a queue, and
+//! what is not read of what it lends.
 
 use std::{path::Path, rc::Rc};
 
@@ -111,5 +112,42 @@ fn an_item_that_there_is_no_room_for_stays_in_its_queue() {
         worker.host.shared.borrow_mut().insert(b"key".to_vec(), (vec![0; size], 1));
         drop(filter.on_request_headers(&stream(), true));
         assert_eq!(worker.host.lines.borrow().last().expect("a line"), told);
+    }
+}
+
+/// Answers with what its response says that it has, and sends such a request.
+const LENDER: &str = r#"
+static mortise_action head(uint32_t response_size, uint32_t request_size) {
+    static const mortise_field fields[3] = {
+        {{(const uint8_t *)":method", 7}, {(const uint8_t *)"GET", 3}},
+        {{(const uint8_t *)":path", 5}, {(const uint8_t *)"/", 1}},
+        {{(const uint8_t *)":authority", 10}, {(const uint8_t *)"a", 1}},
+    };
+    mortise_http_request request = {.size = request_size, .fields = {fields, 3},
+                                    .cluster = {(const uint8_t *)"app", 3}};
+    mortise_response response = {.size = response_size, .status = 403, .grpc_status = -1};
+    uint64_t call;
+    mortise_status sent = proxy->host->http_call(proxy, 0, &request, &call);
+    mortise_status answered = proxy->host->respond(proxy, 1, &response);
+    if (sent == MORTISE_OK && answered == MORTISE_OK) return MORTISE_RESPOND;
+    return sent == MORTISE_BAD_ARGUMENT && answered == MORTISE_BAD_ARGUMENT ? MORTISE_RESET
+                                                                           : MORTISE_CONTINUE;
+}
+"#;
+
+#[test]
+fn what_a_library_lends_has_all_that_is_read_of_it() {
+    let whole = "sizeof(mortise_response), sizeof(mortise_http_request)";
+    let less = "sizeof(mortise_response) - 1, sizeof(mortise_http_request) - 1";
+    for (sizes, is_taken) in [(whole, true), (less, false), ("0, 4", false)] {
+        let worker = Worker::new();
+        let answer = format!("head({sizes})");
+        let Some(bytes) = compile::with(LENDER, "", &answer) else { return };
+        let Some((_factory, mut filters)) = start_with(&worker, &bytes) else { return };
+        let step = filters[0].on_request_headers(&stream(), true);
+        let answered = matches!(step, Step::Ready(Verdict::Respond(_)));
+        let refused = matches!(step, Step::Ready(Verdict::Reset));
+        assert_eq!((answered, refused), (is_taken, !is_taken), "{sizes}: {step:?}");
+        assert_eq!(worker.host.calls.borrow().len(), usize::from(is_taken), "{sizes}");
     }
 }
