@@ -10,6 +10,9 @@ use rustix::{
 use super::ConfineError;
 use crate::launch::order::Sandbox;
 
+/// The largest file that a child may make. How many it makes is bounded by nothing but the file
+/// system on which its directory is.
+const FILE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// Processes that are looked at for the threads of this user.
 const PROCESSES_SEEN_MAX: usize = 65_536;
 /// Threads that others of this user may start later, the plugins beside it above all: the kernel
@@ -18,6 +21,7 @@ const LATER_MAX: u64 = 4096;
 
 pub(crate) fn apply(sandbox: &Sandbox) -> Result<(), ConfineError> {
     limit("core dumps", Resource::Core, 0)?;
+    limit("the size of a file", Resource::Fsize, FILE_BYTES_MAX)?;
     limit("open files", Resource::Nofile, sandbox.files_max)?;
     limit("memory", Resource::Data, sandbox.memory_bytes_max)?;
     // The kernel counts a user's threads, not a child's; root's it does not count at all.
