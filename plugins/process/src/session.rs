@@ -95,7 +95,8 @@ enum Line {
 /// An exchange and the end of its time.
 struct Due {
     at: Instant,
-    context: Rc<Context>,
+    /// One that is gone waits for nothing; what its stream has in hand must not wait for this.
+    context: Weak<Context>,
     dir: Dir,
     exchange: u64,
     hook: &'static str,
@@ -228,7 +229,7 @@ impl Session {
     fn expect(&self, context: &Rc<Context>, dir: Dir, exchange: u64, hook: &'static str) {
         let now = Instant::now();
         let at = now + self.link.settings.call_timeout;
-        let context = Rc::clone(context);
+        let context = Rc::downgrade(context);
         self.due.borrow_mut().push_back(Due { at, context, dir, exchange, hook });
         self.health.borrow_mut().asked(now);
         self.wake_by(at);

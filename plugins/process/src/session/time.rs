@@ -30,16 +30,14 @@ impl Session {
         next
     }
 
-    /// Exchanges that were answered have no time any more.
+    /// Exchanges that were answered, or whose stream is gone, have no time any more.
     pub(super) fn trim(&self) {
-        let is_over = |due: &mut Due| !due.context.way(due.dir).awaits(due.exchange);
-        loop {
-            // One may be the last that holds its instance: it ends outside of the cell.
-            let over = self.due.borrow_mut().pop_front_if(is_over);
-            if over.is_none() {
-                return;
-            }
-        }
+        let is_over = |due: &mut Due| {
+            let context = due.context.upgrade();
+            context.is_none_or(|context| !context.way(due.dir).awaits(due.exchange))
+        };
+        let mut due = self.due.borrow_mut();
+        while due.pop_front_if(is_over).is_some() {}
     }
 
     fn end_overdue(&self, now: Instant) {
@@ -47,13 +45,14 @@ impl Session {
             self.trim();
             let overdue = self.due.borrow_mut().pop_front_if(|due| due.at <= now);
             let Some(overdue) = overdue else { return };
+            let Some(context) = overdue.context.upgrade() else { continue };
             let name = &self.link.name;
             let (hook, wait) = (overdue.hook, self.link.settings.call_timeout.as_millis());
             let message = format!("plugin `{name}` did not answer `{hook}` within {wait} ms");
             let fault = PluginFault::new(FaultKind::TimedOut, message);
-            overdue.context.way(overdue.dir).fail(&fault);
-            if overdue.context.is_over() {
-                overdue.context.end();
+            context.way(overdue.dir).fail(&fault);
+            if context.is_over() {
+                context.end();
             }
             if self.health.borrow_mut().timed_out(now) {
                 tracing::warn!(plugin = %name, "the plugin's child does not answer: {fault}");

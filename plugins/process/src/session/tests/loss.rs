@@ -4,7 +4,7 @@ use std::{rc::Rc, time::Duration};
 
 use abi_process::v1::{self, event, reply};
 use host_extension::{FaultKind, FilterFactory, Verdict};
-use host_types::{Headers, PluginLimits};
+use host_types::{Headers, PluginLimits, ProcessSettings};
 use tokio::time::{Instant, timeout};
 
 use super::*;
@@ -112,6 +112,25 @@ fn a_child_that_answers_pings_and_no_exchange_is_given_up() {
         child.until(|event| matches!(event, event::Kind::Ping(_))).await;
         rig.dog.bites().await;
         assert_eq!(*rig.dog.0.lock(), [4]);
+    });
+}
+
+#[test]
+fn an_exchange_without_an_answer_keeps_no_other_stream() {
+    local(async {
+        let settings = ProcessSettings { call_timeout: Duration::from_secs(600), ..settings() };
+        let rig = Rig::with(settings, PluginLimits::default());
+        let child = rig.child(1, silent());
+        let factory = rig.start().await;
+        let (mut waiting, waits) = filter(&factory);
+        let _step = waiting.on_request_headers(&waits, true);
+        child.until(is_head).await;
+        let (mut filter, stream) = filter(&factory);
+        let passed = verdict(filter.on_response_trailers(&stream)).await;
+        assert!(matches!(passed, Verdict::Continue), "{passed:?}");
+        filter.on_complete(&stream).expect("it is well");
+        drop(filter);
+        assert_eq!(Rc::strong_count(&stream), 1);
     });
 }
 
