@@ -25,12 +25,57 @@ pub(crate) struct Outbox(Mutex<Waiting>);
 
 #[derive(Default)]
 struct Waiting {
-    events: VecDeque<(v1::Event, usize)>,
+    events: VecDeque<Waits>,
+    /// The weight of all of them.
     bytes: usize,
     /// Results of calls among the events.
     results: usize,
     is_closed: bool,
     taker: Option<Waker>,
+}
+
+/// An event that waits.
+struct Waits {
+    event: v1::Event,
+    /// Its bytes on the way.
+    size: usize,
+    /// Its bytes while it waits.
+    weight: usize,
+}
+
+/// Bytes that any event takes while it waits, however short it is on the way.
+const EVENT_WEIGHT_MIN: usize = 256;
+/// As [`EVENT_WEIGHT_MIN`], for each field or property beside its bytes.
+const FIELD_WEIGHT: usize = 64;
+
+/// The bytes that an event takes while it waits.
+fn weight(kind: &v1::event::Kind, size: usize) -> usize {
+    use v1::event::Kind;
+    let fields = match kind {
+        Kind::Headers(it) => it.fields.len(),
+        Kind::Trailers(it) => it.fields.len(),
+        Kind::CallResult(it) => it.fields.len(),
+        Kind::HttpAnswer(it) => it.fields.len() + it.trailers.len(),
+        Kind::Open(it) => it.properties.len(),
+        Kind::Complete(it) => {
+            [&it.request_headers, &it.response_headers, &it.response_trailers, &it.request_trailers]
+                .iter()
+                .map(|fields| fields.len())
+                .sum()
+        }
+        Kind::Hello(_)
+        | Kind::Configure(_)
+        | Kind::Release(_)
+        | Kind::Body(_)
+        | Kind::NewConnection(_)
+        | Kind::Data(_)
+        | Kind::Close(_)
+        | Kind::Tick(_)
+        | Kind::QueueReady(_)
+        | Kind::Ping(_)
+        | Kind::Drain(_) => 0,
+    };
+    size.max(EVENT_WEIGHT_MIN).saturating_add(fields * FIELD_WEIGHT)
 }
 
 /// Why an event was not taken.
@@ -63,14 +108,16 @@ impl Outbox {
         if size > EVENT_BYTES_MAX {
             return Err(Refused::TooLarge(size));
         }
+        let weight = event.kind.as_ref().map_or(size, |kind| weight(kind, size));
         let mut waiting = self.0.lock();
         let waiting = &mut *waiting;
-        if waiting.bytes.saturating_add(size) > bytes_max || waiting.results > CALLS_MAX {
+        let has_many_results = is_result && waiting.results >= CALLS_MAX;
+        if waiting.bytes.saturating_add(weight) > bytes_max || has_many_results {
             return Err(Refused::Full);
         }
-        waiting.bytes += size;
+        waiting.bytes += weight;
         waiting.results += usize::from(is_result);
-        waiting.events.push_back((event, size));
+        waiting.events.push_back(Waits { event, size, weight });
         if let Some(taker) = waiting.taker.take() {
             taker.wake();
         }
@@ -112,16 +159,16 @@ impl Waiting {
     fn take(&mut self) -> Vec<v1::Event> {
         let mut events = Vec::with_capacity(self.events.len());
         let mut bytes = 0;
-        while let Some((event, size)) = self.events.pop_front() {
+        while let Some(Waits { event, size, weight }) = self.events.pop_front() {
             if bytes > 0 && bytes + size > BATCH_BYTES {
-                self.events.push_front((event, size));
+                self.events.push_front(Waits { event, size, weight });
                 break;
             }
             bytes += size;
+            self.bytes -= weight;
             self.results -= usize::from(matches!(event.kind, Some(v1::event::Kind::CallResult(_))));
             events.push(event);
         }
-        self.bytes -= bytes;
         events
     }
 }

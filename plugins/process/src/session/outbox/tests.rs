@@ -64,7 +64,27 @@ fn results_that_nobody_reads_are_counted() {
     let outbox = Arc::<Outbox>::default();
     let mut outgoing = Outgoing(Arc::clone(&outbox));
     let told = (0..).take_while(|_| outbox.tell(result()).is_ok()).count();
-    assert_eq!(told, CALLS_MAX + 1);
+    assert_eq!(told, CALLS_MAX);
+    outbox.tell(body(1)).expect("what is no result is not refused for them");
     assert_eq!(taken(&mut outgoing), Some(CALLS_MAX + 1));
     outbox.tell(result()).expect("they were read");
+}
+
+fn head(fields: usize) -> v1::event::Kind {
+    v1::event::Kind::Headers(v1::Headers {
+        fields: vec![v1::Field::default(); fields],
+        ..v1::Headers::default()
+    })
+}
+
+#[test]
+fn events_and_fields_without_bytes_have_weight_while_they_wait() {
+    let outbox = Arc::<Outbox>::default();
+    let mut outgoing = Outgoing(Arc::clone(&outbox));
+    let heads = (0..).take_while(|_| outbox.ask(head(1024)).is_ok()).count();
+    assert_eq!(heads, OUTBOX_BYTES_MAX / (1024 * (FIELD_WEIGHT + 2)));
+    while taken(&mut outgoing).is_some() {}
+    assert_eq!(outbox.0.lock().bytes, 0);
+    let ticks = (0..).take_while(|_| outbox.ask(body(0)).is_ok()).count();
+    assert_eq!(ticks, OUTBOX_BYTES_MAX / EVENT_WEIGHT_MIN);
 }
