@@ -58,7 +58,11 @@ fn check_owned(library: &Path, directory: &Path) -> Result<(), LoadError> {
         // A link here took the place of something since the links were followed: its mode says
         // that all may write it.
         let facts = fs::symlink_metadata(path).map_err(|_gone| open("was taken away"))?;
-        if facts.mode() & WRITABLE_BY_OTHERS != 0 {
+        // A group with the number of the user is that user alone, on systems that make one for
+        // each and let it write.
+        let is_private = facts.gid() == facts.uid();
+        let others = if is_private { WRITABLE_BY_ALL } else { WRITABLE_BY_OTHERS };
+        if facts.mode() & others != 0 {
             return Err(open("can be written by others (`chmod go-w` takes that right away)"));
         }
         if facts.uid() != 0 && facts.uid() != geteuid().as_raw() {
@@ -70,6 +74,7 @@ fn check_owned(library: &Path, directory: &Path) -> Result<(), LoadError> {
 
 /// Writable by its group, or by all.
 const WRITABLE_BY_OTHERS: u32 = 0o022;
+const WRITABLE_BY_ALL: u32 = 0o002;
 
 /// Reads the library at the place that was looked at, and compares.
 fn check_same(library: &Path, digest: &Digest) -> Result<(), LoadError> {

@@ -1,6 +1,6 @@
 use std::{
     fs,
-    os::unix::fs::{PermissionsExt, chown, symlink},
+    os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink},
     path::{Path, PathBuf},
 };
 
@@ -52,12 +52,28 @@ fn a_directory_is_meant_with_all_links_followed() {
 }
 
 #[test]
+fn a_group_that_is_the_user_alone_may_write_and_another_may_not() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let library = folder.path().join("plugin.so");
+    fs::write(&library, BYTES).expect("written");
+    set_mode(&library, 0o775);
+    let own = fs::metadata(&library).expect("it is there").uid();
+    // Only root may give it to another group.
+    for (group, allowed) in [(own, true), (own + 1, false)] {
+        if chown(&library, None, Some(group)).is_ok() {
+            let told = check(folder.path(), &library, BYTES);
+            assert_eq!(told.is_ok(), allowed, "group {group} of user {own}: {told:?}");
+        }
+    }
+}
+
+#[test]
 fn what_others_can_write_allows_nothing() {
     let (folder, library) = folder();
     let deeper = folder.path().join("deeper");
     assert!(check(folder.path(), &library, BYTES).is_ok());
     for path in [folder.path(), &deeper, &library] {
-        for mode in [0o775, 0o757, 0o1777] {
+        for mode in [0o757, 0o1777] {
             set_mode(path, mode);
             let refused = check(folder.path(), &library, BYTES).expect_err("others can write it");
             assert!(refused.is_denial());
