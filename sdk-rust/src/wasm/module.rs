@@ -5,13 +5,13 @@
 //! connection, where the plugin serves both. What is called is taken out of its table for that
 //! long, so that nothing is borrowed while a plugin runs.
 
-use std::{
-    cell::{Cell, RefCell},
-    collections::BTreeMap,
-};
+mod numbers;
+
+use std::cell::{Cell, RefCell};
 
 use abi_wasm::{PeerType, StreamType};
 
+use self::numbers::Table;
 use super::{
     host::{self, WasmHost},
     imports,
@@ -29,9 +29,9 @@ thread_local! {
 /// All that a module holds. There is one thread.
 struct Module {
     declaration: Cell<Option<&'static Declaration>>,
-    roots: RefCell<BTreeMap<u32, Root>>,
-    contexts: RefCell<BTreeMap<u32, Context>>,
-    calls: RefCell<BTreeMap<u32, Asked>>,
+    roots: RefCell<Table<Root>>,
+    contexts: RefCell<Table<Context>>,
+    calls: RefCell<Table<Asked>>,
     duty: Cell<Duty>,
 }
 
@@ -101,9 +101,9 @@ impl Module {
     const fn new() -> Self {
         Self {
             declaration: Cell::new(None),
-            roots: RefCell::new(BTreeMap::new()),
-            contexts: RefCell::new(BTreeMap::new()),
-            calls: RefCell::new(BTreeMap::new()),
+            roots: RefCell::new(numbers::table()),
+            contexts: RefCell::new(numbers::table()),
+            calls: RefCell::new(numbers::table()),
             duty: Cell::new(Duty { context: 0, root: 0 }),
         }
     }
@@ -405,7 +405,8 @@ pub(super) fn delete(id: u32) {
     MODULE.with(|module| {
         // Outside of the tables: what is dropped may ask for something.
         let context = module.contexts.borrow_mut().remove(&id);
-        let root = module.roots.borrow_mut().remove(&id);
+        // No number is one of both.
+        let root = if context.is_some() { None } else { module.roots.borrow_mut().remove(&id) };
         module.enter(id, context.as_ref().map_or(id, |context| context.root));
         // Nobody hears of the answers to who is gone.
         if root.is_some() {
