@@ -19,7 +19,7 @@ use crate::common;
 const START_TIMEOUT: Duration = Duration::from_millis(400);
 const GRACE: Duration = Duration::from_secs(1);
 /// For a program that was not optimised, on a machine that does much else.
-const MUCH_LATER: Duration = Duration::from_secs(15);
+const MUCH_LATER: Duration = Duration::from_secs(3);
 const MEMORY_MAX: u64 = 16 << 20;
 
 /// How a child learns where to listen.
