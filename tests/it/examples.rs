@@ -163,7 +163,8 @@ async fn http_auth_refuses_where_its_cluster_is_unknown(form: &Form) {
     let proxy = Proxy::start(&filtered(filter, form, &upstream, upstream.address())).await;
     assert_eq!(ask(Http::One, proxy.web(), get("/", &[])).await.status.as_u16(), 403);
     assert_eq!(upstream.requests(), 0);
-    until("the reason", async || proxy.stderr().contains("cannot ask `nowhere`").then_some(())).await;
+    until("the reason", async || proxy.stderr().contains("cannot ask `nowhere`").then_some(()))
+        .await;
 }
 
 async fn metrics_are_one_over_all_workers_and_stand_on_the_page(form: &Form) {
