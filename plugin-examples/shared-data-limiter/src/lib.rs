@@ -22,6 +22,9 @@ mortise_sdk::plugin!(Limiter);
 /// How often a count is read again that others changed at the same time.
 const ATTEMPTS_MAX: u32 = 16;
 
+/// The version that is expected of a key without a value.
+const NO_VERSION: u32 = u32::MAX;
+
 /// The plugin's configuration.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -105,14 +108,16 @@ impl Guest {
         let ends = |window: &Window| window.since.saturating_add(self.rule.window_seconds);
         for _ in 0..ATTEMPTS_MAX {
             let stored = host.shared_data(key)?;
-            let version = stored.as_ref().map(|stored| stored.version);
+            // No value ever has this version, and a key without a value takes every one: so of
+            // two workers that count first, one finds the other's count.
+            let version = stored.as_ref().map_or(NO_VERSION, |stored| stored.version);
             let window = stored.and_then(|stored| Window::read(&stored.bytes));
             let mut window = window.filter(|old| ends(old) > now).unwrap_or(Window::new(now));
             if window.requests >= self.rule.requests {
                 return Ok(Decision::Wait { seconds: ends(&window) - now });
             }
             window.requests += 1;
-            match host.set_shared_data(key, window.bytes(), version) {
+            match host.set_shared_data(key, window.bytes(), Some(version)) {
                 Ok(()) => {
                     return Ok(Decision::Pass { left: self.rule.requests - window.requests });
                 }

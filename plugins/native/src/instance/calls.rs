@@ -118,7 +118,7 @@ impl Desk for Instance {
 
     fn body(&self, context: u64, side: Way, show: Show<'_>) -> Asked<()> {
         let stream = self.contexts.borrow().stream(context)?;
-        self.calls.body(&stream, side_of(side), show).map_err(of_bytes)
+        self.calls.body(&stream, side_of(side), show).map_err(refusal)
     }
 
     fn splice_body(&self, context: u64, side: Way, splice: Splice<'_>) -> Asked<()> {
@@ -129,7 +129,7 @@ impl Desk for Instance {
 
     fn data(&self, context: u64, flow: Way, show: Show<'_>) -> Asked<()> {
         let connection = self.contexts.borrow().connection(context)?;
-        self.calls.data(&connection, flow_of(flow), show).map_err(of_bytes)
+        self.calls.data(&connection, flow_of(flow), show).map_err(refusal)
     }
 
     fn splice_data(&self, context: u64, flow: Way, splice: Splice<'_>) -> Asked<()> {
@@ -374,17 +374,12 @@ fn flow_of(way: Way) -> Flow {
 /// there are none.
 fn of_field(of: Section, error: CallError) -> Refusal {
     let is_head = matches!(of, Section::RequestHeaders | Section::ResponseHeaders);
-    if is_unseen(error) && is_head { Refusal::WrongPhase } else { of_bytes(error) }
-}
-
-/// The refusal of the bytes of a body or connection: those that cannot be seen are not there, on
-/// every backend.
-fn of_bytes(error: CallError) -> Refusal {
-    if is_unseen(error) { Refusal::NotFound } else { refusal(error) }
-}
-
-fn is_unseen(error: CallError) -> bool {
-    matches!(error, CallError::WrongPhase | CallError::Denied)
+    let is_unseen = matches!(error, CallError::WrongPhase | CallError::Denied);
+    match (is_unseen, is_head) {
+        (true, true) => Refusal::WrongPhase,
+        (true, false) => Refusal::NotFound,
+        (false, _) => refusal(error),
+    }
 }
 
 /// A refusal of the host in the words of the table.

@@ -82,13 +82,13 @@ fn a_panic_in_each_hook_is_a_fault() {
 }
 
 #[test]
-fn bytes_that_cannot_be_read_are_not_there() {
+fn bytes_that_cannot_be_read_say_why() {
     let worker = Worker::new();
     let (_factory, mut one) = filter(&worker, "downstream:read");
     for refusal in [CallError::WrongPhase, CallError::Denied] {
         worker.host.refuses.set(Some(refusal));
         drop(one.on_data(&connection(), Flow::Downstream, false));
         let told = worker.host.lines.borrow_mut().pop().expect("a line");
-        assert_eq!(told, "Info: Err(NotFound)", "{refusal:?}");
+        assert_eq!(told, format!("Info: Err({refusal:?})"), "{refusal:?}");
     }
 }

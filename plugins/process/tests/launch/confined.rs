@@ -34,7 +34,7 @@ pub(crate) fn a_child_sees_and_reaches_nothing_else() {
             (&format!("chmod 777 {secret}"), false),
             ("cat /etc/passwd", false),
             ("touch \"$MORTISE_PLUGIN_DIR/new\"", false),
-            ("touch /var/tmp/new", false),
+            ("touch /var/new", false),
             (&format!("kill -0 {host}"), false),
             (&format!("cat /proc/{host}/environ"), false),
             (&format!("prlimit --pid {host} --nofile=1"), false),
