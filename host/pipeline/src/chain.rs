@@ -162,13 +162,13 @@ impl Chain {
                 }
             },
         };
-        match verdict {
-            Verdict::HoldUntil(resumed) if hook == (Hook::Body { end: false }) => {
-                link.hold(side).replace(Some(resumed));
-                Ok(Passed::Held)
-            }
-            verdict => self.judge(&link, verdict),
+        if hook == (Hook::Body { end: false })
+            && let Verdict::HoldUntil(resumed) = verdict
+        {
+            link.hold(side).replace(Some(resumed));
+            return Ok(Passed::Held);
         }
+        self.judge(&link, verdict)
     }
 
     /// Waits until a filter lets go what it holds of a body though nothing more came; tells

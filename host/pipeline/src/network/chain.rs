@@ -138,12 +138,13 @@ impl NetworkChain {
             }
             Step::Later(verdict) | Step::HoldUntil(verdict) => self.wait(link, verdict).await?,
         };
-        let passed = match verdict {
-            Verdict::HoldUntil(resumed) if let Hook::Data { flow, end: false } = hook => {
-                link.holds.of(flow).resumed.replace(Some(resumed));
-                Passed::Held
-            }
-            verdict => self.judge(link, verdict)?,
+        let passed = if let Hook::Data { flow, end: false } = hook
+            && let Verdict::HoldUntil(resumed) = verdict
+        {
+            link.holds.of(flow).resumed.replace(Some(resumed));
+            Passed::Held
+        } else {
+            self.judge(link, verdict)?
         };
         // The hook itself may have closed the connection.
         self.go_on().map(|()| passed)
