@@ -4,13 +4,16 @@ use std::{collections::BTreeMap, env, sync::Arc};
 
 use crate::cursor::Cursor;
 
+/// Names with their values.
+pub(super) type Variables = Vec<(Arc<str>, Arc<str>)>;
+
 /// The environment is the given one, with what is taken of the proxy's own; a variable that the
 /// proxy does not have is not there. `at` holds both lists.
 pub(super) fn environment(
     given: &BTreeMap<String, String>,
     of_host: &[String],
     at: &Cursor<'_>,
-) -> Option<Vec<(Arc<str>, Arc<str>)>> {
+) -> Option<Variables> {
     let mut environment = Vec::new();
     let mut is_right = true;
     let at_given = at.key("environment");

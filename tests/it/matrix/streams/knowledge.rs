@@ -8,6 +8,7 @@ pub(super) fn cases() -> Vec<Case> {
     [properties(), shared(), counts(), words()].concat()
 }
 
+#[expect(clippy::too_many_lines, reason = "a list of cases")]
 fn properties() -> Vec<Case> {
     vec![
         Case::new(
