@@ -1,7 +1,7 @@
 //! The export as a native library: the C table and the abi_stable module, over `abi-native`.
 //!
 //! Nothing here is unsafe: `abi-native` makes the functions of the table and catches panics. It
-//! lends each callback its calls, which [`calls`] offers as a [`Backend`](crate::backend::Backend).
+//! lends each callback its calls, which `calls` offers as a [`Backend`](crate::backend::Backend).
 //!
 //! A program that has a plugin compiled in makes a table of it with
 //! [`entry_of!`](crate::native_entry_of), which exports nothing.
