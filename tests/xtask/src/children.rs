@@ -83,7 +83,7 @@ fn python(report: &mut Report) {
     };
     let wanted = folder(PYTHON).join("requirements.txt");
     let text = wanted_packages(&interpreter);
-    if fs::read_to_string(python_stamp()).is_ok_and(|fetched| fetched == text) {
+    if is_fetched(&text) {
         println!("the packages of {PYTHON} are there");
         return;
     }
@@ -111,8 +111,13 @@ fn interpreter() -> Option<PathBuf> {
 /// The Python whose packages were fetched.
 fn packages_for() -> Option<PathBuf> {
     let interpreter = interpreter()?;
-    let fetched = fs::read_to_string(python_stamp()).ok()?;
-    (fetched == wanted_packages(&interpreter)).then_some(interpreter)
+    is_fetched(&wanted_packages(&interpreter)).then_some(interpreter)
+}
+
+/// True where the packages are there, and are those that are wanted.
+fn is_fetched(wanted: &str) -> bool {
+    let fetched = fs::read_to_string(python_stamp());
+    packages().is_dir() && fetched.is_ok_and(|fetched| fetched == wanted)
 }
 
 /// What stands for the packages: their versions, and the Python that they are for.
