@@ -12,7 +12,6 @@
 //! child's own directory or on loopback.
 
 mod address;
-pub(crate) mod connect;
 mod control;
 mod environment;
 mod line;

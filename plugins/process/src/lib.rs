@@ -11,6 +11,7 @@
 //! | `launch` | how a process is made: the launcher's thread, the order, the trampoline |
 //! | `confine` | what the kernel keeps from it |
 //! | `bootstrap` | how it learns where to listen, and how it is known to be ready |
+//! | `dial` | the way to a child, for the supervisor and for sessions |
 //! | `hello` | the first words of a session, the supervisor's and the workers' |
 //! | `log` | what it writes to its standard output and error |
 //! | `session`, `factory`, `filter` | the data plane of one worker |
@@ -22,6 +23,7 @@ mod backend;
 mod bootstrap;
 mod child;
 mod confine;
+mod dial;
 pub mod doctor;
 mod factory;
 mod filter;

@@ -10,7 +10,7 @@ use tonic::{Code, Request, Status, metadata::MetadataValue};
 
 use crate::{
     child::Reach,
-    go_plugin::connect,
+    dial,
     hello::{self, BadAnswer},
 };
 
@@ -37,9 +37,9 @@ pub(crate) enum HelloError {
 
 /// Says hello, and is answered.
 pub(crate) async fn hello(reach: &Reach, plugin: &str) -> Result<HelloBack, HelloError> {
-    let opened = connect::open(reach).await;
+    let opened = dial::open(reach).await;
     let opened = opened.map_err(|error| HelloError::Connect(error.to_string().into()))?;
-    let channel = connect::channel(opened).await;
+    let channel = dial::channel(opened).await;
     let channel = channel.map_err(|error| HelloError::NotSpoken(causes(&error).into()))?;
     let mut client = PluginClient::new(channel).max_decoding_message_size(ANSWER_BYTES_MAX);
     // The stream stays open until this is dropped.

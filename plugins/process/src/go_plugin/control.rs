@@ -21,7 +21,8 @@ use futures_util::stream;
 use tokio::{task::JoinSet, time::timeout};
 use tonic::{Code, Status, transport::Channel};
 
-use super::{GoPluginError, connect};
+use super::GoPluginError;
+use crate::dial;
 use crate::{child::Reach, log::Pace};
 
 /// The service of the health check that stands for the whole child.
@@ -50,11 +51,11 @@ pub(crate) struct Control {
 impl Control {
     /// Connects to a child that serves, and opens the streams.
     pub(super) async fn open(reach: &Reach, sink: Sink) -> Result<Self, GoPluginError> {
-        let stream = connect::open(reach).await.map_err(|source| GoPluginError::Unreachable {
+        let stream = dial::open(reach).await.map_err(|source| GoPluginError::Unreachable {
             address: reach.address.to_string().into(),
             source,
         })?;
-        let channel = connect::channel(stream)
+        let channel = dial::channel(stream)
             .await
             .map_err(|error| GoPluginError::Unhealthy(error.to_string().into()))?;
         check(channel.clone()).await?;

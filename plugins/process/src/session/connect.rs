@@ -1,4 +1,4 @@
-//! The way to a child: a Unix socket, TCP on loopback, TLS over either.
+//! The way to a session: a connection to the child, and the call that is the session.
 
 use std::{
     future::Future,
@@ -12,12 +12,6 @@ use abi_process::bootstrap::TOKEN_KEY;
 use bytes::Bytes;
 use http::{Uri, uri::PathAndQuery};
 use hyper_util::rt::TokioIo;
-use rustls::pki_types::ServerName;
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    net::{TcpStream, UnixStream},
-};
-use tokio_rustls::TlsConnector;
 use tonic::{
     Request, Status, Streaming,
     client::Grpc,
@@ -31,13 +25,13 @@ use super::{
     limits::MESSAGE_BYTES_MAX,
     outbox::{Outbox, Outgoing},
 };
-use crate::child::{ChildAddress, Reach};
+use crate::{
+    child::Reach,
+    dial::{self, ORIGIN, Stream},
+};
 
 /// The method of a session.
 const SESSION: &str = "/mortise.plugin.v1.Plugin/Session";
-/// The name in the certificates of children, and the authority of requests to them.
-const NAME: &str = "localhost";
-const ORIGIN: &str = "http://localhost";
 
 /// Why there is no session.
 #[derive(Debug, thiserror::Error)]
@@ -113,14 +107,10 @@ fn words(error: &dyn std::error::Error) -> String {
 #[derive(Clone, Debug)]
 struct Dial(Arc<Reach>);
 
-/// A connection of whatever kind.
-trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Wire for T {}
-
-type Connecting = Pin<Box<dyn Future<Output = io::Result<TokioIo<Box<dyn Wire>>>> + Send>>;
+type Connecting = Pin<Box<dyn Future<Output = io::Result<TokioIo<Box<dyn Stream>>>> + Send>>;
 
 impl Service<Uri> for Dial {
-    type Response = TokioIo<Box<dyn Wire>>;
+    type Response = TokioIo<Box<dyn Stream>>;
     type Error = io::Error;
     type Future = Connecting;
 
@@ -130,20 +120,6 @@ impl Service<Uri> for Dial {
 
     fn call(&mut self, _uri: Uri) -> Connecting {
         let reach = Arc::clone(&self.0);
-        Box::pin(async move {
-            let plain: Box<dyn Wire> = match &reach.address {
-                ChildAddress::Unix(path) => Box::new(UnixStream::connect(path).await?),
-                ChildAddress::Tcp(address) => {
-                    let stream = TcpStream::connect(address).await?;
-                    stream.set_nodelay(true)?;
-                    Box::new(stream)
-                }
-            };
-            let Some(tls) = &reach.tls else { return Ok(TokioIo::new(plain)) };
-            let name = ServerName::try_from(NAME).map_err(io::Error::other)?;
-            let secured = TlsConnector::from(Arc::clone(tls)).connect(name, plain).await?;
-            let secured: Box<dyn Wire> = Box::new(secured);
-            Ok(TokioIo::new(secured))
-        })
+        Box::pin(async move { dial::open(&reach).await.map(TokioIo::new) })
     }
 }

@@ -39,8 +39,8 @@ fn event(kind: event::Kind) -> Event {
 
 /// Says hello, configures and asks for a sign of life: the answers.
 async fn talk(reach: &Reach) -> Vec<Reply> {
-    let stream = connect::open(reach).await.unwrap();
-    let channel = connect::channel(stream).await.unwrap();
+    let stream = crate::dial::open(reach).await.unwrap();
+    let channel = crate::dial::channel(stream).await.unwrap();
     let hello = Hello { versions: vec![1], generation: 5, ..Hello::default() };
     let config = br#"{"header": "x-greeting", "value": "hello"}"#.as_slice().into();
     let events = vec![

@@ -1,6 +1,8 @@
-//! One connection to a child, for the supervisor's own calls.
+//! The way to a child: a Unix socket, TCP on loopback, TLS over either.
 //!
-//! It is never made again: where it breaks, the child is on its way out.
+//! Sessions connect by [`open`], again where they must. The supervisor's own calls go over one
+//! connection ([`channel`]) that is never made again: where it breaks, the child is on its way
+//! out.
 
 use std::{
     io,
@@ -22,6 +24,11 @@ use tower_service::Service;
 
 use crate::child::{ChildAddress, Reach};
 
+/// The name in the certificates of children.
+const NAME: &str = "localhost";
+/// The authority of requests to them.
+pub(crate) const ORIGIN: &str = "http://localhost";
+
 /// What a child is spoken to over.
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
@@ -40,15 +47,15 @@ pub(crate) async fn open(reach: &Reach) -> io::Result<Box<dyn Stream>> {
 
 async fn secure<T: Stream + 'static>(stream: T, reach: &Reach) -> io::Result<Box<dyn Stream>> {
     let Some(tls) = &reach.tls else { return Ok(Box::new(stream)) };
-    let name = ServerName::try_from("localhost").map_err(io::Error::other)?;
+    let name = ServerName::try_from(NAME).map_err(io::Error::other)?;
     let stream = TlsConnector::from(Arc::clone(tls)).connect(name, stream).await?;
     Ok(Box::new(stream))
 }
 
-/// gRPC over a stream. The name that it asks for means nothing.
+/// gRPC over one stream. The name that it asks for means nothing.
 pub(crate) async fn channel(stream: Box<dyn Stream>) -> Result<Channel, Error> {
     let only = Only(Some(stream));
-    Endpoint::from_static("http://localhost").connect_with_connector(only).await
+    Endpoint::from_static(ORIGIN).connect_with_connector(only).await
 }
 
 /// Hands out the stream that is there.
