@@ -284,19 +284,20 @@ impl HostCalls for WorkerCalls {
 
 /// Keeps a section within its limits, which are also those of the map that it is kept in.
 fn check_size(headers: &Headers, write: FieldWrite<'_>) -> CallResult<()> {
-    let (added, bytes) = match write {
+    // Whether the name is there already matters to a full section only, and costs a search.
+    let has_room = headers.len() < HEADER_COUNT_MAX;
+    let (count_fits, bytes) = match write {
         FieldWrite::Remove(_) => return Ok(()),
         FieldWrite::SetAll(pairs) => {
             let bytes: usize = pairs.iter().map(|(name, value)| name.len() + value.len()).sum();
             let fits = pairs.len() <= HEADER_COUNT_MAX && bytes <= HEADER_BYTES_MAX;
             return if fits { Ok(()) } else { Err(CallError::LimitReached) };
         }
-        FieldWrite::Add(name, value) => (1, name.len() + value.len()),
+        FieldWrite::Add(name, value) => (has_room, name.len() + value.len()),
         FieldWrite::Replace(name, value) => {
-            (usize::from(headers.get(name).is_none()), name.len() + value.len())
+            (has_room || headers.get(name).is_some(), name.len() + value.len())
         }
     };
-    let count_fits = headers.len() + added <= HEADER_COUNT_MAX;
     let bytes_fit = bytes <= SMALL_FIELD_BYTES || headers.byte_size() + bytes <= HEADER_BYTES_MAX;
     if count_fits && bytes_fit { Ok(()) } else { Err(CallError::LimitReached) }
 }

@@ -61,6 +61,7 @@ pub(crate) struct Compiled {
     pub(crate) digest: [u8; 32],
     pub(crate) version: AbiVersion,
     pub(crate) phases: Phases,
+    pub(crate) may_linger: bool,
     /// Its lines, where it was built with them.
     pub(crate) lines: Option<Arc<Lines>>,
     pub(crate) pulse: Pulse,
@@ -118,6 +119,7 @@ impl WasmBackend {
             digest: Sha256::digest(spec.bytes).into(),
             version: facts.version,
             phases: facts.phases,
+            may_linger: facts.may_linger,
             lines: Lines::read(spec.bytes).map(Arc::new),
             pulse: self.ticker.pulse(spec.limits),
             lone: Arc::clone(&self.lone),

@@ -17,7 +17,10 @@ use crate::ticker::{Beat, TICK};
 /// The deadline of the call that runs.
 #[derive(Debug, Default)]
 pub(crate) struct Deadline {
+    budget: Duration,
     half: Duration,
+    /// The ticks of that half. Most calls have the budget of the call before.
+    half_ticks: u64,
     /// The processor clock at the end of the first half.
     noted: Option<Duration>,
     beat: Beat,
@@ -32,9 +35,13 @@ impl Deadline {
     /// Begins a call; answers with the ticks until [`Deadline::fire`] is due.
     pub(crate) fn begin(&mut self, budget: Duration) -> u64 {
         self.beat.now();
-        self.half = budget / 2;
+        if budget != self.budget || self.half_ticks == 0 {
+            self.budget = budget;
+            self.half = budget / 2;
+            self.half_ticks = ticks(self.half);
+        }
         self.noted = None;
-        ticks(self.half)
+        self.half_ticks
     }
 
     /// The ticks ran out while the guest was running.

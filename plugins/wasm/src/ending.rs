@@ -39,9 +39,6 @@ impl Vm {
     /// Ends contexts that said in a callback that they are done. Those that do not fit into
     /// one turn go on to linger, and end with a sweep.
     pub(crate) fn end_finished(&self, finished: Vec<(Rc<Root>, u32)>) {
-        if finished.is_empty() {
-            return;
-        }
         self.endings.queue.borrow_mut().extend(finished);
         if self.endings.is_running.replace(true) {
             return;

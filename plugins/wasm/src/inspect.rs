@@ -17,12 +17,16 @@ pub(crate) struct Facts {
     pub(crate) version: AbiVersion,
     /// The hooks that it has, and what of a stream they may want to read late.
     pub(crate) phases: Phases,
+    /// Its contexts may have something to wait for at their end, so `proxy_on_done` is called.
+    pub(crate) may_linger: bool,
 }
 
 /// Names in a message; more than that help nobody.
 const NAMES_SHOWN_MAX: usize = 12;
 /// The section by which a module says which hooks its plugins want, of all that their SDK
-/// exports: the bits of [`Phases::NAMED`] in order, as two bytes, least first.
+/// exports: the bits of [`Phases::NAMED`] in order, as two bytes, least first. A module with it
+/// has nothing to wait for at the end of a context, since that SDK offers no way to: its
+/// `proxy_on_done` is there for other hosts, and not called here.
 const PHASES_SECTION: &str = "mortise.phases";
 /// What guests compiled by Emscripten import beside the interface; see `calls`.
 pub(crate) const RUNTIME_IMPORTS: [&str; 2] = ["pthread_equal", "emscripten_notify_memory_growth"];
@@ -63,7 +67,8 @@ pub(crate) fn inspect(bytes: &[u8], wanted: Option<Phases>) -> Result<Facts, Str
             .to_owned());
     }
     let asked = asked_phases(&module)?;
-    Ok(Facts { version, phases: phases(&module, asked, wanted) })
+    let may_linger = module.phase_sections.is_empty();
+    Ok(Facts { version, phases: phases(&module, asked, wanted), may_linger })
 }
 
 fn not_wasm(bytes: &[u8]) -> String {

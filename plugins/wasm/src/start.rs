@@ -195,6 +195,9 @@ fn instantiate(store: &mut Store<VmData>, compiled: &Compiled) -> Result<Hooks, 
     if !compiled.phases.contains(Phases::LOG) {
         hooks.log = None;
     }
+    if !compiled.may_linger {
+        hooks.done = None;
+    }
     run_start_functions(store, instance)?;
     store.data_mut().stage = GuestStage::Running;
     Ok(hooks)

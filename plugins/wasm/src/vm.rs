@@ -119,7 +119,9 @@ impl Vm {
                 let outcome = (result, store.data_mut().leave());
                 let finished = std::mem::take(&mut store.data_mut().finished);
                 drop(slot);
-                self.end_finished(finished);
+                if !finished.is_empty() {
+                    self.end_finished(finished);
+                }
                 Ok(outcome)
             }
             Err(error) => {

@@ -88,6 +88,10 @@ impl Output {
     fn of(&mut self, fd: u32) -> &mut Vec<u8> {
         if fd == STANDARD_OUTPUT { &mut self.out } else { &mut self.error }
     }
+
+    fn is_empty(&self) -> bool {
+        self.out.is_empty() && self.error.is_empty()
+    }
 }
 
 impl VmData {
@@ -110,7 +114,11 @@ impl VmData {
     }
 
     /// Writes what waits for its newline.
+    #[inline]
     pub(crate) fn flush_output(&mut self) {
+        if self.output.is_empty() {
+            return;
+        }
         self.end_line(STANDARD_OUTPUT);
         self.end_line(STANDARD_ERROR);
     }

@@ -83,6 +83,22 @@ fn a_root_that_is_never_done_is_deleted_after_a_while() {
 }
 
 #[test]
+fn a_module_that_says_its_phases_is_not_asked_whether_it_is_done() {
+    let ends = r#"
+      (func (export "proxy_on_done") (param i32) (result i32) unreachable)
+      (func (export "proxy_on_delete") (param i32) (call $say (i32.const 120)))
+      (@custom "mortise.phases" "\01\00")"#;
+    let rig = Rig::new(&guest(LOG, &format!("{SAY} {ends}")));
+    let factory = rig.factory();
+    let one = stream();
+    drop(factory.stream_filter(&one).expect("a filter"));
+    assert_eq!(rig.host.said(), "x");
+    drop(factory);
+    assert_eq!(rig.host.said(), "x");
+    assert!(rig.host.timers.periods().is_empty());
+}
+
+#[test]
 fn a_trial_is_not_waited_for() {
     let rig = Rig::new(&slow_to_end(0));
     let scope = WorkerScope { worker: None, ..rig.scope() };
