@@ -24,6 +24,11 @@
 //! ```
 
 mod manifest;
+mod permission;
+
+pub use permission::{
+    Argument, Capability, PERMISSION_BYTES_MAX, Pattern, PatternError, Permission, PermissionError,
+};
 
 pub use manifest::{
     ArtifactEntry, Backend, FILE_NAME, GoPlugin, MANIFEST_BYTES_MAX, Manifest, ManifestError,

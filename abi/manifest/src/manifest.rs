@@ -5,6 +5,8 @@ use std::{fmt, path::Path};
 use semver::Version;
 use serde::Deserialize;
 
+use crate::Permission;
+
 /// The name of the file in a package.
 pub const FILE_NAME: &str = "plugin.toml";
 
@@ -19,6 +21,9 @@ pub const PLATFORM: &str = if cfg!(target_arch = "x86_64") {
 } else {
     "unknown"
 };
+
+/// The most permissions that one manifest may ask for.
+const PERMISSIONS_MAX: usize = 256;
 
 /// The version of the format.
 const SCHEMA: u32 = 1;
@@ -36,6 +41,10 @@ pub struct Manifest {
     pub provides: Vec<Provided>,
     /// What it is made of.
     pub artifacts: Vec<ArtifactEntry>,
+    /// What it asks to be allowed; it gets nothing else.
+    pub permissions: Vec<Permission>,
+    /// True where traffic must never go on without it: a plugin that says who may pass.
+    pub is_security: bool,
 }
 
 /// One place where the plugin can stand.
@@ -163,6 +172,8 @@ struct File {
     provides: Vec<Provided>,
     #[serde(default)]
     artifact: Vec<ArtifactEntry>,
+    #[serde(default)]
+    permissions: Vec<Permission>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -171,6 +182,8 @@ struct Identity {
     name: String,
     version: String,
     summary: Option<String>,
+    #[serde(default)]
+    security: bool,
     #[serde(rename = "license")]
     _license: Option<String>,
     #[serde(rename = "homepage")]
@@ -197,12 +210,17 @@ impl Manifest {
         check_name(&file.plugin.name)?;
         check_provides(&file.provides)?;
         check_artifacts(&file.artifact)?;
+        if file.permissions.len() > PERMISSIONS_MAX {
+            return Err(content(format!("at most {PERMISSIONS_MAX} `permissions` are read")));
+        }
         Ok(Self {
             name: file.plugin.name,
             version,
             summary: file.plugin.summary,
             provides: file.provides,
             artifacts: file.artifact,
+            permissions: file.permissions,
+            is_security: file.plugin.security,
         })
     }
 

@@ -9,6 +9,7 @@ use std::{
     sync::Arc,
 };
 
+use abi_manifest::Capability;
 use host_types::PluginName;
 
 use crate::{
@@ -133,6 +134,12 @@ pub trait LoadedPlugin: fmt::Debug + Send + Sync {
         spec: &InstanceSpec,
     ) -> Result<Rc<dyn FilterFactory>, PluginFault>;
 
+    /// What it can be seen to use, before it runs: the capabilities of the host calls that a
+    /// Wasm module imports. Nothing where that cannot be seen.
+    fn uses(&self) -> Vec<Capability> {
+        Vec::new()
+    }
+
     /// How what runs this generation is, where it has a life of its own: a child process.
     fn condition(&self) -> Option<Condition> {
         None
@@ -185,6 +192,11 @@ pub trait FilterFactory: fmt::Debug {
     /// elsewhere. Otherwise it is let go, and a fresh one started.
     fn outlives(&self, fault: &PluginFault) -> bool {
         let _ = fault;
+        false
+    }
+
+    /// True where traffic must never go on without it, whatever `on_error` says.
+    fn is_security(&self) -> bool {
         false
     }
 

@@ -9,6 +9,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use abi_manifest::Capability;
 use host_types::Headers;
 
 pub use self::{
@@ -325,6 +326,15 @@ pub trait HostCalls {
         Err(CallError::Unsupported)
     }
 
+    /// Shows the namespace that a queue was made in.
+    ///
+    /// # Errors
+    /// `NotFound` without such a queue.
+    fn queue_namespace(&self, queue: QueueId, show: &mut dyn FnMut(&str)) -> CallResult<()> {
+        let (_, _) = (queue, show);
+        Err(CallError::Unsupported)
+    }
+
     /// Puts an item at the end of a queue.
     ///
     /// # Errors
@@ -404,6 +414,18 @@ pub trait HostCalls {
         let _ = plugin;
     }
 
-    /// The wall clock.
+    /// The wall clock, for the host's own use; who gives it to a plugin asks
+    /// [`HostCalls::may`] before.
     fn now(&self) -> SystemTime;
+
+    /// Whether the plugin may do something that is no call of its own: answer or break off in a
+    /// hook (`reply`, `close`), draw random numbers, read a clock. Backends ask before they do
+    /// it. What is asked is counted as if it was done.
+    ///
+    /// # Errors
+    /// `Denied`.
+    fn may(&self, what: Capability) -> CallResult<()> {
+        let _ = what;
+        Ok(())
+    }
 }

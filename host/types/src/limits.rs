@@ -65,6 +65,25 @@ pub struct PluginLimits {
     pub log_lines_per_second_max: u32,
     /// Bytes of one log line; the rest of the line is cut off.
     pub log_line_bytes_max: usize,
+    /// Processor time that one instance may use in a second, where there is such a limit; past
+    /// it its streams fail until the second is over.
+    pub cpu_per_second: Option<Duration>,
+    /// HTTP and gRPC calls that it may have under way on one worker; past it a call is refused.
+    pub calls_max: usize,
+    /// Bytes of one such call: head, body and trailers; past it the call is refused.
+    pub call_bytes_max: usize,
+    /// Longest wait for the answer to one such call; longer waits are cut to it.
+    pub call_timeout_max: Duration,
+    /// Shortest period of its timer; shorter periods become this.
+    pub tick_period_min: Duration,
+    /// Metrics that it may define.
+    pub metrics_max: usize,
+    /// Bytes of the keys and values that it may keep as shared data, in its own namespace; past
+    /// it old ones are let go.
+    pub shared_data_bytes_max: usize,
+    /// Body bytes (or bytes of one direction of a connection) that it may hold, where that is
+    /// less than the listener's limit.
+    pub held_body_bytes_max: Option<usize>,
 }
 
 impl Default for PluginLimits {
@@ -77,6 +96,14 @@ impl Default for PluginLimits {
             contexts_max: 65_536,
             log_lines_per_second_max: 1000,
             log_line_bytes_max: 8 * KIB,
+            cpu_per_second: None,
+            calls_max: 1024,
+            call_bytes_max: MIB,
+            call_timeout_max: Duration::from_secs(60),
+            tick_period_min: Duration::from_millis(10),
+            metrics_max: 1000,
+            shared_data_bytes_max: 16 * MIB,
+            held_body_bytes_max: None,
         }
     }
 }

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use host_extension::{InstanceSpec, LoadedPlugin, Phases, PluginFault};
+use plugins_policy::Rights;
 
 use crate::{
     Backends, LoadFailure, Moment, PluginPlan,
@@ -40,7 +41,15 @@ enum Loaded {
     /// It is what serves already.
     Same(Arc<Generation>),
     /// It is new.
-    New(Digest, Arc<dyn LoadedPlugin>),
+    New(Fresh),
+}
+
+/// A generation that was not tried yet.
+struct Fresh {
+    digest: Digest,
+    loaded: Arc<dyn LoadedPlugin>,
+    rights: Arc<Rights>,
+    is_security: bool,
 }
 
 impl Attempt<'_> {
@@ -51,7 +60,7 @@ impl Attempt<'_> {
                 let failures = self.refusals(&trials, None);
                 self.outcome(Some(generation), trials, failures)
             }
-            Ok(Loaded::New(digest, loaded)) => self.consider(digest, loaded),
+            Ok(Loaded::New(fresh)) => self.consider(fresh),
             Err(fault) => self.keep_last(|serving| vec![self.failure(None, fault, serving)]),
         }
     }
@@ -67,20 +76,27 @@ impl Attempt<'_> {
             return Ok(Loaded::Same(Arc::clone(last)));
         }
         let loaded = self.backends.load(self.plan, &artifact)?;
-        Ok(Loaded::New(artifact.digest, loaded))
+        Ok(Loaded::New(Fresh {
+            digest: artifact.digest,
+            loaded,
+            rights: Arc::new(artifact.package.rights(self.plan)),
+            is_security: self.plan.is_security || artifact.package.is_security(),
+        }))
     }
 
     /// Tries the uses on what was loaded, and takes it or leaves it.
-    fn consider(&self, digest: Digest, loaded: Arc<dyn LoadedPlugin>) -> Outcome {
-        let trials = self.try_all(loaded.as_ref(), None);
+    fn consider(&self, fresh: Fresh) -> Outcome {
+        let trials = self.try_all((&*fresh.loaded, &fresh.rights), None);
         if !trials.is_empty() && trials.values().all(Result::is_err) || self.is_worse(&trials) {
             return self.keep_last(|serving| self.refusals(&trials, serving));
         }
         let generation = Generation {
             number: self.newest().saturating_add(1),
             plan: self.plan.clone(),
-            digest,
-            loaded,
+            digest: fresh.digest,
+            loaded: fresh.loaded,
+            rights: fresh.rights,
+            is_security: fresh.is_security,
             loaded_at: self.now.wall,
             health: Health::default(),
         };
@@ -114,12 +130,17 @@ impl Attempt<'_> {
     /// The trials of the uses on the last generation. A use that it started before is not
     /// tried again.
     fn trials_of_last(&self, last: &Generation) -> Trials {
-        self.try_all(last.loaded.as_ref(), self.previous.map(|previous| &previous.trials))
+        let known = self.previous.map(|previous| &previous.trials);
+        self.try_all((&*last.loaded, &last.rights), known)
     }
 
-    fn try_all(&self, loaded: &dyn LoadedPlugin, known: Option<&Trials>) -> Trials {
+    fn try_all(
+        &self,
+        generation: (&dyn LoadedPlugin, &Arc<Rights>),
+        known: Option<&Trials>,
+    ) -> Trials {
         let started = |spec: &InstanceSpec| -> Option<Phases> { known?.get(spec)?.clone().ok() };
-        let start = |spec: &InstanceSpec| self.trial.start(self.plan, loaded, spec);
+        let start = |spec: &InstanceSpec| self.trial.start(self.plan, generation, spec);
         let is_known = |spec: &&InstanceSpec| started(spec).is_some();
         // Who is new in a machine meets those that are in it on a worker, and so does here.
         if self.plan.shares_machines() && !self.specs.iter().all(|spec| is_known(&spec)) {

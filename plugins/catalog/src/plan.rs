@@ -1,11 +1,12 @@
 //! What the configuration says of a plugin, checked and complete.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use host_extension::Phases;
 use host_types::{
     Isolation, NativeSettings, PluginLimits, PluginName, ProcessSettings, VmSettings,
 };
+use plugins_policy::Policy;
 
 use crate::source;
 
@@ -19,8 +20,12 @@ pub struct PluginPlan {
     /// The artifact; absolute, or relative to the working directory. The name of a plugin that is
     /// compiled in.
     pub source: PathBuf,
-    /// The limits that its policy sets.
+    /// What it may do.
+    pub policy: Arc<Policy>,
+    /// How much of that.
     pub limits: PluginLimits,
+    /// True where traffic must never go on without it: it has no use with `on_error: open`.
+    pub is_security: bool,
     /// The phases that it is shown; `None` shows all that it exports hooks for.
     pub phases: Option<Phases>,
     /// How its virtual machines are made and shared, where it runs in some.

@@ -15,6 +15,7 @@ use host_extension::{
 };
 use host_types::PluginName;
 use parking_lot::Mutex;
+use plugins_policy::Rights;
 
 use crate::{Digest, PluginPlan, trial::Trials};
 
@@ -63,6 +64,10 @@ pub(crate) struct Generation {
     pub(crate) plan: PluginPlan,
     pub(crate) digest: Digest,
     pub(crate) loaded: Arc<dyn LoadedPlugin>,
+    /// What its policy leaves of what it asks for.
+    pub(crate) rights: Arc<Rights>,
+    /// Traffic must never go on without it, whatever `on_error` says.
+    pub(crate) is_security: bool,
     pub(crate) loaded_at: SystemTime,
     pub(crate) health: Health,
 }

@@ -16,6 +16,7 @@ use abi_manifest::{
 };
 use host_extension::{FaultKind, Phases, PluginFault};
 use host_types::{Bootstrap, ProcessSettings};
+use plugins_policy::{Permission, Rights};
 use sha2::{Digest as _, Sha256};
 
 use crate::{BackendKind, PluginPlan};
@@ -46,6 +47,9 @@ pub(crate) struct Package {
     arguments: Vec<Arc<str>>,
     bootstrap: Option<Bootstrap>,
     phases: Option<Phases>,
+    /// What it asks for; `None` where no manifest says so, and everything is asked for.
+    asked: Option<Vec<Permission>>,
+    is_security: bool,
 }
 
 /// Why an artifact could not be read.
@@ -114,7 +118,19 @@ impl Package {
             arguments: artifact.arguments.iter().map(|one| one.as_str().into()).collect(),
             bootstrap,
             phases: Some(phases),
+            asked: Some(manifest.permissions.clone()),
+            is_security: manifest.is_security,
         }
+    }
+
+    /// What a policy leaves of what it asks for.
+    pub(crate) fn rights(&self, plan: &PluginPlan) -> Rights {
+        Rights::new(&plan.policy, self.asked.as_deref(), plan.shared_namespace())
+    }
+
+    /// True where the manifest says that traffic must never go on without it.
+    pub(crate) fn is_security(&self) -> bool {
+        self.is_security
     }
 
     /// The phases that a plugin is shown: the configured ones, or those that it asks for.

@@ -25,7 +25,7 @@ use host_extension::{
 };
 use host_telemetry::{DefinedMetrics, log_plugin_line};
 use host_types::Headers;
-use plugins_policy::Guard;
+use plugins_policy::{Guard, Rights, Ward};
 use plugins_shared::{SharedState, call_foreign};
 
 use crate::PluginPlan;
@@ -48,11 +48,20 @@ impl TrialWorker {
     pub(crate) fn start(
         &self,
         plan: &PluginPlan,
-        loaded: &dyn LoadedPlugin,
+        (loaded, rights): (&dyn LoadedPlugin, &Arc<Rights>),
         spec: &InstanceSpec,
     ) -> Result<Phases, PluginFault> {
         let calls: Rc<dyn HostCalls> = Rc::<TrialCalls>::clone(&self.calls);
-        let guard = Guard::new(plan.name.clone(), calls, Arc::default());
+        let ward = Ward {
+            plugin: plan.name.clone(),
+            rights: Arc::clone(rights),
+            limits: plan.limits.clone(),
+            counts: Arc::default(),
+            denials: Arc::default(),
+            on_denial: Rc::new(|_denial| {}),
+            recorder: None,
+        };
+        let guard = Guard::new(ward, calls);
         let scope = WorkerScope {
             worker: None,
             calls: Rc::new(guard),

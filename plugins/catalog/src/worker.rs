@@ -19,7 +19,7 @@ use host_extension::{
 };
 use host_telemetry::{HostCallCount, PluginMetrics, WorkerMetrics};
 use host_types::PluginName;
-use plugins_policy::{CallCounts, Guard, HostCall};
+use plugins_policy::{CallCounts, Guard, HostCall, Ward};
 
 use crate::{
     CatalogSnapshot, PluginPlan,
@@ -142,7 +142,7 @@ impl WorkerCatalog {
         let metrics = self.metrics(plugin);
         let worker = Worker {
             number: self.number,
-            calls: self.guarded(plugin, self.counts(&metrics)),
+            calls: self.guarded(generation, self.counts(&metrics)),
             shared: Rc::clone(&self.shared),
             metrics,
             clock: Rc::clone(&self.clock),
@@ -152,8 +152,17 @@ impl WorkerCatalog {
     }
 
     /// The host calls as a plugin may use them.
-    fn guarded(&self, plugin: &PluginName, counts: Arc<CallCounts>) -> Rc<dyn HostCalls> {
-        Rc::new(Guard::new(plugin.clone(), Rc::clone(&self.calls), counts))
+    fn guarded(&self, generation: &Generation, counts: Arc<CallCounts>) -> Rc<dyn HostCalls> {
+        let ward = Ward {
+            plugin: generation.plan.name.clone(),
+            rights: Arc::clone(&generation.rights),
+            limits: generation.plan.limits.clone(),
+            counts,
+            denials: Arc::default(),
+            on_denial: Rc::new(|_denial| {}),
+            recorder: None,
+        };
+        Rc::new(Guard::new(ward, Rc::clone(&self.calls)))
     }
 
     /// Starts services that are down again, where it is time to. To be called now and then.

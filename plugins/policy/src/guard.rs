@@ -5,7 +5,6 @@ mod grpc;
 use std::{
     fmt,
     rc::Rc,
-    sync::Arc,
     time::{Duration, SystemTime},
 };
 
@@ -14,10 +13,10 @@ use host_extension::{
     HostCalls, HttpCall, LocalReply, LogLevel, MetricId, MetricKind, OnGrpcEvent, OnHttpAnswer,
     PropertyValue, QueueId, Stream, Subject, Subscription,
 };
-use host_types::{Headers, PluginName};
+use host_types::Headers;
 
 use self::grpc::GuardedGrpcStream;
-use crate::{CallCounts, HostCall};
+use crate::{HostCall, Ward};
 
 /// The host calls of one worker as one plugin may use them.
 ///
@@ -33,11 +32,10 @@ pub struct Guard {
 const SETS_PROPERTY: &[u8] = b"set_envoy_filter_state";
 
 impl Guard {
-    /// Guards `calls` for `plugin`; what it asks for is counted in `counts`, which only
-    /// guards of one thread may share.
+    /// Guards `calls` for a plugin.
     #[must_use]
-    pub fn new(plugin: PluginName, calls: Rc<dyn HostCalls>, counts: Arc<CallCounts>) -> Self {
-        Self { gate: Gate { plugin, counts }, calls }
+    pub fn new(ward: Ward, calls: Rc<dyn HostCalls>) -> Self {
+        Self { gate: Gate { ward: Rc::new(ward) }, calls }
     }
 
     fn check(&self, call: HostCall) -> CallResult<()> {
@@ -45,7 +43,7 @@ impl Guard {
     }
 
     fn plugin(&self) -> &str {
-        self.gate.plugin.as_str()
+        self.gate.ward.plugin.as_str()
     }
 }
 
@@ -53,15 +51,14 @@ impl Guard {
 /// by an earlier call.
 #[derive(Clone)]
 struct Gate {
-    plugin: PluginName,
-    counts: Arc<CallCounts>,
+    ward: Rc<Ward>,
 }
 
 impl Gate {
     /// Counts a call and says whether it may go on.
     fn check(&self, call: HostCall) -> CallResult<()> {
         let decision = self.decide(call);
-        self.counts.count(call, decision.is_ok());
+        self.ward.counts.count(call, decision.is_ok());
         decision
     }
 
@@ -224,6 +221,10 @@ impl HostCalls for Guard {
         self.calls.resolve_queue(namespace, name)
     }
 
+    fn queue_namespace(&self, queue: QueueId, show: &mut dyn FnMut(&str)) -> CallResult<()> {
+        self.calls.queue_namespace(queue, show)
+    }
+
     fn enqueue(&self, queue: QueueId, item: &[u8]) -> CallResult<()> {
         self.check(HostCall::Enqueue)?;
         self.calls.enqueue(queue, item)
@@ -276,20 +277,18 @@ impl HostCalls for Guard {
 
     /// The limit on lines is a refusal, too.
     fn log_dropped(&self, _plugin: &str) {
-        self.gate.counts.count(HostCall::Log, false);
+        self.gate.ward.counts.count(HostCall::Log, false);
         self.calls.log_dropped(self.plugin());
     }
 
-    /// Time is counted, but cannot be refused: a plugin has no way to go on without.
     fn now(&self) -> SystemTime {
-        self.gate.counts.count(HostCall::Now, true);
         self.calls.now()
     }
 }
 
 impl fmt::Debug for Guard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Guard").field("plugin", &self.gate.plugin).finish_non_exhaustive()
+        f.debug_struct("Guard").field("plugin", &self.gate.ward.plugin).finish_non_exhaustive()
     }
 }
 

@@ -1,16 +1,32 @@
 //! What a plugin may do, and the guard that holds it to that.
 //!
-//! A backend never holds the host's calls themselves but a [`Guard`] around them. So there
-//! is one place for all backends that decides what a plugin may ask for, and that counts
-//! every call. Today's policy grants everything; the calls are counted all the same.
+//! A plugin's manifest asks, the operator's [`Policy`] grants, and [`Rights`] are what both
+//! agree on. A backend never holds the host's calls themselves but a [`Guard`] around them. So
+//! there is one place for all backends that decides what a plugin may ask for, and that counts
+//! every call.
 //!
 //! This crate is pure: it does no I/O, reads no clock and rolls no dice. Start reading at
-//! [`Guard`].
+//! [`Rights`], then [`Guard`].
 
 mod call;
 mod counts;
+mod denial;
+mod fields;
 mod guard;
+mod policy;
+mod preset;
+mod recorder;
+mod rights;
+mod ward;
 
+pub use abi_manifest::{Argument, Capability, Pattern, Permission, PermissionError};
 pub use call::HostCall;
 pub use counts::CallCounts;
+pub use denial::{Denial, DenialCounts};
+pub use fields::{FRAMING, FieldClass, ROUTING, class_of};
 pub use guard::Guard;
+pub use policy::{Mode, Policy, Restriction};
+pub use preset::Preset;
+pub use recorder::Recorder;
+pub use rights::{Access, Rights, Rule};
+pub use ward::{OnDenial, Ward};

@@ -41,7 +41,7 @@ use crate::{
 };
 
 pub(crate) use absent::func_type;
-pub(crate) use time::nanoseconds;
+pub(crate) use time::wall_clock;
 
 /// The module under which guests import the calls.
 pub(crate) const ENV: &str = "env";

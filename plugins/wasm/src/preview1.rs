@@ -18,7 +18,7 @@ use wasmtime::{Caller, Linker};
 
 pub(crate) use self::output::Output;
 use crate::{
-    calls::{Call, nanoseconds},
+    calls::{Call, wall_clock},
     fault::GuestExit,
     state::VmData,
 };
@@ -126,7 +126,7 @@ fn link_clocks(linker: &mut Linker<VmData>, module: &str) -> wasmtime::Result<()
 /// takes for a broken host.
 fn clock_time(call: &Call<'_>, clock: u32) -> Result<u64, i32> {
     match clock {
-        0 => Ok(nanoseconds(call.data().root.calls.now())),
+        0 => Ok(wall_clock(&*call.data().root.calls)),
         1 => {
             let now = clock_gettime(ClockId::Monotonic);
             let seconds = u64::try_from(now.tv_sec).unwrap_or_default();

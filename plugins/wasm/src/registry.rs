@@ -80,6 +80,15 @@ impl Key {
             contexts_max,
             log_lines_per_second_max,
             log_line_bytes_max,
+            // These hold for a use, wherever it runs: the guard, the slot and the host keep them.
+            cpu_per_second: _,
+            calls_max: _,
+            call_bytes_max: _,
+            call_timeout_max: _,
+            tick_period_min: _,
+            metrics_max: _,
+            shared_data_bytes_max: _,
+            held_body_bytes_max: _,
         } = limits;
         for number in [memory_bytes_max, table_elements_max, contexts_max, log_line_bytes_max] {
             self.number(*number);

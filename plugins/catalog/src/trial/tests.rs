@@ -1,3 +1,5 @@
+use plugins_policy::{Policy, Preset};
+
 use super::*;
 
 /// A plugin whose start does what the test says.
@@ -37,13 +39,19 @@ fn greet() -> PluginPlan {
     crate::fake::plan("greet", std::path::Path::new("greet"))
 }
 
+/// Starts a plugin that may do everything.
+fn start_on(worker: &TrialWorker, plugin: &Starts) -> Result<Phases, PluginFault> {
+    let rights = Arc::new(Rights::new(&Policy::of(Preset::Trusted), None, "greet"));
+    worker.start(&greet(), (plugin, &rights), &InstanceSpec::default())
+}
+
 #[track_caller]
 fn check(
     worker: &TrialWorker,
     start: impl Fn(&dyn HostCalls) -> CallResult<()> + Send + Sync + 'static,
 ) {
     let plugin = Starts(Box::new(start));
-    let started = worker.start(&greet(), &plugin, &InstanceSpec::default());
+    let started = start_on(worker, &plugin);
     assert_eq!(started.map_err(|fault| fault.to_string()), Ok(Phases::ALL));
 }
 
@@ -122,7 +130,7 @@ fn an_instance_finds_what_the_ones_before_it_left_and_only_on_the_same_load() {
 #[test]
 fn a_start_that_is_refused_something_says_so() {
     let plugin = Starts(Box::new(|calls| calls.resolve_queue("n", b"jobs").map(drop)));
-    let started = TrialWorker::default().start(&greet(), &plugin, &InstanceSpec::default());
+    let started = start_on(&TrialWorker::default(), &plugin);
     let fault = started.expect_err("there is no queue");
     assert!(fault.to_string().contains("not found"), "{fault}");
 }

@@ -290,6 +290,7 @@ impl Desk for Instance {
     }
 
     fn now(&self) -> Asked<u64> {
+        self.calls.may(abi_manifest::Capability::Clock).map_err(refusal)?;
         let since = self.calls.now().duration_since(std::time::SystemTime::UNIX_EPOCH);
         // They fit into 64 bits until the year 2554.
         Ok(u64::try_from(since.unwrap_or_default().as_nanos()).unwrap_or(u64::MAX))

@@ -25,7 +25,7 @@ impl GrpcStream for GuardedGrpcStream {
 
     /// Closing is counted, but cannot be refused: who may not send may always end.
     fn close(&self) {
-        self.gate.counts.count(HostCall::GrpcClose, true);
+        self.gate.ward.counts.count(HostCall::GrpcClose, true);
         self.stream.close();
     }
 }

@@ -11,12 +11,12 @@ use host_extension::{
     CallError, Connection, ConnectionFacts, FieldWrite, Flow, GrpcMethod, HeaderMapKind, HostCalls,
     HttpCall, LocalReply, LogLevel, MetricKind, Protocol, Side, Stream, Subject,
 };
-use host_types::{ConnectionId, Headers, ListenerName, PluginName, StreamId};
+use host_types::{ConnectionId, Headers, ListenerName, PluginLimits, PluginName, StreamId};
 use http::{HeaderMap, StatusCode};
 
 use self::host::Host;
 use super::Guard;
-use crate::{CallCounts, HostCall};
+use crate::{CallCounts, HostCall, Policy, Preset, Rights, Ward};
 
 /// A guard of the plugin `greet`, with the host behind it.
 struct Bench {
@@ -30,7 +30,16 @@ struct Bench {
 fn bench() -> Bench {
     let host = Rc::new(Host::default());
     let counts = Arc::new(CallCounts::default());
-    let guard = Guard::new(PluginName::from("greet"), host.clone(), Arc::clone(&counts));
+    let ward = Ward {
+        plugin: PluginName::from("greet"),
+        rights: Arc::new(Rights::new(&Policy::of(Preset::Trusted), None, "greet")),
+        limits: PluginLimits::default(),
+        counts: Arc::clone(&counts),
+        denials: Arc::default(),
+        on_denial: Rc::new(|_denial| {}),
+        recorder: None,
+    };
+    let guard = Guard::new(ward, host.clone());
     let here = SocketAddr::from(([127, 0, 0, 1], 80));
     let facts = Rc::new(ConnectionFacts {
         id: ConnectionId::new(0, 1),

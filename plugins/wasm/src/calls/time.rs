@@ -5,6 +5,8 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use abi_manifest::Capability;
+use host_extension::HostCalls;
 use wasmtime::Linker;
 
 use super::{Answer, Call, answer, define};
@@ -12,7 +14,7 @@ use crate::{outbound::Target, state::VmData};
 
 pub(super) fn link(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
     define!(linker, Always, "proxy_get_current_time_nanoseconds", |call, out| {
-        let now = nanoseconds(call.data().root.calls.now());
+        let now = wall_clock(&*call.data().root.calls);
         Ok(call.write(out, &now.to_le_bytes())?)
     });
     define!(linker, Running, "proxy_set_tick_period_milliseconds", |call, period| {
@@ -40,8 +42,11 @@ fn set_period(call: &Call<'_>, period: u32) -> Answer {
     Ok(())
 }
 
-/// Nanoseconds since 1970; they fit into 64 bits until the year 2554.
-pub(crate) fn nanoseconds(time: SystemTime) -> u64 {
+/// Nanoseconds since 1970; they fit into 64 bits until the year 2554. A clock that is denied
+/// stands still at zero: SDKs survive no other answer.
+pub(crate) fn wall_clock(calls: &dyn HostCalls) -> u64 {
+    let may = calls.may(Capability::Clock).is_ok();
+    let time = if may { calls.now() } else { SystemTime::UNIX_EPOCH };
     let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }

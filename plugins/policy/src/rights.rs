@@ -1,0 +1,281 @@
+//! Rights: what a plugin may do, which is what it asks for and is granted, but for what is denied.
+//!
+//! Made once for a generation of a plugin, asked at every host call. [`Rights::allows`] answers,
+//! [`Rights::explain`] says by which rule; both decide by the same function.
+
+use abi_manifest::{Argument, Capability, Pattern, Permission};
+
+use crate::{
+    Mode, Policy,
+    fields::{FieldClass, class_of},
+};
+
+/// One thing that a plugin is about to do.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Access<'a> {
+    /// What kind of thing.
+    pub capability: Capability,
+    /// To which field, path, cluster, namespace or function; empty where the capability is not
+    /// about names.
+    pub name: &'a [u8],
+}
+
+/// By which rule something is allowed or not.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Rule<'a> {
+    /// Allowed: the preset of the policy grants it.
+    Preset,
+    /// Allowed: by this grant of the policy.
+    Grant(&'a Permission),
+    /// Not allowed: by this denial of the policy.
+    Denial(&'a Permission),
+    /// Not allowed: nothing grants it.
+    NotGranted,
+    /// Not allowed: the plugin's manifest does not ask for it.
+    NotAsked,
+    /// Not allowed: a field that routes requests takes `route`, which is refused by this rule.
+    Routing,
+    /// Not allowed: a field that frames messages must be named by a grant, without a `*`.
+    Framing,
+}
+
+/// What one generation of a plugin may do.
+#[derive(Clone, Debug)]
+pub struct Rights {
+    policy: Policy,
+    namespace: Box<str>,
+    /// What the manifest asks for; `None` where there is none, and everything is asked for.
+    asked: Option<Table>,
+    granted: Table,
+    denied: Table,
+    /// Capabilities of which every name is allowed that is not an exception, as bits.
+    whole: u32,
+}
+
+/// Permissions by [`Capability::index`].
+type Table = Vec<Vec<Entry>>;
+
+/// One permission, as far as one capability goes.
+#[derive(Clone, Debug)]
+struct Entry {
+    pattern: Option<Pattern>,
+    /// Its place in the list of the policy; `None` for those of a preset or a manifest.
+    place: Option<usize>,
+}
+
+/// A rule by its place.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Decision {
+    Granted(Option<usize>),
+    Denied(Option<usize>),
+    NotGranted,
+    NotAsked,
+    Routing,
+    Framing,
+}
+
+impl<'a> Access<'a> {
+    /// To something that has no name.
+    #[must_use]
+    pub fn whole(capability: Capability) -> Self {
+        Self { capability, name: &[] }
+    }
+
+    /// To what has this name.
+    #[must_use]
+    pub fn to(capability: Capability, name: &'a [u8]) -> Self {
+        Self { capability, name }
+    }
+}
+
+impl Rule<'_> {
+    /// Whether it lets something through.
+    #[must_use]
+    pub fn allows(self) -> bool {
+        matches!(self, Self::Preset | Self::Grant(_))
+    }
+}
+
+impl Rights {
+    /// What a policy leaves of what a manifest asks for. Without a manifest (`None`) everything
+    /// is asked for. `namespace` is where the plugin keeps its shared data and queues.
+    #[must_use]
+    pub fn new(policy: &Policy, asked: Option<&[Permission]>, namespace: &str) -> Self {
+        let mut granted = table(policy.preset.grants().iter().map(|one| (one, None)));
+        let own = policy.grants.iter().enumerate().map(|(place, one)| (one, Some(place)));
+        extend(&mut granted, own);
+        let denied = policy.denials.iter().enumerate().map(|(place, one)| (one, Some(place)));
+        let mut rights = Self {
+            policy: policy.clone(),
+            namespace: namespace.into(),
+            asked: asked.map(|asked| table(asked.iter().map(|one| (one, None)))),
+            granted,
+            denied: table(denied),
+            whole: 0,
+        };
+        let whole = Capability::ALL.into_iter().filter(|one| rights.is_whole(*one));
+        rights.whole = whole.fold(0, |bits, one| bits | bit(one));
+        rights
+    }
+
+    /// Whether a plugin may do this. In permissive mode it may not either, but is let.
+    #[must_use]
+    #[inline]
+    pub fn allows(&self, access: Access<'_>) -> bool {
+        if self.whole & bit(access.capability) != 0 {
+            let class = field_class(access);
+            if class == FieldClass::Ordinary {
+                return true;
+            }
+        }
+        matches!(self.decide(access), Decision::Granted(_))
+    }
+
+    /// Whether every name of a capability is allowed, so that nothing need be hidden.
+    #[must_use]
+    pub fn allows_all(&self, capability: Capability) -> bool {
+        self.whole & bit(capability) != 0
+    }
+
+    /// By which rule a plugin may do this, or not.
+    #[must_use]
+    pub fn explain(&self, access: Access<'_>) -> Rule<'_> {
+        let denial = |place: Option<usize>| self.policy.denials.get(place?).map(Rule::Denial);
+        let grant = |place: Option<usize>| self.policy.grants.get(place?).map(Rule::Grant);
+        match self.decide(access) {
+            Decision::Granted(place) => grant(place).unwrap_or(Rule::Preset),
+            Decision::Denied(place) => denial(place).unwrap_or(Rule::NotGranted),
+            Decision::NotGranted => Rule::NotGranted,
+            Decision::NotAsked => Rule::NotAsked,
+            Decision::Routing => Rule::Routing,
+            Decision::Framing => Rule::Framing,
+        }
+    }
+
+    /// The policy that they come from.
+    #[must_use]
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// True where what is not allowed is carried out all the same.
+    #[must_use]
+    pub fn is_permissive(&self) -> bool {
+        self.policy.mode == Mode::Permissive
+    }
+
+    /// Where the plugin keeps its shared data and queues.
+    #[must_use]
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    fn decide(&self, access: Access<'_>) -> Decision {
+        if let Some(entry) = self.find(&self.denied, access) {
+            return Decision::Denied(entry.place);
+        }
+        let class = field_class(access);
+        if class == FieldClass::Routing {
+            let route = self.decide(Access::whole(Capability::Route));
+            return if matches!(route, Decision::Granted(_)) { route } else { Decision::Routing };
+        }
+        let asks = self.asked.as_ref().is_none_or(|asked| self.find(asked, access).is_some());
+        if !asks {
+            return Decision::NotAsked;
+        }
+        if class == FieldClass::Framing {
+            return self.decide_framing(access);
+        }
+        let grant = self.find(&self.granted, access);
+        grant.map_or(Decision::NotGranted, |entry| Decision::Granted(entry.place))
+    }
+
+    fn decide_framing(&self, access: Access<'_>) -> Decision {
+        let entries = entries(&self.granted, access.capability);
+        let names = |entry: &&Entry| {
+            entry
+                .pattern
+                .as_ref()
+                .is_some_and(|pattern| pattern.is_exact() && self.covers(entry, access))
+        };
+        match entries.iter().find(names) {
+            Some(entry) => Decision::Granted(entry.place),
+            None if self.policy.preset.covers_framing() => Decision::Granted(None),
+            None => Decision::Framing,
+        }
+    }
+
+    fn find<'t>(&self, table: &'t Table, access: Access<'_>) -> Option<&'t Entry> {
+        entries(table, access.capability).iter().find(|entry| self.covers(entry, access))
+    }
+
+    fn covers(&self, entry: &Entry, access: Access<'_>) -> bool {
+        let argument = access.capability.argument();
+        match (&entry.pattern, argument) {
+            (None, Argument::Namespace) => access.name == self.namespace.as_bytes(),
+            (None, _) => true,
+            (Some(pattern), Argument::Header) => pattern.matches(access.name, true),
+            (Some(pattern), Argument::Path) => is_below(pattern.as_str(), access.name),
+            (Some(pattern), _) => pattern.matches(access.name, false),
+        }
+    }
+
+    fn is_whole(&self, capability: Capability) -> bool {
+        let argument = capability.argument();
+        let is_all = |entry: &Entry| match &entry.pattern {
+            None => argument != Argument::Namespace,
+            Some(pattern) => pattern.as_str() == "*",
+        };
+        let has_all = |table: &Table| entries(table, capability).iter().any(is_all);
+        entries(&self.denied, capability).is_empty()
+            && has_all(&self.granted)
+            && self.asked.as_ref().is_none_or(has_all)
+    }
+}
+
+#[inline]
+fn field_class(access: Access<'_>) -> FieldClass {
+    match access.capability {
+        Capability::HeadersRequestWrite | Capability::HeadersResponseWrite => class_of(access.name),
+        _ => FieldClass::Ordinary,
+    }
+}
+
+fn bit(capability: Capability) -> u32 {
+    1 << capability.index()
+}
+
+fn entries(table: &Table, capability: Capability) -> &[Entry] {
+    table.get(capability.index()).map_or(&[], Vec::as_slice)
+}
+
+fn table<'p>(permissions: impl Iterator<Item = (&'p Permission, Option<usize>)>) -> Table {
+    let mut table = vec![Vec::new(); Capability::ALL.len()];
+    extend(&mut table, permissions);
+    table
+}
+
+fn extend<'p>(
+    table: &mut Table,
+    permissions: impl Iterator<Item = (&'p Permission, Option<usize>)>,
+) {
+    for (permission, place) in permissions {
+        for capability in permission.capabilities() {
+            if let Some(entries) = table.get_mut(capability.index()) {
+                entries.push(Entry { pattern: permission.pattern().cloned(), place });
+            }
+        }
+    }
+}
+
+/// Whether a path is that of a directory or file, or below it.
+fn is_below(place: &str, path: &[u8]) -> bool {
+    let place = place.trim_end_matches('/').as_bytes();
+    let Some(rest) = path.strip_prefix(place) else { return false };
+    let climbs = path.split(|&byte| byte == b'/').any(|part| part == b"..");
+    !climbs && (rest.is_empty() || rest.starts_with(b"/"))
+}
+
+#[cfg(test)]
+mod tests;
