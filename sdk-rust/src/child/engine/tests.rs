@@ -1,3 +1,6 @@
+mod faults;
+mod start;
+
 use abi_process::v1::{
     Body, Close, Data, Drain, Go, Hello, Limits, NewConnection, Ping, Release, Side, Tick, Trailers,
 };
@@ -198,94 +201,6 @@ async fn verdicts_are_those_of_the_plugin() {
 }
 
 #[tokio::test]
-async fn a_hello_of_other_versions_is_answered_with_none_and_ends_the_session() {
-    let child = child();
-    let host = child.connect(None).await.unwrap();
-    let hello = Hello { versions: vec![2, 3], ..Hello::default() };
-    host.send([event::Kind::Hello(hello)]).await;
-    let rest = rest(host).await;
-    let [reply::Kind::Hello(back)] = rest.as_slice() else { panic!("{rest:?}") };
-    assert_eq!((back.version, back.name.as_str()), (0, "probe"));
-    assert_eq!(back.package_version, "1.2.3");
-}
-
-#[tokio::test]
-async fn a_session_that_does_not_begin_with_a_hello_is_ended() {
-    let child = child();
-    let mut host = child.connect(None).await.unwrap();
-    host.send([configure(1, Point::StreamFilter, "nothing")]).await;
-    let refused = host.try_next().await.unwrap_err();
-    assert_eq!(refused.code(), Code::FailedPrecondition);
-}
-
-#[tokio::test]
-async fn a_session_without_the_token_is_refused() {
-    let child = FakeChild::new(&DECLARATION, Some("sesame"));
-    for wrong in [None, Some("sesam"), Some("sesami"), Some("sesame!")] {
-        let refused = child.connect(wrong).await.map(|_host| ()).unwrap_err();
-        assert_eq!(refused.code(), Code::Unauthenticated, "{wrong:?}");
-    }
-    let mut host = child.connect(Some("sesame")).await.unwrap();
-    host.send([hello(Limits::default())]).await;
-    assert!(matches!(host.next().await, Some(reply::Kind::Hello(_))));
-}
-
-#[tokio::test]
-async fn a_child_is_reached_over_tcp_by_who_knows_the_token() {
-    let child = FakeChild::tcp(&DECLARATION, Some("sesame"));
-    assert!(child.connect(None).await.is_err());
-    let mut host = child.connect(Some("sesame")).await.unwrap();
-    host.send([hello(Limits::default())]).await;
-    assert!(matches!(host.next().await, Some(reply::Kind::Hello(_))));
-    host.open_stream("change").await;
-    assert_eq!(host.exchange(request(1, &[])).await.changes.len(), 1);
-}
-
-#[tokio::test]
-async fn a_refusal_at_the_start_is_told_with_its_reason() {
-    let child = child();
-    let mut host = child.greet().await;
-    for (script, expected) in [
-        ("refuse", "not today"),
-        ("refuse silently", "the plugin does not say why"),
-        ("unknown", "no such script"),
-    ] {
-        host.send([configure(5, Point::StreamFilter, script)]).await;
-        let configured = host.configured().await;
-        assert_eq!((configured.instance, configured.error.as_str()), (5, expected));
-        assert_eq!(configured.phases, 0);
-    }
-    host.send([configure(5, Point::StreamFilter, "panic at start")]).await;
-    let error = host.configured().await.error;
-    assert!(error.starts_with("panicked at ") && error.ends_with("no start"), "{error}");
-    host.start(Point::StreamFilter, "nothing").await;
-    host.send([configure(1, Point::StreamFilter, "nothing")]).await;
-    assert_eq!(host.configured().await.error, "instance 1 was started before");
-}
-
-#[tokio::test]
-async fn the_root_id_says_which_plugin_is_meant_and_its_phases_are_told() {
-    let child = FakeChild::new(&SEVERAL, None);
-    let mut host = child.greet().await;
-    for (root_id, expected) in [("all", 0x7ff), ("few", 2), ("none", 0)] {
-        let mut event = configure(1, Point::StreamFilter, "hold");
-        let event::Kind::Configure(configure) = &mut event else { unreachable!() };
-        configure.root_id = root_id.to_owned();
-        host.send([event]).await;
-        let configured = host.configured().await;
-        assert_eq!(configured.phases, expected, "{}", configured.error);
-        // What changes while a stream runs is asked for when it is read.
-        let ahead: &[&str] = if root_id == "few" { &["source.address"] } else { &[] };
-        assert_eq!(configured.properties, ahead);
-        if root_id == "none" {
-            assert!(configured.error.contains("`all`, `few`"), "{}", configured.error);
-        } else {
-            host.send([event::Kind::Release(Release { instance: 1 })]).await;
-        }
-    }
-}
-
-#[tokio::test]
 async fn what_a_plugin_does_not_want_goes_on_without_it() {
     let child = FakeChild::new(&SEVERAL, None);
     let mut host = child.greet().await;
@@ -296,107 +211,6 @@ async fn what_a_plugin_does_not_want_goes_on_without_it() {
     host.configured().await;
     let answer = host.exchange(request(1, &[])).await;
     assert_eq!(go(&answer), Go::Continue);
-}
-
-#[tokio::test]
-async fn a_panic_ends_its_instance_and_no_other() {
-    let child = child();
-    let mut host = child.greet().await;
-    host.open_stream("panic").await;
-    host.send([configure(2, Point::StreamFilter, "speak"), open(2, 20), open(1, 11)]).await;
-    host.configured().await;
-    let answer = host.exchange(request(1, &[])).await;
-    assert_eq!(go(&answer), Go::Failed);
-    assert!(error(&answer).ends_with("no head"), "{}", error(&answer));
-    // Of the instance that failed nothing is left; the other one does not notice.
-    let mut late = request(2, &[]);
-    let event::Kind::Headers(headers) = &mut late else { unreachable!() };
-    headers.context = 11;
-    let mut other = request(3, &[]);
-    let event::Kind::Headers(headers) = &mut other else { unreachable!() };
-    headers.context = 20;
-    host.send([late, other]).await;
-    let answer = host.answer().await;
-    assert_eq!((answer.context, answer.exchange, go(&answer)), (20, 3, Go::Continue));
-    // Its number may be used by nobody else, but the plugin can be started again.
-    host.send([configure(3, Point::StreamFilter, "nothing")]).await;
-    assert_eq!(host.configured().await.error, "");
-}
-
-#[tokio::test]
-async fn a_panic_that_nobody_waits_for_is_told() {
-    let child = child();
-    let mut host = child.greet().await;
-    host.start(Point::Service, "panic on tick").await;
-    let tick = || event::Kind::Tick(Tick { instance: 1 });
-    host.send([tick(), tick()]).await;
-    let (instance, error) = host.failed().await;
-    assert_eq!(instance, 1);
-    assert!(error.ends_with("no tick"), "{error}");
-    host.send([configure(2, Point::NetworkFilter, "panic at close"), open(2, 20)]).await;
-    host.configured().await;
-    host.send([event::Kind::Close(Close { context: 20, ..Close::default() })]).await;
-    let (instance, error) = host.failed().await;
-    assert_eq!(instance, 2);
-    assert!(error.ends_with("no close"), "{error}");
-}
-
-#[tokio::test]
-async fn what_a_plugin_makes_no_filter_for_passes_unseen() {
-    let child = child();
-    let mut host = child.greet().await;
-    host.open_stream("no filter").await;
-    assert_eq!(go(&host.exchange(request(1, &[])).await), Go::Continue);
-    host.send([complete(0), configure(2, Point::NetworkFilter, "no filter"), open(2, 20)]).await;
-    host.configured().await;
-    let new = NewConnection { context: 20, exchange: 2 };
-    assert_eq!(go(&host.exchange(event::Kind::NewConnection(new)).await), Go::Continue);
-    // Both instances go on.
-    host.send([open(1, 11)]).await;
-    let event::Kind::Headers(head) = request(3, &[]) else { unreachable!() };
-    let head = abi_process::v1::Headers { context: 11, ..head };
-    assert_eq!(go(&host.exchange(event::Kind::Headers(head)).await), Go::Continue);
-    let data = Data { context: 20, exchange: 4, bytes: "abc".into(), ..Data::default() };
-    assert_eq!(go(&host.exchange(event::Kind::Data(data)).await), Go::Continue);
-}
-
-#[tokio::test]
-async fn a_panic_at_a_drop_is_a_line_of_the_log_and_the_instance_goes_on() {
-    let child = child();
-    let mut host = child.greet().await;
-    host.open_stream("panic at the drop").await;
-    host.send([complete(0)]).await;
-    let line = host.log().await;
-    assert!(line.starts_with("panicked at ") && line.ends_with("no drop, as it was dropped"));
-    host.send([open(1, 10)]).await;
-    assert_eq!(go(&host.exchange(request(1, &[])).await), Go::Continue);
-    host.send([event::Kind::Release(Release { instance: 1 })]).await;
-    // The filter, and the plugin.
-    for _piece in 0..2 {
-        assert!(host.log().await.ends_with("no drop, as it was dropped"));
-    }
-}
-
-#[tokio::test]
-async fn a_plugin_that_panics_over_a_filter_fails_at_the_first_answer() {
-    for (script, point, expected) in [
-        ("panic at the filter", Point::StreamFilter, "no filter"),
-        ("panic at the filter", Point::NetworkFilter, "no filter"),
-    ] {
-        let child = child();
-        let mut host = child.greet().await;
-        host.start(point, script).await;
-        host.send([open(1, 10)]).await;
-        let answer = match point {
-            Point::NetworkFilter => {
-                let new = NewConnection { context: 10, exchange: 1 };
-                host.exchange(event::Kind::NewConnection(new)).await
-            }
-            Point::StreamFilter | Point::Service => host.exchange(request(1, &[])).await,
-        };
-        assert_eq!(go(&answer), Go::Failed, "{script}");
-        assert!(error(&answer).ends_with(expected), "{}", error(&answer));
-    }
 }
 
 #[tokio::test]
@@ -540,48 +354,6 @@ async fn where_the_held_bytes_are_others_the_host_is_asked() {
         panic!("{answer:?}")
     };
     assert_eq!(&splice.bytes[..], b"FROM THE HOST");
-}
-
-#[tokio::test]
-async fn an_answer_that_the_proxy_would_not_take_is_the_plugins_failure() {
-    let child = child();
-    let mut host = child.connect(None).await.unwrap();
-    host.send([hello(Limits { message_bytes_max: 4096, ..Limits::default() })]).await;
-    host.next().await;
-    host.open_stream("change at length").await;
-    let answer = host.exchange(request(1, &[])).await;
-    assert_eq!(go(&answer), Go::Failed);
-    assert!(error(&answer).contains("more than the proxy takes"), "{}", error(&answer));
-}
-
-#[tokio::test]
-async fn a_response_that_is_too_large_becomes_a_plain_one() {
-    for script in ["respond at length", "respond with many fields"] {
-        let child = child();
-        let mut host = child.connect(None).await.unwrap();
-        host.send([hello(Limits { message_bytes_max: 4096, ..Limits::default() })]).await;
-        host.next().await;
-        host.open_stream(script).await;
-        // The instance goes on: it is asked again.
-        for exchange in [1, 2] {
-            let answer = host.exchange(request(exchange, &[])).await;
-            assert_eq!(go(&answer), Go::Respond, "{script}");
-            let response = answer.verdict.unwrap().response.unwrap();
-            assert_eq!((response.status, response.body.len()), (500, 0), "{script}");
-        }
-    }
-}
-
-#[tokio::test]
-async fn a_message_that_is_too_large_ends_the_session_with_a_reason() {
-    let child = child();
-    let mut host = child.greet().await;
-    host.open_stream("nothing").await;
-    let bytes = vec![0; 65 * 1024 * 1024].into();
-    let body = Body { context: 10, exchange: 1, bytes, ..Body::default() };
-    host.send([event::Kind::Body(body)]).await;
-    let refused = host.try_next().await.unwrap_err();
-    assert!(matches!(refused.code(), Code::OutOfRange | Code::ResourceExhausted), "{refused:?}");
 }
 
 #[tokio::test]
