@@ -13,7 +13,8 @@ use abi_manifest::Capability;
 use host_types::PluginName;
 
 use crate::{
-    Connection, FaultKind, HostCalls, NetworkFilter, Phases, PluginFault, Stream, StreamFilter,
+    Bounds, CallResult, Connection, FaultKind, HostCalls, NetworkFilter, Phases, PluginFault,
+    Stream, StreamFilter,
 };
 
 /// What happens to a stream or connection when a plugin fails on it.
@@ -198,6 +199,22 @@ pub trait FilterFactory: fmt::Debug {
     /// True where traffic must never go on without it, whatever `on_error` says.
     fn is_security(&self) -> bool {
         false
+    }
+
+    /// What the pipeline holds its filters to.
+    fn bounds(&self) -> Bounds {
+        Bounds::default()
+    }
+
+    /// Asked before a verdict is carried out that answers in the upstream's place (`reply`) or
+    /// breaks off (`close`). Backends ask before they give one, so that the plugin hears of a
+    /// refusal; what comes here without having been allowed is a fault.
+    ///
+    /// # Errors
+    /// `Denied`.
+    fn may(&self, what: Capability) -> CallResult<()> {
+        let _ = what;
+        Ok(())
     }
 
     /// A filter of this factory failed. Called before any other stream is served.

@@ -28,8 +28,10 @@ pub enum FaultKind {
     Crashed,
     /// It broke the rules of its interface.
     Protocol,
-    /// Policy forbids it to run.
+    /// Policy forbids it to run, or to do what it did.
     Denied,
+    /// It used more processor time than it may in a second; its instance is well.
+    Overspent,
     /// Its instance went away under it because of a fault of another stream. The fault
     /// itself was counted there.
     InstanceLost,
@@ -45,7 +47,7 @@ impl PluginFault {
 
 impl FaultKind {
     /// All kinds.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::LoadFailed,
         Self::Trapped,
         Self::TimedOut,
@@ -53,6 +55,7 @@ impl FaultKind {
         Self::Crashed,
         Self::Protocol,
         Self::Denied,
+        Self::Overspent,
         Self::InstanceLost,
     ];
 
@@ -67,6 +70,7 @@ impl FaultKind {
             Self::Crashed => "crashed",
             Self::Protocol => "protocol",
             Self::Denied => "denied",
+            Self::Overspent => "overspent",
             Self::InstanceLost => "instance_lost",
         }
     }

@@ -24,6 +24,7 @@
 
 mod backend;
 mod body;
+mod bounds;
 mod calls;
 mod fault;
 mod filter;
@@ -34,11 +35,13 @@ mod signal;
 mod step;
 mod stream;
 
+pub use abi_manifest::Capability;
 pub use backend::{
     Condition, ExtensionPoint, FilterFactory, FilterUse, InstanceSpec, LoadedPlugin, OnError,
     OnFault, SharedInstances, WorkerScope,
 };
 pub use body::BodyBuffer;
+pub use bounds::{Bounds, CpuBudget};
 pub use calls::{
     BodyKind, CallError, CallResult, FieldWrite, GrpcEvent, GrpcMethod, GrpcStream, HeaderMapKind,
     HostCalls, HttpAnswer, HttpCall, LogLevel, MetricId, MetricKind, OnGrpcEvent, OnHttpAnswer,

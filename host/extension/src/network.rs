@@ -40,6 +40,9 @@ pub struct FlowState {
     pub bytes: RefCell<BodyBuffer>,
     /// True while a filter has the bytes in hand and may rewrite them.
     pub on_duty: Cell<bool>,
+    /// How many bytes that filter may make of them, where that is less than
+    /// [`Connection::held_bytes_max`].
+    pub duty_bytes_max: Cell<Option<usize>>,
     /// Bytes that came so far, before filters.
     pub bytes_seen: Cell<u64>,
     /// True once nothing more can come.

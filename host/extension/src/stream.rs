@@ -92,6 +92,9 @@ pub struct Message {
     pub body_bytes: Cell<u64>,
     /// True while a filter has the body's bytes in hand and may rewrite them.
     pub body_on_duty: Cell<bool>,
+    /// How many bytes the filter that has them in hand may make of them, where that is less than
+    /// [`Stream::held_bytes_max`].
+    pub duty_bytes_max: Cell<Option<usize>>,
     /// True while a filter is shown the end of the message, when trailers can be added.
     pub end_on_duty: Cell<bool>,
 }

@@ -137,8 +137,9 @@ impl HostCalls for WorkerCalls {
         let mut buffer = message.body.borrow_mut();
         let replaced = length.min(buffer.len().saturating_sub(start));
         let after = (buffer.len() - replaced).saturating_add(with.len());
+        let own_max = message.duty_bytes_max.get().unwrap_or(usize::MAX);
         // It may always shrink.
-        if after > stream.held_bytes_max.get().max(buffer.len()) {
+        if after > stream.held_bytes_max.get().min(own_max).max(buffer.len()) {
             return Err(CallError::LimitReached);
         }
         buffer.splice(start, length, with);
@@ -237,6 +238,10 @@ impl HostCalls for WorkerCalls {
 
     fn resolve_queue(&self, namespace: &str, name: &[u8]) -> CallResult<QueueId> {
         self.commons.state.resolve_queue(namespace, name)
+    }
+
+    fn queue_namespace(&self, queue: QueueId, show: &mut dyn FnMut(&str)) -> CallResult<()> {
+        self.commons.state.queue_namespace(queue, show)
     }
 
     fn enqueue(&self, queue: QueueId, item: &[u8]) -> CallResult<()> {

@@ -15,8 +15,8 @@ use std::{
 
 use futures_util::future::LocalBoxFuture;
 use host_extension::{
-    FaultKind, FilterFactory, Interrupt, OnError, Phases, PluginFault, Side, Step, Stream,
-    StreamFilter, Verdict,
+    Bounds, Capability, CpuBudget, FaultKind, FilterFactory, Interrupt, OnError, Phases,
+    PluginFault, Side, Step, Stream, StreamFilter, Verdict,
 };
 use host_telemetry::{Clock, PluginMetrics, Stopwatch, Tick};
 use host_types::{PluginName, ReplyReason};
@@ -50,6 +50,7 @@ pub(crate) struct Chain {
 struct Link {
     entry: ChainEntry,
     phases: Phases,
+    bounds: Bounds,
     filter: RefCell<LinkState>,
     /// What ends a hold of each side before more comes, where something does.
     holds: [RefCell<Option<LocalBoxFuture<'static, Verdict>>>; 2],
@@ -132,6 +133,11 @@ impl Chain {
         links.get(place).is_some_and(|link| link.wants(phases))
     }
 
+    /// Bytes of a body that the filter at `place` may hold, where it has a limit of its own.
+    pub(crate) fn held_bytes_max(&self, place: usize) -> Option<usize> {
+        self.links.borrow().get(place).and_then(|link| link.bounds.held_bytes_max)
+    }
+
     /// Calls one hook of one filter.
     ///
     /// # Errors
@@ -205,7 +211,7 @@ impl Chain {
     }
 
     fn judge(&self, link: &Link, verdict: Verdict) -> Result<Passed, Interrupt> {
-        match verdict {
+        match link.entry.allowed(verdict, Capability::Reply) {
             Verdict::Continue => Ok(Passed::On),
             Verdict::Hold | Verdict::HoldUntil(_) => Ok(Passed::Held),
             Verdict::Respond(reply) => {
@@ -241,6 +247,38 @@ impl Chain {
     }
 }
 
+impl ChainEntry {
+    /// True where traffic goes on without the plugin when it fails. Without one that is there for
+    /// security it never does, whatever the configuration says.
+    pub(crate) fn is_open(&self) -> bool {
+        self.on_error == OnError::Open && !self.factory.is_security()
+    }
+
+    /// A verdict as the plugin may give it: what it was not allowed is a fault. `answering` is
+    /// what it takes to answer.
+    pub(crate) fn allowed(&self, verdict: Verdict, answering: Capability) -> Verdict {
+        let what = match &verdict {
+            Verdict::Respond(_) => answering,
+            Verdict::Reset => Capability::Close,
+            Verdict::Continue | Verdict::Hold | Verdict::HoldUntil(_) | Verdict::Failed(_) => {
+                return verdict;
+            }
+        };
+        if self.factory.may(what).is_ok() {
+            return verdict;
+        }
+        let story = format!("it ended a stream without the permission `{}`", what.word());
+        Verdict::Failed(PluginFault::new(FaultKind::Denied, story))
+    }
+}
+
+/// Why a plugin gets no further hook in this second.
+pub(crate) fn overspent(budget: &CpuBudget) -> PluginFault {
+    let millis = budget.per_second().as_millis();
+    let story = format!("it took its {millis} ms of processor time in this second");
+    PluginFault::new(FaultKind::Overspent, story)
+}
+
 /// What is left to a filter that sees no response any more.
 fn without_response() -> Phases {
     let request = Phases::REQUEST_HEADERS | Phases::REQUEST_BODY | Phases::REQUEST_TRAILERS;
@@ -257,6 +295,7 @@ impl Link {
     fn new(entry: ChainEntry) -> Rc<Self> {
         Rc::new(Self {
             phases: entry.factory.phases(),
+            bounds: entry.factory.bounds(),
             entry,
             filter: RefCell::new(LinkState::New),
             holds: Default::default(),
@@ -288,7 +327,11 @@ impl Link {
         };
         self.answered.set(self.answered.get() || side == Side::Response);
         let phase = hook.phase(side);
-        let (step, start, end) = self.spent.measure_call(clock, || {
+        let cpu = self.bounds.cpu.as_deref();
+        let (step, start, end) = self.spent.measure_call(clock, |start| {
+            if let Some(cpu) = cpu.filter(|cpu| cpu.is_spent(clock.reading(start))) {
+                return Step::Ready(Verdict::Failed(overspent(cpu)));
+            }
             if matches!(*state, LinkState::New) {
                 match self.entry.factory.stream_filter(stream) {
                     Ok(filter) => *state = LinkState::Live(filter),
@@ -304,6 +347,9 @@ impl Link {
                 LinkState::Live(_) | LinkState::New | LinkState::Gone => Step::CONTINUE,
             }
         });
+        if let Some(cpu) = cpu {
+            cpu.take(clock.reading(end), clock.between(start, end));
+        }
         if !self.phases.intersects(phase) {
             return step;
         }
@@ -319,15 +365,11 @@ impl Link {
             .map(|mut state| std::mem::replace(&mut *state, LinkState::Gone));
         drop(gone); // outside of the borrow: a filter's drop may run a plugin's code
         self.entry.factory.on_fault(fault);
-        match self.entry.on_error {
-            OnError::Open => {
-                self.entry.metrics.fail_open_total.increment();
-                Ok(())
-            }
-            OnError::Closed | OnError::Reload => {
-                Err(stop::plugin_failed(&self.entry.plugin, fault))
-            }
+        if !self.entry.is_open() {
+            return Err(stop::plugin_failed(&self.entry.plugin, fault));
         }
+        self.entry.metrics.fail_open_total.increment();
+        Ok(())
     }
 
     fn complete(&self, stream: &Rc<Stream>, clock: &Clock) {

@@ -265,6 +265,7 @@ impl Direction {
         let held = self.unhold(at, Bytes::new());
         let message = self.stream.message(self.side);
         message.body.borrow_mut().set(held);
+        message.duty_bytes_max.set(self.chain.held_bytes_max(self.place(at)));
         message.body_on_duty.set(true);
         self.laid_out = Some(at);
     }
@@ -327,7 +328,8 @@ impl Direction {
         end: bool,
     ) -> Result<Option<Bytes>, Interrupt> {
         let bytes = self.unhold(at, bytes);
-        let duty = OnDuty::new(self.stream.message(self.side), bytes, end);
+        let own_max = self.chain.held_bytes_max(place);
+        let duty = OnDuty::new(self.stream.message(self.side), bytes, end, own_max);
         let passed = self.call(place, Hook::Body { end }).await;
         let content = duty.take();
         match passed? {
@@ -337,7 +339,8 @@ impl Direction {
     }
 
     fn hold(&mut self, at: usize, content: Bytes) -> Result<(), Interrupt> {
-        if content.len() > self.held_bytes_max {
+        let own_max = self.chain.held_bytes_max(self.place(at)).unwrap_or(usize::MAX);
+        if content.len() > self.held_bytes_max.min(own_max) {
             return Err(stop::held_body_too_large(self.side));
         }
         self.keep(at, content);
@@ -410,7 +413,7 @@ impl Direction {
     ) -> Result<(Bytes, HeaderMap), Interrupt> {
         let message = self.stream.message(self.side);
         message.trailers.replace(Some(Headers::trailers(map)));
-        let duty = OnDuty::new(message, held, true);
+        let duty = OnDuty::new(message, held, true, self.chain.held_bytes_max(place));
         let passed = self.call(place, Hook::Trailers).await;
         let held = duty.take();
         let map = self.take_trailers();

@@ -33,6 +33,12 @@ impl Clock {
         self.0.delta(start.0, end.0)
     }
 
+    /// A reading as the time since a beginning that is the same for all of them.
+    #[must_use]
+    pub fn reading(&self, tick: Tick) -> Duration {
+        self.between(Tick(0), tick)
+    }
+
     /// The time since a reading.
     #[must_use]
     pub fn since(&self, start: Tick) -> Duration {
@@ -61,10 +67,11 @@ impl Stopwatch {
         result
     }
 
-    /// As [`Stopwatch::measure`], and tells when the work began and when it was done.
-    pub fn measure_call<T>(&self, clock: &Clock, work: impl FnOnce() -> T) -> (T, Tick, Tick) {
+    /// As [`Stopwatch::measure`], and tells when the work began, which the work itself is told,
+    /// and when it was done.
+    pub fn measure_call<T>(&self, clock: &Clock, work: impl FnOnce(Tick) -> T) -> (T, Tick, Tick) {
         let start = clock.tick();
-        let result = work();
+        let result = work(start);
         let end = clock.tick();
         self.add(start, end);
         (result, start, end)

@@ -15,6 +15,7 @@ mod line_gate;
 mod logs;
 mod metrics;
 mod names;
+mod repeats;
 mod sink;
 mod time;
 
@@ -36,4 +37,5 @@ pub use names::{
     CALL_OUTCOMES, DEFINED_METRICS_MAX, DEFINED_NAME_BYTES_MAX, FAULT_LABELS,
     HOST_CALL_REPORTS_MAX, OVERFLOW_NAME, SERIES_MAX,
 };
+pub use repeats::Repeats;
 pub use time::rfc3339;

@@ -71,6 +71,7 @@ pub const FAULT_LABELS: &[&str] = &[
     "crashed",
     "protocol",
     "denied",
+    "overspent",
     "instance_lost",
 ];
 
@@ -323,6 +324,11 @@ pub(crate) const PLUGIN: &[Family<PluginMetrics>] = &[
         Read::Split("call", |m, show| {
             m.for_each_host_call(&mut |count| show(count.call, count.refused));
         }),
+    ),
+    family(
+        "mortise_plugin_denied",
+        "What the plugin did, or was about to do, without the permission, by what is missing.",
+        Read::Split("permission", |m, show| m.for_each_denial(show)),
     ),
 ];
 

@@ -8,22 +8,33 @@ use host_extension::{CallError, CallResult};
 #[derive(Debug)]
 pub(crate) struct Budget {
     used: AtomicUsize,
-    max: usize,
+    max: AtomicUsize,
 }
 
 impl Budget {
     pub(crate) fn new(max: usize) -> Self {
-        Self { used: AtomicUsize::default(), max }
+        Self { used: AtomicUsize::default(), max: AtomicUsize::new(max) }
     }
 
     /// Whether `amount` could be taken where nothing else is.
     pub(crate) fn can_hold(&self, amount: usize) -> bool {
-        amount <= self.max
+        amount <= self.max.load(Relaxed)
+    }
+
+    /// Changes how much may be taken. What is taken already stays so.
+    pub(crate) fn resize(&self, max: usize) {
+        self.max.store(max, Relaxed);
+    }
+
+    /// True where more is taken than may be.
+    pub(crate) fn is_exceeded(&self) -> bool {
+        self.used.load(Relaxed) > self.max.load(Relaxed)
     }
 
     /// Takes `amount`, whole or not at all.
     pub(crate) fn take(&self, amount: usize) -> CallResult<()> {
-        let more = |used: usize| used.checked_add(amount).filter(|sum| *sum <= self.max);
+        let max = self.max.load(Relaxed);
+        let more = |used: usize| used.checked_add(amount).filter(|sum| *sum <= max);
         let taken = self.used.fetch_update(Relaxed, Relaxed, more);
         taken.map(drop).map_err(|_used| CallError::LimitReached)
     }

@@ -110,6 +110,17 @@ impl Data {
         Ok(())
     }
 
+    /// Changes how many bytes it may have, and lets go of the oldest keys that are too many then.
+    /// Answers how many they were.
+    pub(crate) fn resize(&self, bytes_max: usize) -> u64 {
+        self.bytes.resize(bytes_max);
+        let mut evicted = 0;
+        while self.bytes.is_exceeded() && self.evict() {
+            evicted += 1;
+        }
+        evicted
+    }
+
     /// Lets go of the oldest key; false where there is none.
     fn evict(&self) -> bool {
         let oldest = self.shards.iter().filter_map(|shard| {

@@ -17,6 +17,8 @@ pub type Ready = Arc<dyn Fn(QueueId) + Send + Sync>;
 /// A queue of one namespace.
 pub(crate) struct Queue {
     pub(crate) id: QueueId,
+    /// Where it was made.
+    pub(crate) namespace: Arc<str>,
     items_max: usize,
     registrations_max: usize,
     /// Of all queues of the namespace.
@@ -42,9 +44,15 @@ pub struct Registration {
 }
 
 impl Queue {
-    pub(crate) fn new(id: QueueId, limits: &SharedLimits, bytes: Arc<Budget>) -> Self {
+    pub(crate) fn new(
+        id: QueueId,
+        namespace: Arc<str>,
+        limits: &SharedLimits,
+        bytes: Arc<Budget>,
+    ) -> Self {
         Self {
             id,
+            namespace,
             items_max: limits.items_max,
             registrations_max: limits.registrations_max,
             bytes,

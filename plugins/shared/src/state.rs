@@ -19,6 +19,8 @@ use crate::{Ready, Registration, SharedLimits, budget::Budget, data::Data, queue
 pub struct SharedState {
     limits: SharedLimits,
     namespaces: RwLock<HashMap<Box<str>, Arc<Namespace>>>,
+    /// Bytes of shared data by namespace, where that is said. Taken after `namespaces`.
+    quotas: RwLock<HashMap<String, usize>>,
     queues: RwLock<Queues>,
     /// One for all namespaces, so that a version means something only once.
     last_version: AtomicU32,
@@ -38,6 +40,7 @@ type QueuesByName = HashMap<Box<[u8]>, Arc<Queue>>;
 
 #[derive(Debug)]
 struct Namespace {
+    name: Arc<str>,
     data: Data,
     queues: Mutex<QueuesByName>,
     /// Of all its queues.
@@ -129,6 +132,16 @@ impl SharedState {
         Ok((queue.id, queue.register(ready)?))
     }
 
+    /// Shows the namespace that a queue was made in.
+    ///
+    /// # Errors
+    /// `NotFound` without such a queue.
+    pub fn queue_namespace(&self, queue: QueueId, show: &mut dyn FnMut(&str)) -> CallResult<()> {
+        let namespace = Arc::clone(&self.queue(queue)?.namespace);
+        show(&namespace);
+        Ok(())
+    }
+
     /// Finds a queue by its name.
     ///
     /// # Errors
@@ -184,6 +197,27 @@ impl SharedState {
         drop(gone); // which may be much, and needs no lock
     }
 
+    /// Says how many bytes of shared data namespaces may have, which is never more than
+    /// [`SharedLimits::data_bytes_max`] and takes the place of what was said before. One that has
+    /// more lets go of old keys.
+    pub fn set_data_quotas(&self, quotas: HashMap<String, usize>) {
+        let namespaces = self.namespaces.read();
+        let known: Vec<_> = namespaces.values().cloned().collect();
+        *self.quotas.write() = quotas;
+        drop(namespaces);
+        for namespace in known {
+            let evicted = namespace.data.resize(self.data_bytes_max(&namespace.name));
+            if evicted > 0 {
+                self.count_evicted(&namespace.name, evicted);
+            }
+        }
+    }
+
+    fn data_bytes_max(&self, namespace: &str) -> usize {
+        let quota = self.quotas.read().get(namespace).copied();
+        quota.unwrap_or(usize::MAX).min(self.limits.data_bytes_max)
+    }
+
     fn namespace(&self, name: &str) -> CallResult<Arc<Namespace>> {
         self.namespaces.read().get(name).cloned().ok_or(CallError::NotFound)
     }
@@ -199,8 +233,10 @@ impl SharedState {
         if namespaces.len() >= self.limits.namespaces_max {
             return Err(CallError::LimitReached);
         }
+        let limits = SharedLimits { data_bytes_max: self.data_bytes_max(name), ..self.limits };
         let fresh = Arc::new(Namespace {
-            data: Data::new(&self.limits),
+            name: name.into(),
+            data: Data::new(&limits),
             queues: Mutex::default(),
             queued_bytes: Arc::new(Budget::new(self.limits.queued_bytes_max)),
         });
@@ -208,8 +244,8 @@ impl SharedState {
         Ok(fresh)
     }
 
-    /// A queue by its number. Today who knows the number may use the queue, of whatever
-    /// namespace; here is the place to decide otherwise.
+    /// A queue by its number, of whatever namespace: who may use it the guard decides, which asks
+    /// for its namespace.
     fn queue(&self, id: QueueId) -> CallResult<Arc<Queue>> {
         self.queues.read().known.get(&id).cloned().ok_or(CallError::NotFound)
     }
@@ -225,7 +261,12 @@ impl SharedState {
         let mut queues = self.queues.write();
         let id = queues.last.checked_add(1).ok_or(CallError::LimitReached)?;
         queues.last = id;
-        let fresh = Arc::new(Queue::new(id, &self.limits, Arc::clone(&home.queued_bytes)));
+        let fresh = Arc::new(Queue::new(
+            id,
+            Arc::clone(&home.name),
+            &self.limits,
+            Arc::clone(&home.queued_bytes),
+        ));
         queues.known.insert(id, Arc::clone(&fresh));
         names.insert(name.into(), Arc::clone(&fresh));
         Ok(fresh)

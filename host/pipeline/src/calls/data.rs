@@ -32,7 +32,8 @@ pub(super) fn write(
     let mut bytes = state.bytes.borrow_mut();
     let replaced = length.min(bytes.len().saturating_sub(start));
     let after = (bytes.len() - replaced).saturating_add(with.len());
-    if after > connection.held_bytes_max.get().max(bytes.len()) {
+    let own_max = state.duty_bytes_max.get().unwrap_or(usize::MAX);
+    if after > connection.held_bytes_max.get().min(own_max).max(bytes.len()) {
         return Err(CallError::LimitReached);
     }
     bytes.splice(start, length, with);

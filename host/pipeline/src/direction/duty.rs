@@ -8,9 +8,16 @@ use host_extension::Message;
 pub(super) struct OnDuty<'a>(&'a Message);
 
 impl<'a> OnDuty<'a> {
-    /// `end` says that the filter is shown the end of the message, too.
-    pub(super) fn new(message: &'a Message, bytes: Bytes, end: bool) -> Self {
+    /// `end` says that the filter is shown the end of the message, too; `bytes_max` is its own
+    /// limit, where it has one.
+    pub(super) fn new(
+        message: &'a Message,
+        bytes: Bytes,
+        end: bool,
+        bytes_max: Option<usize>,
+    ) -> Self {
         message.body.borrow_mut().set(bytes);
+        message.duty_bytes_max.set(bytes_max);
         message.body_on_duty.set(true);
         message.end_on_duty.set(end);
         Self(message)

@@ -14,7 +14,7 @@ use std::{
 };
 
 use futures_util::future::LocalBoxFuture;
-use host_extension::{Connection, Flow, Peer, Phases, PluginFault, Step, Verdict};
+use host_extension::{Capability, Connection, Flow, Peer, Phases, PluginFault, Step, Verdict};
 use host_telemetry::Clock;
 use host_types::{PluginName, ReplyReason};
 
@@ -121,6 +121,12 @@ impl NetworkChain {
         link.is_some_and(|link| link.holds.of(flow).resumed.borrow().is_some())
     }
 
+    /// Bytes of one direction that the filter at `place` may hold, where it has a limit of its
+    /// own.
+    pub(super) fn held_bytes_max(&self, place: usize) -> Option<usize> {
+        self.links.get(place).and_then(|link| link.bounds.held_bytes_max)
+    }
+
     /// Calls one hook of one filter.
     ///
     /// # Errors
@@ -211,7 +217,8 @@ impl NetworkChain {
 
     fn judge(&self, link: &Link, verdict: Verdict) -> Result<Passed, Closed> {
         let plugin = || ReplyReason::Plugin(link.entry.plugin.clone());
-        match verdict {
+        // There is no way to answer but to close.
+        match link.entry.allowed(verdict, Capability::Close) {
             Verdict::Continue => Ok(Passed::On),
             Verdict::Hold | Verdict::HoldUntil(_) => Ok(Passed::Held),
             Verdict::Respond(_) | Verdict::Reset => Err(self.end(plugin(), self.details.get())),

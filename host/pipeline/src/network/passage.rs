@@ -32,8 +32,9 @@ pub(super) struct Passage<'a> {
 struct OnDuty<'a>(&'a FlowState);
 
 impl<'a> OnDuty<'a> {
-    fn new(state: &'a FlowState, bytes: Bytes) -> Self {
+    fn new(state: &'a FlowState, bytes: Bytes, bytes_max: Option<usize>) -> Self {
         state.bytes.borrow_mut().set(bytes);
+        state.duty_bytes_max.set(bytes_max);
         state.on_duty.set(true);
         Self(state)
     }
@@ -116,6 +117,7 @@ impl<'a> Passage<'a> {
         let held = self.held.get_mut(at).and_then(Option::take).unwrap_or_default();
         let state = self.state();
         state.bytes.borrow_mut().set(held.freeze());
+        state.duty_bytes_max.set(self.chain.held_bytes_max(self.place(at)));
         state.on_duty.set(true);
         self.laid_out = Some(at);
     }
@@ -185,9 +187,10 @@ impl<'a> Passage<'a> {
     /// Shows the bytes to one filter, with what it held. `None` where it holds on.
     async fn show(&mut self, at: usize, bytes: Bytes, end: bool) -> Result<Option<Bytes>, Closed> {
         let bytes = self.unhold(at, bytes);
-        let duty = OnDuty::new(self.state(), bytes);
+        let place = self.place(at);
+        let duty = OnDuty::new(self.state(), bytes, self.chain.held_bytes_max(place));
         let hook = Hook::Data { flow: self.flow, end };
-        let passed = self.chain.call(self.place(at), hook).await;
+        let passed = self.chain.call(place, hook).await;
         let content = duty.take();
         match passed? {
             Passed::Held if !end => self.hold(at, content).map(|()| None),
@@ -196,7 +199,8 @@ impl<'a> Passage<'a> {
     }
 
     fn hold(&mut self, at: usize, content: Bytes) -> Result<(), Closed> {
-        if content.len() > self.chain.connection().held_bytes_max.get() {
+        let own_max = self.chain.held_bytes_max(self.place(at)).unwrap_or(usize::MAX);
+        if content.len() > self.chain.connection().held_bytes_max.get().min(own_max) {
             return Err(self.chain.held_too_much());
         }
         self.chain.set_holding(self.place(at), self.flow, true);

@@ -10,7 +10,7 @@ use crate::{
     Counter, Gauge, Histogram, LabelledCounters, SharedCounter,
     names::{
         CALL_OUTCOMES, FAULT_LABELS, HOST_CALL_REPORTS_MAX, PLUGIN_BOUNDS_US, REQUEST_BOUNDS_US,
-        ShowHistogram,
+        ShowHistogram, ShowSplit,
     },
 };
 
@@ -140,6 +140,7 @@ pub struct PluginMetrics {
     /// The generation that serves.
     pub generation: Gauge,
     host_calls: Mutex<Vec<HostCallReport>>,
+    denials: Mutex<Vec<DenialReport>>,
 }
 
 impl PluginMetrics {
@@ -178,6 +179,24 @@ impl PluginMetrics {
         }
     }
 
+    /// As [`PluginMetrics::report_host_calls`], for what was done without the permission: `report`
+    /// shows every permission once, with how often it was missing.
+    pub fn report_denials(
+        &self,
+        report: impl Fn(&mut (dyn FnMut(&'static str, u64) + '_)) + Send + Sync + 'static,
+    ) {
+        let mut reports = self.denials.lock();
+        if reports.len() < HOST_CALL_REPORTS_MAX {
+            reports.push(DenialReport(Box::new(report)));
+        }
+    }
+
+    pub(crate) fn for_each_denial(&self, show: &mut ShowSplit<'_>) {
+        for report in self.denials.lock().iter() {
+            (report.0)(show);
+        }
+    }
+
     pub(crate) fn for_each_host_call(&self, show: &mut ShowHostCall<'_>) {
         for report in self.host_calls.lock().iter() {
             (report.0)(show);
@@ -209,6 +228,16 @@ impl fmt::Debug for HostCallReport {
     }
 }
 
+type ReportDenials = dyn Fn(&mut ShowSplit<'_>) + Send + Sync;
+
+struct DenialReport(Box<ReportDenials>);
+
+impl fmt::Debug for DenialReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("DenialReport")
+    }
+}
+
 impl Default for PluginMetrics {
     fn default() -> Self {
         Self {
@@ -221,6 +250,7 @@ impl Default for PluginMetrics {
             breaker_open: Gauge::default(),
             generation: Gauge::default(),
             host_calls: Mutex::default(),
+            denials: Mutex::default(),
         }
     }
 }

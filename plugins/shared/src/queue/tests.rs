@@ -15,7 +15,7 @@ use crate::{SharedLimits, budget::Budget};
 fn queue(items_max: usize, bytes_max: usize) -> (Arc<Queue>, Arc<Budget>) {
     let limits = SharedLimits { items_max, registrations_max: 3, ..SharedLimits::default() };
     let bytes = Arc::new(Budget::new(bytes_max));
-    (Arc::new(Queue::new(7, &limits, Arc::clone(&bytes))), bytes)
+    (Arc::new(Queue::new(7, "a".into(), &limits, Arc::clone(&bytes))), bytes)
 }
 
 /// Something that counts how often it was told.

@@ -221,3 +221,68 @@ fn threads_that_share_a_queue_take_every_item_once() {
     assert_eq!(next(&state, queue), Err(CallError::Empty));
     assert_eq!(state.queues.read().known.len(), 1);
 }
+
+#[test]
+fn the_namespace_of_a_queue_is_told_for_as_long_as_it_is_there() {
+    let state = SharedState::default();
+    let (queue, _place) = register(&state, "home").expect("a queue");
+    let told = |queue| {
+        let mut told = String::new();
+        state.queue_namespace(queue, &mut |namespace| told.push_str(namespace)).map(|()| told)
+    };
+    assert_eq!(told(queue).as_deref(), Ok("home"));
+    assert_eq!(told(queue + 1), Err(CallError::NotFound));
+    state.retain_namespaces(|_name| false);
+    assert_eq!(told(queue), Err(CallError::NotFound));
+}
+
+/// How many of the keys `0` to `9`, of 1000 bytes each, are kept.
+fn kept(state: &SharedState, namespace: &str) -> usize {
+    (0..10_u8).filter(|key| value(state, namespace, &[*key]).is_ok()).count()
+}
+
+fn fill(state: &SharedState, namespace: &str) {
+    for key in 0..10_u8 {
+        assert_eq!(state.set_data(namespace, &[key], &[0; 1000], 0), Ok(()));
+    }
+}
+
+#[test]
+fn a_namespace_keeps_no_more_than_its_quota_and_others_what_they_may() {
+    let state = SharedState::default();
+    state.set_data_quotas([("small".to_owned(), 4 * 1200)].into());
+    for namespace in ["small", "other"] {
+        fill(&state, namespace);
+    }
+    assert_eq!((kept(&state, "small"), kept(&state, "other")), (4, 10));
+    assert!(value(&state, "small", &[9]).is_ok(), "the newest stay");
+    let large = state.set_data("small", b"k", &[0; 5000], 0);
+    assert_eq!(large, Err(CallError::LimitReached), "no room would do");
+    assert_eq!(kept(&state, "small"), 4, "and nothing was let go for it");
+}
+
+#[test]
+fn a_quota_that_changes_holds_for_what_is_there_already() {
+    let state = SharedState::default();
+    fill(&state, "n");
+    state.set_data_quotas([("n".to_owned(), 2 * 1200)].into());
+    assert_eq!(kept(&state, "n"), 2);
+    assert_eq!(state.evicted(), 8);
+    state.set_data_quotas([("n".to_owned(), 100 * 1200)].into());
+    fill(&state, "n");
+    assert_eq!(kept(&state, "n"), 10, "it may grow again");
+    state.set_data_quotas([("n".to_owned(), 0)].into());
+    assert_eq!(kept(&state, "n"), 0);
+    state.set_data_quotas(std::collections::HashMap::new());
+    fill(&state, "n");
+    assert_eq!(kept(&state, "n"), 10, "without a quota the limit of all rules");
+}
+
+#[test]
+fn no_quota_is_above_the_limit_of_all_namespaces() {
+    let limits = SharedLimits { data_bytes_max: 3 * 1200, ..SharedLimits::default() };
+    let state = SharedState::new(limits);
+    state.set_data_quotas([("n".to_owned(), usize::MAX)].into());
+    fill(&state, "n");
+    assert_eq!(kept(&state, "n"), 3);
+}

@@ -7,17 +7,18 @@ use std::{
 
 use futures_util::future::LocalBoxFuture;
 use host_extension::{
-    Connection, FaultKind, Flow, NetworkFilter, OnError, Phases, PluginFault, Step, Verdict,
+    Bounds, Connection, FaultKind, Flow, NetworkFilter, Phases, PluginFault, Step, Verdict,
 };
-use host_telemetry::{Clock, Stopwatch};
+use host_telemetry::{Clock, Stopwatch, Tick};
 
 use super::Hook;
-use crate::chain::{ChainEntry, counted};
+use crate::chain::{ChainEntry, counted, overspent};
 
 /// One filter of one connection.
 pub(super) struct Link {
     pub(super) entry: ChainEntry,
     pub(super) phases: Phases,
+    pub(super) bounds: Bounds,
     filter: RefCell<Option<Box<dyn NetworkFilter>>>,
     pub(super) holds: ByFlow<Hold>,
     pub(super) spent: Stopwatch,
@@ -57,6 +58,7 @@ impl Link {
     pub(super) fn new(entry: ChainEntry) -> Self {
         Self {
             phases: entry.factory.phases(),
+            bounds: entry.factory.bounds(),
             entry,
             filter: RefCell::default(),
             holds: ByFlow::default(),
@@ -78,7 +80,11 @@ impl Link {
         connection: &Rc<Connection>,
         clock: &Clock,
     ) -> Result<(), PluginFault> {
-        let made = self.spent.measure(clock, || self.entry.factory.network_filter(connection));
+        let (made, start, end) = self.spent.measure_call(clock, |start| {
+            self.affords(clock, start)?;
+            self.entry.factory.network_filter(connection)
+        });
+        self.took(clock, start, end);
         self.filter.replace(Some(made?));
         self.made.set(true);
         self.entry.metrics.streams_total.increment();
@@ -98,17 +104,39 @@ impl Link {
             return Step::Ready(Verdict::Failed(fault));
         };
         let Some(filter) = filter.as_mut() else { return Step::CONTINUE };
-        let (step, start, end) = self.spent.measure_call(clock, || match hook {
-            Hook::NewConnection => filter.on_new_connection(connection),
-            Hook::Data { flow, end } => filter.on_data(connection, flow, end),
+        let (step, start, end) = self.spent.measure_call(clock, |start| {
+            if let Err(fault) = self.affords(clock, start) {
+                return Step::Ready(Verdict::Failed(fault));
+            }
+            match hook {
+                Hook::NewConnection => filter.on_new_connection(connection),
+                Hook::Data { flow, end } => filter.on_data(connection, flow, end),
+            }
         });
+        self.took(clock, start, end);
         counted(step, hook.phase(), &self.entry.metrics, clock, (start, end))
+    }
+
+    /// # Errors
+    /// The plugin took all of this second's processor time.
+    fn affords(&self, clock: &Clock, now: Tick) -> Result<(), PluginFault> {
+        let cpu = self.bounds.cpu.as_deref();
+        match cpu.filter(|cpu| cpu.is_spent(clock.reading(now))) {
+            Some(cpu) => Err(overspent(cpu)),
+            None => Ok(()),
+        }
+    }
+
+    fn took(&self, clock: &Clock, start: Tick, end: Tick) {
+        if let Some(cpu) = &self.bounds.cpu {
+            cpu.take(clock.reading(end), clock.between(start, end));
+        }
     }
 
     /// Applies `on_error`; true where the connection goes on without the filter.
     pub(super) fn fail(&self, fault: &PluginFault) -> bool {
         self.fault(fault);
-        let open = self.entry.on_error == OnError::Open;
+        let open = self.entry.is_open();
         if open {
             self.entry.metrics.fail_open_total.increment();
         }
