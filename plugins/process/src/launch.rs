@@ -6,12 +6,15 @@
 //! and becomes the plugin's program. What it was passed along with the order (the listening
 //! socket, the program) stays, the same standard input goes on to the child.
 //!
+//! The same argument with one more word makes the *guard*, which has its own room.
+//!
 //! This module never decides whether or when a child is started. Start reading at
 //! `thread::spawn`.
 
 use std::{
     ffi::{OsStr, OsString},
     path::{Path, PathBuf},
+    process::ExitCode,
 };
 
 pub(crate) mod artifact;
@@ -20,10 +23,21 @@ pub(crate) mod order;
 pub(crate) mod thread;
 pub(crate) mod trampoline;
 
-pub use trampoline::main;
+use crate::guard;
 
 /// The hidden argument with which the proxy's program is a trampoline.
 pub const ARGUMENT: &str = "plugin-launch";
+
+/// The `main` of a process that was started with [`ARGUMENT`]: the trampoline, which returns only
+/// where it fails, or the guard.
+#[must_use]
+pub fn main() -> ExitCode {
+    let mut more = std::env::args_os().skip(2);
+    match more.next() {
+        Some(word) if word == guard::WORD => guard::main(more),
+        Some(_) | None => trampoline::main(),
+    }
+}
 
 /// How the trampoline is started.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -9,6 +9,7 @@
 //! | `backend` | from an artifact to a supervised child; what the catalog holds |
 //! | `supervisor` | one thread for all children: start, watch, backoff, drain, stop |
 //! | `launch` | how a process is made: the launcher's thread, the order, the trampoline |
+//! | `guard` | the process that ends what is left when the proxy is gone |
 //! | `confine` | what the kernel keeps from it |
 //! | `bootstrap` | how it learns where to listen, and how it is known to be ready |
 //! | `dial` | the way to a child, for the supervisor and for sessions |
@@ -28,6 +29,7 @@ pub mod doctor;
 mod factory;
 mod filter;
 mod go_plugin;
+mod guard;
 mod hello;
 mod host_calls;
 pub mod launch;

@@ -27,6 +27,8 @@ mod frozen;
 mod go_plugin;
 #[path = "launch/life.rs"]
 mod life;
+#[path = "launch/orphans.rs"]
+mod orphans;
 #[path = "launch/support.rs"]
 mod support;
 
@@ -42,8 +44,14 @@ const TESTS: &[Test] = &[
         frozen::a_frozen_child_is_killed_and_started_again,
     ),
     ("a_stubborn_child_is_killed", life::a_stubborn_child_is_killed),
-    ("grandchildren_go_with_their_child", life::grandchildren_go_with_their_child),
-    ("children_do_not_outlive_a_killed_proxy", life::children_do_not_outlive_a_killed_proxy),
+    ("grandchildren_go_with_their_child", orphans::grandchildren_go_with_their_child),
+    ("nothing_outlives_a_killed_proxy", orphans::nothing_outlives_a_killed_proxy),
+    ("a_guard_that_is_killed_is_replaced", orphans::a_guard_that_is_killed_is_replaced),
+    ("a_guard_has_nothing_but_its_orders", orphans::a_guard_has_nothing_but_its_orders),
+    (
+        "what_is_left_without_a_guard_is_removed_by_the_next_proxy",
+        orphans::what_is_left_without_a_guard_is_removed_by_the_next_proxy,
+    ),
     ("what_a_child_nests_is_removed", life::what_a_child_nests_is_removed),
     ("a_script_that_changed_is_not_started", life::a_script_that_changed_is_not_started),
     ("a_silent_child_is_given_up_in_time", bad::a_silent_child_is_given_up_in_time),
@@ -69,7 +77,7 @@ fn main() -> ExitCode {
     match arguments.first().map(String::as_str) {
         Some(launch::ARGUMENT) => launch::main(),
         Some("child") => children::main(&arguments),
-        Some("proxy") => life::proxy(&arguments),
+        Some("proxy") => orphans::proxy(&arguments),
         _ => run(&arguments),
     }
 }

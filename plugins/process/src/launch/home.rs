@@ -139,6 +139,22 @@ fn remove_stale(base: &Path) {
     }
 }
 
+/// Removes the directory of a process that is known to be gone. False where that is to be tried
+/// again: its lock is still held, or somebody still writes there.
+pub(crate) fn remove_left(path: &Path) -> bool {
+    let Ok(found) = fs::symlink_metadata(path) else { return true };
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    if !is_name(&name) || !found.is_dir() || found.uid() != geteuid().as_raw() {
+        return true;
+    }
+    match open_lock(path) {
+        Ok(lock) if !take(&lock) => false,
+        // Where there is none it was removed already, and the rest was not.
+        Ok(_) | Err(Errno::NOENT) => sweep::remove_all(path),
+        Err(_unreadable) => true,
+    }
+}
+
 /// `mortise-<digits>-<something>`
 fn is_name(name: &str) -> bool {
     let parts = name.strip_prefix(PREFIX).and_then(|rest| rest.split_once('-'));
@@ -166,17 +182,9 @@ enum State {
 }
 
 fn state(path: &Path, found: &fs::Metadata) -> State {
-    // What has that name may be anything, also a pipe that would be waited for.
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    match open(path.join(LOCK), flags, Mode::empty()).map(File::from) {
-        Ok(lock) => {
-            let is_file = lock.metadata().is_ok_and(|found| found.is_file());
-            if is_file && flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok() {
-                State::Stale(Some(lock))
-            } else {
-                State::Kept
-            }
-        }
+    match open_lock(path) {
+        Ok(lock) if take(&lock) => State::Stale(Some(lock)),
+        Ok(_held) => State::Kept,
         Err(Errno::NOENT) => {
             let age =
                 found.modified().ok().and_then(|at| SystemTime::now().duration_since(at).ok());
@@ -188,6 +196,18 @@ fn state(path: &Path, found: &fs::Metadata) -> State {
         }
         Err(_unreadable) => State::Kept,
     }
+}
+
+fn open_lock(directory: &Path) -> rustix::io::Result<File> {
+    // What has that name may be anything, also a pipe that would be waited for.
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    open(directory.join(LOCK), flags, Mode::empty()).map(File::from)
+}
+
+/// True where nobody else holds it.
+fn take(lock: &File) -> bool {
+    let is_file = lock.metadata().is_ok_and(|found| found.is_file());
+    is_file && flock(lock, FlockOperation::NonBlockingLockExclusive).is_ok()
 }
 
 #[cfg(test)]

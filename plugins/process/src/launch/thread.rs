@@ -4,11 +4,13 @@
 //! made by this thread, which lives as long as the process.
 
 use std::{
+    ffi::OsString,
     io,
     os::{
-        fd::OwnedFd,
-        unix::{net::UnixStream, process::CommandExt},
+        fd::{AsFd, OwnedFd},
+        unix::{ffi::OsStringExt, net::UnixStream, process::CommandExt},
     },
+    path::PathBuf,
     process::{Command, Stdio},
     sync::{
         OnceLock,
@@ -25,7 +27,10 @@ use super::{
     Launcher,
     order::{self, Files, Order},
 };
-use crate::supervisor::Handle;
+use crate::{
+    guard::{self, Group},
+    supervisor::Handle,
+};
 
 /// What is to be started.
 pub(crate) struct Launch {
@@ -83,13 +88,8 @@ fn start(launch: Launch) -> Result<Spawned, Box<io::Error>> {
     let Launch { launcher, order, listener, program, params } = launch;
     let (stdin, theirs) = UnixStream::pair()?;
     let (report, reported) = io::pipe()?;
-    // The order lies in the socket before there is anybody to read it; it must not be waited for.
+    // The order must fit into the socket; it is not waited for.
     stdin.set_nonblocking(true)?;
-    let files = Files { report: OwnedFd::from(reported), listener, program };
-    order::send(std::os::fd::AsFd::as_fd(&stdin), &order, &files.borrowed())?;
-    if let Some(params) = params {
-        write_params(&mut &stdin, &params).map_err(io::Error::other)?;
-    }
     #[expect(clippy::disallowed_methods, reason = "this is the place that starts processes")]
     let mut command = Command::new(launcher.program());
     command.args(launcher.arguments()).env_clear().current_dir("/").process_group(0);
@@ -97,13 +97,22 @@ fn start(launch: Launch) -> Result<Spawned, Box<io::Error>> {
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn()?;
     let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-    let handle = pid.map(Handle::new);
+    let handle = pid.map(|pid| Handle::new(pid).map(|handle| (pid, handle)));
     let streams = child.stdout.take().zip(child.stderr.take());
-    let (Some(Ok(handle)), Some((stdout, stderr))) = (handle, streams) else {
+    let (Some(Ok((leader, mut handle))), Some((stdout, stderr))) = (handle, streams) else {
         let _gone = child.kill();
         let _reaped = child.wait();
         return Err(Box::new(io::Error::other("the kernel gives no handle for the process")));
     };
+    // Without an order the trampoline waits: nothing of the plugin runs before it is watched.
+    let private = PathBuf::from(OsString::from_vec(order.private.clone()));
+    let group = Group { leader, may_leave: order.sandbox.is_none(), private };
+    handle.watched_as(guard::watch(&launcher, group)?);
+    let files = Files { report: OwnedFd::from(reported), listener, program };
+    order::send(stdin.as_fd(), &order, &files.borrowed())?;
+    if let Some(params) = params {
+        write_params(&mut &stdin, &params).map_err(io::Error::other)?;
+    }
     let (stdout, stderr, report) = (stdout.into(), stderr.into(), report.into());
     Ok(Spawned { handle, stdin, stdout, stderr, report })
 }

@@ -50,10 +50,8 @@ pub(crate) enum Refusal {
     Passing,
 }
 
-/// Carries out the order that comes over standard input: the `main` of a process that was
-/// started with [`ARGUMENT`](super::ARGUMENT). Returns only where that fails.
-#[must_use]
-pub fn main() -> ExitCode {
+/// Carries out the order that comes over standard input. Returns only where that fails.
+pub(super) fn main() -> ExitCode {
     close_fds::set_fds_cloexec(3, &[]);
     let (order, files) = match order::receive(rustix::stdio::stdin()) {
         Ok(received) => received,

@@ -2,7 +2,7 @@
 //!
 //! A process leads a group. The group is killed whenever the process ends, before it is reaped:
 //! until then the number of the group cannot be another's. When the proxy is killed the kernel ends
-//! the process, but nobody its group: what it started may live on (SECURITY.md).
+//! the process, and the guard its group, which it watches from the start until here.
 
 use std::{
     fmt, io,
@@ -23,6 +23,8 @@ use tokio::{
     time::timeout,
 };
 
+use crate::guard::Watched;
+
 /// How long a process that was killed may take to be gone.
 const KILL_PATIENCE: Duration = Duration::from_secs(5);
 const DROP_PATIENCE: Timespec = Timespec { tv_sec: 2, tv_nsec: 0 };
@@ -33,6 +35,7 @@ pub(crate) struct Handle {
     pid: Pid,
     file: OwnedFd,
     ended: Option<Ended>,
+    watched: Option<Watched>,
 }
 
 /// A process that is waited for on the supervisor's loop.
@@ -57,7 +60,12 @@ impl Handle {
     /// Takes a process that nobody has waited for, so that its number is still its own.
     pub(crate) fn new(pid: Pid) -> io::Result<Self> {
         let file = pidfd_open(pid, PidfdFlags::NONBLOCK)?;
-        Ok(Self { pid, file, ended: None })
+        Ok(Self { pid, file, ended: None, watched: None })
+    }
+
+    /// Its group is watched by the guard.
+    pub(crate) fn watched_as(&mut self, watched: Watched) {
+        self.watched = Some(watched);
     }
 
     /// How it ended, when it has.
@@ -75,14 +83,23 @@ impl Handle {
             },
             Ok(None) | Err(Errno::INTR | Errno::AGAIN) => return None,
             Err(_no_child_of_ours) => {
+                self.forget();
                 self.ended = Some(Ended::Unknown);
                 return self.ended;
             }
         };
         let _none_left = kill_process_group(self.pid, Signal::KILL);
+        self.forget();
         let _reaped = waitid(WaitId::PidFd(self.file.as_fd()), options);
         self.ended = Some(ended);
         self.ended
+    }
+
+    /// What is never seen ended is never reaped, and stays watched.
+    fn forget(&mut self) {
+        if let Some(watched) = self.watched.take() {
+            watched.forget();
+        }
     }
 
     fn terminate(&self) {

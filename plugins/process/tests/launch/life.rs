@@ -1,12 +1,6 @@
 //! From a start to an end, whoever comes to it first.
 
-use std::{
-    fs,
-    io::{BufRead, BufReader},
-    path::Path,
-    process::{Command, ExitCode, Stdio},
-    time::Duration,
-};
+use std::{fs, time::Duration};
 
 use host_types::{ProcessSettings, RestartSettings, Transport};
 use rustix::process::{Pid, Signal, kill_process};
@@ -15,7 +9,7 @@ use crate::support::{
     Place, child, children, condition, directories, lives, now, open_files, pid, until,
 };
 
-fn kill(pid: u32) {
+pub(crate) fn kill(pid: u32) {
     let pid = Pid::from_raw(pid.try_into().unwrap()).unwrap();
     kill_process(pid, Signal::KILL).unwrap();
 }
@@ -101,72 +95,6 @@ pub(crate) fn a_stubborn_child_is_killed() {
     drop(place);
     assert!(!lives(pid));
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
-}
-
-pub(crate) fn grandchildren_go_with_their_child() {
-    let place = Place::new();
-    place.program();
-    let text = "#!/bin/sh\n(sleep 600 & setsid sleep 600 &)\nexec ./plugin child good\n";
-    let loaded = place.load(&place.script(text), &child("")).unwrap();
-    let child = pid(&loaded);
-    let group = || {
-        let mut found = Vec::new();
-        for entry in fs::read_dir("/proc").unwrap().flatten() {
-            let Ok(pid) = entry.file_name().to_string_lossy().parse::<u32>() else { continue };
-            let stat = fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
-            let fields = stat.rsplit_once(") ").map(|(_name, rest)| rest.to_owned());
-            let fields = fields.unwrap_or_default();
-            if fields.split(' ').nth(2) == Some(child.to_string().as_str()) {
-                found.push(pid);
-            }
-        }
-        found
-    };
-    until("there are grandchildren", || group().len() >= 2);
-    let grandchildren = group();
-    kill(child);
-    until("all are gone", || !grandchildren.iter().any(|pid| lives(*pid)));
-}
-
-/// A proxy that has a child, tells its number, and waits to be killed.
-pub(crate) fn proxy(arguments: &[String]) -> ExitCode {
-    let mut place = Place::new();
-    // It will not get to that.
-    place.directory = tempfile::tempdir_in(Path::new(&arguments[1]).parent().unwrap()).unwrap();
-    let loaded = place.load(Path::new(&arguments[1]), &child("stubborn")).unwrap();
-    println!("{}", pid(&loaded));
-    loop {
-        std::thread::park();
-    }
-}
-
-pub(crate) fn children_do_not_outlive_a_killed_proxy() {
-    let place = Place::new();
-    #[expect(clippy::disallowed_methods, reason = "a proxy to be killed")]
-    let mut command = Command::new("/proc/self/exe");
-    command.arg("proxy").arg(place.program()).stdout(Stdio::piped());
-    let mut proxy = command.spawn().unwrap();
-    let mut line = String::new();
-    BufReader::new(proxy.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    let pid: u32 = line.trim().parse().unwrap();
-    assert!(lives(pid));
-    let base = std::env::var_os("XDG_RUNTIME_DIR");
-    let base = base.map_or_else(std::env::temp_dir, std::path::PathBuf::from);
-    let left = || {
-        let prefix = format!("mortise-{}-", proxy.id());
-        let entries = fs::read_dir(&base).unwrap().flatten();
-        entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(&prefix)).count()
-    };
-    assert_eq!(left(), 1);
-    kill(proxy.id());
-    let begun = now();
-    until("the child is gone", || !lives(pid));
-    assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
-    // The next one that starts a child cleans up.
-    let loaded = place.load(&place.program(), &child("good")).unwrap();
-    until("what was left is removed", || left() == 0);
-    drop(loaded);
-    proxy.wait().unwrap();
 }
 
 pub(crate) fn a_script_that_changed_is_not_started() {

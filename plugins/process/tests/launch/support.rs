@@ -105,19 +105,58 @@ pub(crate) fn now() -> Instant {
     Instant::now()
 }
 
-/// This process's children that have not been waited for.
+/// This process's children that have not been waited for, without the guard.
 pub(crate) fn children() -> Vec<u32> {
-    let own = std::process::id().to_string();
-    let mut found = Vec::new();
-    for entry in fs::read_dir("/proc").unwrap().flatten() {
-        let Ok(pid) = entry.file_name().to_string_lossy().parse() else { continue };
-        let stat = fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
-        let Some((_name, rest)) = stat.rsplit_once(") ") else { continue };
-        if rest.split(' ').nth(1) == Some(own.as_str()) {
-            found.push(pid);
-        }
-    }
+    let mut found = children_of(std::process::id());
+    found.retain(|pid| !is_guard(*pid));
     found
+}
+
+/// The guard of a proxy, once there is one.
+pub(crate) fn guard_of(proxy: u32) -> Option<u32> {
+    children_of(proxy).into_iter().find(|pid| lives(*pid) && is_guard(*pid))
+}
+
+fn is_guard(pid: u32) -> bool {
+    arguments(pid).get(1..3).is_some_and(|words| words == ["plugin-launch", "guard"])
+}
+
+fn children_of(proxy: u32) -> Vec<u32> {
+    let is_its = |pid: &u32| field(*pid, 1) == Some(proxy.to_string());
+    processes().into_iter().filter(is_its).collect()
+}
+
+/// The processes that live and have this argument.
+pub(crate) fn with_argument(argument: &str) -> Vec<u32> {
+    let has_it = |pid: &u32| lives(*pid) && arguments(*pid).iter().any(|one| one == argument);
+    processes().into_iter().filter(has_it).collect()
+}
+
+fn arguments(pid: u32) -> Vec<String> {
+    let bytes = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    bytes.split(|byte| *byte == 0).map(|word| String::from_utf8_lossy(word).into_owned()).collect()
+}
+
+/// The group of a process.
+pub(crate) fn group(pid: u32) -> Option<String> {
+    field(pid, 2)
+}
+
+/// The session of a process.
+pub(crate) fn session(pid: u32) -> Option<String> {
+    field(pid, 3)
+}
+
+/// What the kernel shows of a process after its name.
+fn field(pid: u32, number: usize) -> Option<String> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_name, rest) = stat.rsplit_once(") ")?;
+    rest.split(' ').nth(number).map(str::to_owned)
+}
+
+fn processes() -> Vec<u32> {
+    let entries = fs::read_dir("/proc").unwrap().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
 }
 
 /// The open files of this process.
@@ -127,8 +166,13 @@ pub(crate) fn open_files() -> usize {
 
 /// The directories of this process's children.
 pub(crate) fn directories() -> Vec<PathBuf> {
+    directories_of(std::process::id())
+}
+
+/// The directories of a proxy's children.
+pub(crate) fn directories_of(proxy: u32) -> Vec<PathBuf> {
     let base = env::var_os("XDG_RUNTIME_DIR").map_or_else(env::temp_dir, PathBuf::from);
-    let prefix = format!("mortise-{}-", std::process::id());
+    let prefix = format!("mortise-{proxy}-");
     let entries = fs::read_dir(base).unwrap().flatten().map(|entry| entry.path());
     let is_ours = |path: &PathBuf| {
         path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&prefix))

@@ -59,6 +59,11 @@ pub(super) fn remove(path: &Path, left: &mut u32, held: impl Send + 'static) {
     }
 }
 
+/// The same at once, however much it is; false where something is left.
+pub(super) fn remove_all(path: &Path) -> bool {
+    matches!(remove_some(path, &mut ENTRIES_MAX.clone()), Ok(Rest::Nothing))
+}
+
 fn later(sweep: Sweep) {
     let path = sweep.path.clone();
     let sent = thread().and_then(|queue| {

@@ -98,3 +98,30 @@ fn a_directory_has_no_lock_before_it_is_held() {
     remove_stale(base.path());
     assert!(!young.exists());
 }
+
+#[test]
+fn the_directory_of_a_process_that_is_gone_is_removed_once_its_lock_is_free() {
+    let base = tempfile::tempdir().unwrap();
+    let mut home = Home::make(base.path()).unwrap();
+    let path = home.path.clone();
+    fs::create_dir_all(path.join("1/deep/deeper")).unwrap();
+    assert!(!remove_left(&path), "it is held");
+    assert!(path.exists());
+    drop(home.lock.take());
+    assert!(remove_left(&path));
+    assert!(!path.exists());
+    assert!(remove_left(&path), "it is gone");
+
+    // The lock went first, and the rest stayed.
+    let unlocked = base.path().join("mortise-1-unlocked");
+    fs::create_dir_all(unlocked.join("2")).unwrap();
+    assert!(remove_left(&unlocked));
+    // What is no such directory is not touched.
+    let other = base.path().join("other");
+    fs::create_dir(&other).unwrap();
+    assert!(remove_left(&other));
+    let link = base.path().join("mortise-1-link");
+    std::os::unix::fs::symlink(&other, &link).unwrap();
+    assert!(remove_left(&link));
+    assert_eq!(names(base.path()), ["mortise-1-link", "other"]);
+}
