@@ -18,6 +18,7 @@ use std::{
     sync::Arc,
 };
 
+use abi_manifest::Capability;
 use abi_native::number::{Action, Way};
 use host_extension::{
     FaultKind, HostCalls, InstanceSpec, OnFault, Phases, PluginFault, Step, Verdict, WorkerScope,
@@ -56,6 +57,8 @@ pub(crate) struct Instance {
     is_freeing: Cell<bool>,
     /// What the plugin wants its own stream to be answered with; the first one stands.
     answer: RefCell<Option<Verdict>>,
+    /// It was not let answer its own stream, or break it off, in the callback that runs.
+    is_refused: Cell<bool>,
     /// Why it is about to fail.
     said: RefCell<Option<String>>,
     is_lost: Cell<bool>,
@@ -114,6 +117,7 @@ impl Instance {
             is_running: Cell::default(),
             is_freeing: Cell::default(),
             answer: RefCell::default(),
+            is_refused: Cell::default(),
             said: RefCell::default(),
             is_lost: Cell::default(),
             to_free: RefCell::default(),
@@ -162,6 +166,7 @@ impl Instance {
             return Err(PluginFault::new(FaultKind::Protocol, message));
         }
         self.duty.set(duty);
+        self.is_refused.set(false);
         if let Some(way) = duty.way
             && let Some(context) = self.contexts.borrow_mut().get_mut(duty.context)
         {
@@ -192,11 +197,33 @@ impl Instance {
             (Some(_), Some(verdict)) => Ok(Outcome::Answered(verdict)),
             (Some(Action::Continue), None) => Ok(Outcome::Passed),
             (Some(Action::Pause), None) => Ok(Outcome::Paused),
-            (Some(Action::Reset), None) => Ok(Outcome::Answered(Verdict::Reset)),
+            // Who was told that it may not and wants it all the same has nothing else to give.
+            (Some(Action::Reset | Action::Respond), None) if self.is_refused.get() => {
+                Ok(Outcome::Answered(Verdict::Failed(self.denied())))
+            }
+            (Some(Action::Reset), None) => Ok(Outcome::Answered(self.reset_itself())),
             (Some(Action::Respond), None) => {
                 Err(self.broke("wants a client to be answered, and did not say with what"))
             }
         }
+    }
+
+    /// A hook answers that its stream or connection is to be broken off.
+    fn reset_itself(&self) -> Verdict {
+        match self.calls.may(Capability::Close) {
+            Ok(()) => Verdict::Reset,
+            Err(_denied) => Verdict::Failed(self.denied()),
+        }
+    }
+
+    /// What a stream meets whose plugin wanted to end it and may not. The instance is well.
+    fn denied(&self) -> PluginFault {
+        let (name, callback) = (&self.plugin.name, self.duty.get().callback);
+        let message = format!(
+            "plugin `{name}` was denied to answer or to break off in `{callback}`, and has \
+             nothing else to answer"
+        );
+        PluginFault::new(FaultKind::Denied, message)
     }
 
     fn failed(&self, said: Option<String>) -> PluginFault {

@@ -14,6 +14,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use abi_manifest::Capability;
 use host_extension::{
     BodyKind, CallError, CallResult, Connection, ConnectionFacts, ExtensionPoint, FieldWrite,
     FilterFactory, Flow, HeaderMapKind, HostCalls, HttpCall, InstanceSpec, LoadedPlugin,
@@ -44,6 +45,9 @@ pub(crate) struct FakeHost {
     pub(crate) queues: RefCell<Vec<Queue>>,
     pub(crate) shared: RefCell<BTreeMap<Vec<u8>, Versioned>>,
     pub(crate) metrics: RefCell<Vec<(String, u64)>>,
+    /// What it says "no" to when it is asked for a capability, and what it was asked for.
+    pub(crate) denied: RefCell<Vec<Capability>>,
+    pub(crate) asked: RefCell<Vec<Capability>>,
     /// How it refuses to let anything of a stream or connection be read.
     pub(crate) refuses: Cell<Option<CallError>>,
     /// Filters whose streams end, the last one first, as a line is written.
@@ -321,6 +325,11 @@ impl HostCalls for FakeHost {
 
     fn now(&self) -> SystemTime {
         SystemTime::UNIX_EPOCH + Duration::from_nanos(1_000_000_007)
+    }
+
+    fn may(&self, what: Capability) -> CallResult<()> {
+        self.asked.borrow_mut().push(what);
+        if self.denied.borrow().contains(&what) { Err(CallError::Denied) } else { Ok(()) }
     }
 }
 

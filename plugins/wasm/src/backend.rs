@@ -2,6 +2,7 @@
 
 use std::{fmt, rc::Rc, sync::Arc};
 
+use abi_manifest::Capability;
 use abi_wasm::AbiVersion;
 use host_extension::{
     ExtensionPoint, FilterFactory, InstanceSpec, LoadedPlugin, Phases, PluginFault, WorkerScope,
@@ -62,6 +63,8 @@ pub(crate) struct Compiled {
     pub(crate) version: AbiVersion,
     pub(crate) phases: Phases,
     pub(crate) may_linger: bool,
+    /// What its imports let it use.
+    pub(crate) uses: Vec<Capability>,
     /// Its lines, where it was built with them.
     pub(crate) lines: Option<Arc<Lines>>,
     pub(crate) pulse: Pulse,
@@ -120,6 +123,7 @@ impl WasmBackend {
             version: facts.version,
             phases: facts.phases,
             may_linger: facts.may_linger,
+            uses: facts.uses,
             lines: Lines::read(spec.bytes).map(Arc::new),
             pulse: self.ticker.pulse(spec.limits),
             lone: Arc::clone(&self.lone),
@@ -141,6 +145,10 @@ impl LoadedPlugin for LoadedWasm {
         }
         let seat = Seat::new(registry::enter(compiled, scope, spec)?);
         Ok(Rc::new(WasmFactory::new(seat, compiled.phases)))
+    }
+
+    fn uses(&self) -> Vec<Capability> {
+        self.0.uses.clone()
     }
 }
 

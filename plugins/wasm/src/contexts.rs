@@ -58,8 +58,21 @@ pub(crate) enum Way {
 struct Going {
     /// The guest said "go on" since the newest callback of this direction began.
     resumed: bool,
+    /// It was not let end the message since then, in which there is nothing to wait for.
+    refused: bool,
     /// Somebody waits for that.
     waiting: Option<Rc<Signal>>,
+}
+
+/// What a pause comes to.
+#[derive(Debug)]
+pub(crate) enum Pause {
+    /// The guest has already said to go on.
+    Over,
+    /// It was not let end the message, so that nobody would ever say to go on.
+    Vain,
+    /// It lasts until this is raised.
+    Until(Rc<Signal>),
 }
 
 /// As many contexts as a guest may have.
@@ -159,15 +172,40 @@ impl Context {
         }
     }
 
-    /// A signal to wait for; `None` where the guest has already said to go on.
-    pub(crate) fn pause(&mut self, way: Way) -> Option<Rc<Signal>> {
+    /// The guest was not let answer the message or break it off: in the callback of a direction,
+    /// or from beside, where it ends all pauses.
+    pub(crate) fn refuse(&mut self, way: Option<Way>) {
+        if let Some(way) = way {
+            self.going(way).refused = true;
+            return;
+        }
+        for going in &mut self.ways {
+            if let Some(signal) = going.waiting.take() {
+                going.refused = true;
+                signal.raise();
+            }
+        }
+    }
+
+    /// What a pause of this direction comes to.
+    pub(crate) fn pause(&mut self, way: Way) -> Pause {
+        let is_vain = self.is_vain(way);
         let going = self.going(way);
         if going.resumed {
-            return None;
+            return Pause::Over;
+        }
+        if is_vain {
+            return Pause::Vain;
         }
         let signal = Rc::new(Signal::default());
         going.waiting = Some(Rc::clone(&signal));
-        Some(signal)
+        Pause::Until(signal)
+    }
+
+    /// True where a pause of this direction has nothing to wait for.
+    pub(crate) fn is_vain(&mut self, way: Way) -> bool {
+        let going = self.going(way);
+        going.refused && !going.resumed
     }
 
     fn going(&mut self, way: Way) -> &mut Going {

@@ -4,14 +4,15 @@
 
 use std::collections::BTreeSet;
 
+use abi_manifest::Capability;
 use abi_wasm::{AbiVersion, MARKER_PREFIX, offered_functions, preview1};
 use host_extension::Phases;
 use wasmparser::{ExternalKind, MemoryType, Parser, Payload, TypeRef};
 
-use crate::{calls::ENV, hooks};
+use crate::{calls::ENV, hooks, uses};
 
 /// What is known of a module that can be loaded.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Facts {
     /// The newest version of the interface that it marks itself with.
     pub(crate) version: AbiVersion,
@@ -19,6 +20,8 @@ pub(crate) struct Facts {
     pub(crate) phases: Phases,
     /// Its contexts may have something to wait for at their end, so `proxy_on_done` is called.
     pub(crate) may_linger: bool,
+    /// What its imports let it use.
+    pub(crate) uses: Vec<Capability>,
 }
 
 /// Names in a message; more than that help nobody.
@@ -68,7 +71,9 @@ pub(crate) fn inspect(bytes: &[u8], wanted: Option<Phases>) -> Result<Facts, Str
     }
     let asked = asked_phases(&module)?;
     let may_linger = module.phase_sections.is_empty();
-    Ok(Facts { version, phases: phases(&module, asked, wanted), may_linger })
+    let phases = phases(&module, asked, wanted);
+    let uses = uses::uses(module.imports.iter().map(|(_module, name)| *name), phases);
+    Ok(Facts { version, phases, may_linger, uses })
 }
 
 fn not_wasm(bytes: &[u8]) -> String {

@@ -52,6 +52,7 @@ mod state;
 #[cfg(test)]
 mod testing;
 mod ticker;
+mod uses;
 mod vm;
 
 pub use backend::{WasmBackend, WasmSpec};

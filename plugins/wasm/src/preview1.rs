@@ -12,6 +12,7 @@ mod environment;
 mod output;
 mod refuse;
 
+use abi_manifest::Capability;
 use abi_wasm::preview1::{BADF, FAULT, INVAL, MODULES, NOTSUP, SUCCESS};
 use rustix::time::{ClockId, clock_gettime};
 use wasmtime::{Caller, Linker};
@@ -26,6 +27,8 @@ use crate::{
 /// What a function comes to; an error is its number.
 type Answer = Result<(), i32>;
 
+const WALL_CLOCK: u32 = 0;
+const MONOTONIC_CLOCK: u32 = 1;
 /// Most random bytes of one call.
 const RANDOM_BYTES_MAX: u32 = 65_536;
 
@@ -103,7 +106,7 @@ fn link_clocks(linker: &mut Linker<VmData>, module: &str) -> wasmtime::Result<()
         "clock_res_get",
         |caller: Caller<'_, VmData>, clock: u32, out: u32| {
             answer(caller, "clock_res_get", |call| {
-                clock_time(call, clock)?;
+                known_clock(clock)?;
                 write(call, out, &1_u64.to_le_bytes())
             })
         },
@@ -122,12 +125,19 @@ fn link_clocks(linker: &mut Linker<VmData>, module: &str) -> wasmtime::Result<()
     Ok(())
 }
 
-/// The wall clock and the monotonic one; the latter never reads zero, which Go's runtime
-/// takes for a broken host.
+/// There are the wall clock and the monotonic one.
+fn known_clock(clock: u32) -> Answer {
+    if matches!(clock, WALL_CLOCK | MONOTONIC_CLOCK) { Ok(()) } else { Err(NOTSUP) }
+}
+
+/// The monotonic one never reads zero, which Go's runtime takes for a broken host. A clock that
+/// is denied stands still.
 fn clock_time(call: &Call<'_>, clock: u32) -> Result<u64, i32> {
+    let calls = &*call.data().root.calls;
     match clock {
-        0 => Ok(wall_clock(&*call.data().root.calls)),
-        1 => {
+        WALL_CLOCK => Ok(wall_clock(calls)),
+        MONOTONIC_CLOCK if calls.may(Capability::Clock).is_err() => Ok(1),
+        MONOTONIC_CLOCK => {
             let now = clock_gettime(ClockId::Monotonic);
             let seconds = u64::try_from(now.tv_sec).unwrap_or_default();
             let rest = u64::try_from(now.tv_nsec).unwrap_or_default();
@@ -141,9 +151,15 @@ fn random(call: &mut Call<'_>, ptr: u32, len: u32) -> Answer {
     if len > RANDOM_BYTES_MAX {
         return Err(INVAL);
     }
-    let (memory, _) = call.split();
+    let may = call.data().root.calls.may(Capability::Random).is_ok();
+    let (memory, data) = call.split();
     let range = crate::memory::guest_range(ptr, len, memory.len()).ok_or(FAULT)?;
     let bytes = memory.get_mut(range).ok_or(FAULT)?;
+    if !may {
+        // Runtimes that are told of a failure do not start.
+        VmData::fill_fixed(&mut data.fixed_row, bytes);
+        return Ok(());
+    }
     getrandom::fill(bytes).map_err(|_no_source| abi_wasm::preview1::NOSYS)
 }
 

@@ -6,8 +6,9 @@ use std::{
     sync::Arc,
 };
 
+use abi_manifest::Capability;
 use abi_wasm::AbiVersion;
-use host_extension::{LogLevel, Verdict};
+use host_extension::{CallError, CallResult, LogLevel, Verdict};
 use host_telemetry::LineGate;
 use host_types::{PluginLimits, VmSettings};
 use wasmtime::{Memory, TypedFunc};
@@ -69,6 +70,8 @@ pub(crate) struct VmData {
     pub(crate) places: Vec<Place>,
     /// What it wrote to its outputs and did not end yet.
     pub(crate) output: Output,
+    /// Where a guest is that may not draw random numbers, in the row that it reads in their place.
+    pub(crate) fixed_row: u64,
     /// What the guest last wrote to the log; kept while it starts only.
     pub(crate) last_line: Option<String>,
     pub(crate) is_starting: bool,
@@ -151,6 +154,7 @@ impl VmData {
             log: Rc::new(RefCell::new(LineGate::new(limits))),
             places: Vec::new(),
             output: Output::default(),
+            fixed_row: 0,
             last_line: None,
             is_starting: true,
         }
@@ -231,9 +235,34 @@ impl VmData {
         self.effective == self.duty.context
     }
 
-    /// Keeps an answer for the hook that runs; only the first counts.
-    pub(crate) fn answer_with(&mut self, verdict: Verdict) {
+    /// Keeps an answer for the hook that runs, where the plugin may give it; only the first
+    /// counts.
+    pub(crate) fn answer_with(&mut self, verdict: Verdict, takes: Capability) -> CallResult<()> {
+        self.root.calls.may(takes)?;
         self.answer.get_or_insert(verdict);
+        Ok(())
+    }
+
+    /// The effective context was to be answered or broken off, which came to this. A guest that
+    /// was denied it and then waits would wait for ever.
+    pub(crate) fn ended(&mut self, outcome: CallResult<()>) -> CallResult<()> {
+        let way = if self.answers_itself() { self.duty.way } else { None };
+        if outcome == Err(CallError::Denied)
+            && let Some(context) = self.context_mut()
+        {
+            context.refuse(way);
+        }
+        outcome
+    }
+
+    /// Fills bytes with what a guest reads that may not draw random numbers: a row that is the
+    /// same for every guest. It goes on from call to call, since guests may wait for a number
+    /// that is unlike the last one.
+    pub(crate) fn fill_fixed(row: &mut u64, bytes: &mut [u8]) {
+        for byte in bytes {
+            *row = row.wrapping_mul(0x5851_F42D_4C95_7F2D).wrapping_add(0x1405_7B7E_F767_814F);
+            *byte = row.to_le_bytes()[7];
+        }
     }
 
     /// Writes a line of the guest to the log, if it may still write one.

@@ -12,6 +12,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use abi_manifest::Capability;
 use host_extension::{
     BodyKind, CallError, CallResult, Connection, ConnectionFacts, FieldWrite, FilterFactory, Flow,
     GrpcMethod, GrpcStream, HeaderMapKind, HostCalls, HttpCall, InstanceSpec, LoadedPlugin,
@@ -42,6 +43,9 @@ pub(crate) struct FakeHost {
     pub(crate) timers: Rc<Timers>,
     /// What was asked for beside streams.
     pub(crate) beside: Beside,
+    /// What it says "no" to when it is asked for a capability, and what it was asked for.
+    pub(crate) denied: RefCell<Vec<Capability>>,
+    pub(crate) asked: RefCell<Vec<Capability>>,
     /// Answered to every read and change of a stream, where it is set.
     pub(crate) refuse: RefCell<Option<CallError>>,
 }
@@ -49,6 +53,15 @@ pub(crate) struct FakeHost {
 impl FakeHost {
     fn check(&self) -> CallResult<()> {
         self.refuse.borrow().map_or(Ok(()), Err)
+    }
+
+    /// Allows nothing of these.
+    pub(crate) fn deny(&self, capabilities: &[Capability]) {
+        self.denied.borrow_mut().extend(capabilities);
+    }
+
+    fn check_may(&self, what: Capability) -> CallResult<()> {
+        if self.denied.borrow().contains(&what) { Err(CallError::Denied) } else { Ok(()) }
     }
 
     /// All bytes that guests said with [`SAY`], and other lines, in order.
@@ -167,16 +180,19 @@ impl HostCalls for FakeHost {
     }
 
     fn respond(&self, _stream: &Rc<Stream>, _plugin: &str, reply: LocalReply) -> CallResult<()> {
+        self.check_may(Capability::Reply)?;
         self.replies.borrow_mut().push(reply.status.as_u16());
         Ok(())
     }
 
     fn reset(&self, _stream: &Rc<Stream>, _plugin: &str) -> CallResult<()> {
+        self.check_may(Capability::Close)?;
         *self.resets.borrow_mut() += 1;
         Ok(())
     }
 
     fn close(&self, _connection: &Connection, _plugin: &str) -> CallResult<()> {
+        self.check_may(Capability::Close)?;
         *self.closes.borrow_mut() += 1;
         Ok(())
     }
@@ -314,6 +330,11 @@ impl HostCalls for FakeHost {
 
     fn now(&self) -> SystemTime {
         SystemTime::UNIX_EPOCH + Duration::from_nanos(1_000_000_007)
+    }
+
+    fn may(&self, what: Capability) -> CallResult<()> {
+        self.asked.borrow_mut().push(what);
+        self.check_may(what)
     }
 }
 

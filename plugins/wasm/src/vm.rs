@@ -14,7 +14,7 @@ use wasmtime::Store;
 
 use crate::{
     backend::Compiled,
-    contexts::{Of, Way},
+    contexts::{Of, Pause, Way},
     deadline::Turn,
     ending::Endings,
     fault,
@@ -188,15 +188,27 @@ impl Vm {
 
     /// Waits until the guest says that a direction of a context goes on; at once where it
     /// already did. The future is for the pipeline to drop where the stream ends otherwise. A
-    /// guest that was lost behind its own "pause" says nothing any more: that is its fault.
+    /// guest that was lost behind its own "pause" says nothing any more: that is its fault. So is
+    /// a pause of one that wanted to end the message and was not let.
     pub(crate) fn wait(self: &Rc<Self>, root: &Rc<Root>, context: u32, way: Way) -> Step {
         let paused = self.with_data(|data| Some(data.contexts.get_mut(context)?.pause(way)));
-        let Some(signal) = paused.flatten() else { return Verdict::Failed(self.lost(root)).into() };
-        let Some(signal) = signal else { return Step::CONTINUE };
+        let signal = match paused.flatten() {
+            None => return Verdict::Failed(self.lost(root)).into(),
+            Some(Pause::Over) => return Step::CONTINUE,
+            Some(Pause::Vain) => return Verdict::Failed(vain(root)).into(),
+            Some(Pause::Until(signal)) => signal,
+        };
         let (vm, root) = (Rc::clone(self), Rc::clone(root));
         Step::Later(Box::pin(async move {
             signal.wait().await;
-            if vm.is_lost() { Verdict::Failed(vm.lost(&root)) } else { Verdict::Continue }
+            if vm.is_lost() {
+                return Verdict::Failed(vm.lost(&root));
+            }
+            let is_vain = |data: &mut VmData| Some(data.contexts.get_mut(context)?.is_vain(way));
+            match vm.with_data(is_vain).flatten() {
+                Some(true) => Verdict::Failed(vain(&root)),
+                Some(false) | None => Verdict::Continue,
+            }
         }))
     }
 
@@ -241,6 +253,16 @@ impl Vm {
         let message = format!("the instance of plugin `{name}` was lost to an earlier fault");
         PluginFault::new(FaultKind::InstanceLost, message)
     }
+}
+
+/// What a stream meets whose guest wanted to answer it or to break it off, was not let, and
+/// waits. The instance is well.
+fn vain(root: &Root) -> PluginFault {
+    let name = &root.plugin;
+    let message = format!(
+        "plugin `{name}` waits after it was denied to answer or to break off: nothing would end that"
+    );
+    PluginFault::new(FaultKind::Denied, message)
 }
 
 impl fmt::Debug for Vm {

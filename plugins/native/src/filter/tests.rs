@@ -1,5 +1,6 @@
 use std::{rc::Rc, task::Poll, time::Duration};
 
+use abi_manifest::Capability;
 use bytes::Bytes;
 use host_extension::{
     CallError, FaultKind, FilterFactory, HttpAnswer, OutboundError, Phases, PluginFault, Side,
@@ -362,4 +363,34 @@ fn what_cannot_be_read_says_why() {
     drop(one.on_request_headers(&stream(), true));
     let told = worker.host.lines.borrow_mut().pop().expect("a line");
     assert_eq!(told, "Info: [Err(BadArgument), Err(BadArgument)] Err(BadArgument)");
+}
+
+#[test]
+fn an_end_that_is_denied_is_a_fault_that_the_instance_survives() {
+    for (deed, capability) in [("respond", Capability::Reply), ("reset", Capability::Close)] {
+        for callback in HOOKS {
+            let worker = Worker::new();
+            worker.host.denied.replace(vec![capability]);
+            let (factory, mut one) = filter(&worker, &format!("{callback}:{deed}"));
+            let stream = stream();
+            let fault = fault(call(&mut *one, callback, &stream));
+            assert_eq!(fault.kind, FaultKind::Denied, "{callback} {deed}: {fault}");
+            assert!(fault.message.contains("`p`") && fault.message.contains("denied"), "{fault}");
+            assert!(worker.host.asked.borrow().contains(&capability));
+            one.on_complete(&stream).expect("it ends well");
+            assert!(factory.stream_filter(&stream).is_ok(), "the instance is well");
+            assert!(worker.faults.borrow().is_empty());
+        }
+    }
+}
+
+#[test]
+fn an_end_that_is_allowed_is_asked_for_once() {
+    for (deed, capability) in [("respond", Capability::Reply), ("reset", Capability::Close)] {
+        let worker = Worker::new();
+        let (_factory, mut one) = filter(&worker, &format!("request_headers:{deed}"));
+        let step = one.on_request_headers(&stream(), false);
+        assert!(matches!(step, Step::Ready(Verdict::Respond(_) | Verdict::Reset)), "{step:?}");
+        assert_eq!(*worker.host.asked.borrow(), [capability]);
+    }
 }

@@ -3,6 +3,7 @@
 
 use std::rc::Rc;
 
+use abi_manifest::Capability;
 use abi_native::number::{Change, Level, Metric, Refusal, Section, Way};
 use bytes::Bytes;
 use host_extension::{
@@ -51,8 +52,15 @@ impl Instance {
         duty.way.is_some() && duty.context == id
     }
 
-    fn answer_with(&self, verdict: Verdict) {
+    /// Keeps an answer for the hook that runs, where the plugin may give it; the first one
+    /// stands.
+    fn answer_with(&self, verdict: Verdict, takes: Capability) -> Asked<()> {
+        if let Err(error) = self.calls.may(takes) {
+            self.is_refused.set(true);
+            return Err(refusal(error));
+        }
         self.answer.borrow_mut().get_or_insert(verdict);
+        Ok(())
     }
 
     fn go_on(&self, id: u64, way: Way, is_meant: fn(&Of) -> bool) -> Asked<()> {
@@ -175,8 +183,7 @@ impl Desk for Instance {
         let stream = self.contexts.borrow().stream(context)?;
         let reply = self.local_reply(&reply)?;
         if self.answers_itself(context) {
-            self.answer_with(Verdict::Respond(Box::new(reply)));
-            return Ok(());
+            return self.answer_with(Verdict::Respond(Box::new(reply)), Capability::Reply);
         }
         // Before the first hook and after the last one there is nobody to answer.
         if self.duty.get().context == context {
@@ -196,8 +203,7 @@ impl Desk for Instance {
     fn reset(&self, context: u64) -> Asked<()> {
         let stream = self.contexts.borrow().stream(context)?;
         if self.answers_itself(context) {
-            self.answer_with(Verdict::Reset);
-            return Ok(());
+            return self.answer_with(Verdict::Reset, Capability::Close);
         }
         self.calls.reset(&stream, self.name()).map_err(refusal)
     }
@@ -205,8 +211,7 @@ impl Desk for Instance {
     fn close(&self, context: u64) -> Asked<()> {
         let connection = self.contexts.borrow().connection(context)?;
         if self.answers_itself(context) {
-            self.answer_with(Verdict::Reset);
-            return Ok(());
+            return self.answer_with(Verdict::Reset, Capability::Close);
         }
         self.calls.close(&connection, self.name()).map_err(refusal)
     }
@@ -290,7 +295,7 @@ impl Desk for Instance {
     }
 
     fn now(&self) -> Asked<u64> {
-        self.calls.may(abi_manifest::Capability::Clock).map_err(refusal)?;
+        self.calls.may(Capability::Clock).map_err(refusal)?;
         let since = self.calls.now().duration_since(std::time::SystemTime::UNIX_EPOCH);
         // They fit into 64 bits until the year 2554.
         Ok(u64::try_from(since.unwrap_or_default().as_nanos()).unwrap_or(u64::MAX))

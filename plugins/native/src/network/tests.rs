@@ -1,5 +1,6 @@
 use std::{rc::Rc, task::Poll};
 
+use abi_manifest::Capability;
 use bytes::Bytes;
 use host_extension::{
     CallError, FaultKind, FilterFactory, Flow, NetworkFilter, Peer, Step, Verdict,
@@ -91,4 +92,15 @@ fn bytes_that_cannot_be_read_say_why() {
         let told = worker.host.lines.borrow_mut().pop().expect("a line");
         assert_eq!(told, format!("Info: Err({refusal:?})"), "{refusal:?}");
     }
+}
+
+#[test]
+fn a_close_that_is_denied_is_a_fault_that_the_instance_survives() {
+    let worker = Worker::new();
+    worker.host.denied.replace(vec![Capability::Close]);
+    let (factory, mut one) = filter(&worker, "downstream:close");
+    let step = one.on_data(&connection(), Flow::Downstream, false);
+    let Step::Ready(Verdict::Failed(fault)) = step else { panic!("{step:?}") };
+    assert_eq!(fault.kind, FaultKind::Denied, "{fault}");
+    assert!(factory.network_filter(&connection()).is_ok(), "the instance is well");
 }

@@ -1,5 +1,6 @@
 //! The local reply: a plugin answers the client in the upstream's place.
 
+use abi_manifest::Capability;
 use abi_wasm::{Status, decode_pairs};
 use bytes::Bytes;
 use host_extension::{LocalReply, Verdict};
@@ -58,14 +59,16 @@ fn send(call: &mut Call<'_>, described: &Described) -> Answer {
     let reply = reply(call, described)?;
     let data = call.data_mut();
     if data.answers_itself() {
-        data.answer_with(Verdict::Respond(Box::new(reply)));
-        return Ok(());
+        let verdict = Verdict::Respond(Box::new(reply));
+        let answered = data.answer_with(verdict, Capability::Reply);
+        return answer::of_change(data.ended(answered));
     }
     // Before the first hook and after the last one there is nobody to answer.
     if data.is_effective_on_duty() {
         return Err(Status::BadArgument.into());
     }
-    answer::of_change(data.root.calls.respond(&stream, data.root.plugin.as_str(), reply))
+    let answered = data.root.calls.respond(&stream, data.root.plugin.as_str(), reply);
+    answer::of_change(data.ended(answered))
 }
 
 fn reply(call: &Call<'_>, described: &Described) -> Result<LocalReply, Status> {

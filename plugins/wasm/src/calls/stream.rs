@@ -1,5 +1,8 @@
 //! Going on with a paused direction, and breaking a stream or connection off.
 
+use std::rc::Rc;
+
+use abi_manifest::Capability;
 use abi_wasm::{Status, StreamType};
 use host_extension::Verdict;
 use wasmtime::Linker;
@@ -73,14 +76,15 @@ fn close(call: &mut Call<'_>) -> Answer {
     }
     let data = call.data_mut();
     if data.answers_itself() {
-        data.answer_with(Verdict::Reset);
-        return Ok(());
+        let closed = data.answer_with(Verdict::Reset, Capability::Close);
+        return answer::of_change(data.ended(closed));
     }
-    let root = &data.root;
+    let root = Rc::clone(&data.root);
     let plugin = root.plugin.as_str();
-    answer::of_change(match of {
+    let closed = match of {
         Some(Of::Stream(stream)) => root.calls.reset(&stream, plugin),
         Some(Of::Connection(connection)) => root.calls.close(&connection, plugin),
         None | Some(Of::Root) => Ok(()),
-    })
+    };
+    answer::of_change(data.ended(closed))
 }

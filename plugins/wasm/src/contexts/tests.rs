@@ -1,8 +1,8 @@
 use std::rc::Rc;
 
-use host_extension::InstanceSpec;
+use host_extension::{InstanceSpec, Signal};
 
-use super::{Contexts, FIRST, Of, Way};
+use super::{Context, Contexts, FIRST, Of, Pause, Way};
 use crate::{
     roots::Root,
     testing::{Rig, guest, stream},
@@ -56,16 +56,43 @@ fn numbers_wrap_around_those_that_are_taken() {
     assert_eq!(contexts.insert(&root, of_stream()).expect("room"), FIRST + 2);
 }
 
+fn until(context: &mut Context, way: Way) -> Rc<Signal> {
+    match context.pause(way) {
+        Pause::Until(signal) => signal,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn who_was_not_let_end_a_message_waits_in_vain_until_it_says_to_go_on() {
+    let (mut contexts, root) = contexts(1);
+    let id = contexts.insert(&root, of_stream()).expect("room");
+    let context = contexts.get_mut(id).expect("it is there");
+    context.refuse(Some(Way::In));
+    assert!(matches!(context.pause(Way::In), Pause::Vain));
+    let outwards = until(context, Way::Out);
+    assert!(!context.is_vain(Way::Out));
+    // From beside, those are meant that wait.
+    context.refuse(None);
+    assert!(outwards.is_raised() && context.is_vain(Way::Out));
+    context.resume(Way::Out);
+    assert!(!context.is_vain(Way::Out));
+    context.begin(Way::In);
+    assert!(!context.is_vain(Way::In), "the next callback begins anew");
+    context.refuse(None);
+    assert!(!context.is_vain(Way::In), "nobody waits there");
+}
+
 #[test]
 fn a_resume_counts_for_one_callback_and_one_direction() {
     let (mut contexts, root) = contexts(1);
     let id = contexts.insert(&root, of_stream()).expect("room");
     let context = contexts.get_mut(id).expect("it is there");
     context.resume(Way::In);
-    assert!(context.pause(Way::In).is_none());
-    let outwards = context.pause(Way::Out).expect("it waits");
+    assert!(matches!(context.pause(Way::In), Pause::Over));
+    let outwards = until(context, Way::Out);
     context.begin(Way::In);
-    let inwards = context.pause(Way::In).expect("it waits");
+    let inwards = until(context, Way::In);
     context.resume(Way::In);
     assert!(inwards.is_raised() && !outwards.is_raised());
     assert_eq!(contexts.waiting().len(), 1);

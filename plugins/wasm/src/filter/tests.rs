@@ -1,3 +1,4 @@
+use abi_manifest::Capability;
 use bytes::Bytes;
 use host_extension::{FaultKind, Phases, Step, Stream, StreamFilter, Verdict};
 
@@ -227,6 +228,91 @@ fn closing_its_own_stream_resets_it() {
     let (mut filter, stream) = rig.filter();
     let step = filter.on_request_headers(&stream, true);
     assert!(matches!(step, Step::Ready(Verdict::Reset)), "{step:?}");
+}
+
+#[test]
+fn a_reply_that_is_denied_reads_as_done_and_the_stream_goes_on() {
+    let rig = replying(&reply(403));
+    rig.host.deny(&[Capability::Reply]);
+    let (mut filter, stream) = rig.filter();
+    continues(&filter.on_request_headers(&stream, true));
+    assert_eq!(rig.host.said(), "A");
+    assert_eq!(*rig.host.asked.borrow(), [Capability::Reply]);
+}
+
+#[test]
+fn a_close_that_is_denied_reads_as_done_and_the_stream_goes_on() {
+    let rig = replying("(call $say (i32.add (i32.const 65) (call $close (i32.const 0))))");
+    rig.host.deny(&[Capability::Close]);
+    let (mut filter, stream) = rig.filter();
+    continues(&filter.on_request_headers(&stream, true));
+    assert_eq!(rig.host.said(), "A");
+    assert_eq!(*rig.host.asked.borrow(), [Capability::Close]);
+}
+
+/// What SDKs do: they answer or break off, and pause.
+#[test]
+fn a_pause_behind_a_denied_end_is_a_fault_that_the_guest_survives() {
+    for (end, capability) in [
+        (reply(403), Capability::Reply),
+        ("(drop (call $close (i32.const 0)))".to_owned(), Capability::Close),
+    ] {
+        for hook_name in ["proxy_on_request_headers", "proxy_on_request_body"] {
+            let hook = hook(hook_name, &format!("{end} (i32.const 1)"));
+            let bytes = guest(&format!("{LOG} {REPLY}"), &format!("{SAY} {REPLY_DATA} {hook}"));
+            let rig = Rig::new(&bytes);
+            rig.host.deny(&[capability]);
+            let factory = rig.factory();
+            for _ in 0..2 {
+                let stream = stream();
+                let mut filter = factory.stream_filter(&stream).expect("the guest is well");
+                let step = if hook_name.ends_with("body") {
+                    filter.on_request_body(&stream, false)
+                } else {
+                    filter.on_request_headers(&stream, true)
+                };
+                let fault = fault(step);
+                assert_eq!(fault.kind, FaultKind::Denied, "{fault}");
+                assert!(fault.message.contains("`guest`"), "{fault}");
+                filter.on_complete(&stream).expect("it ends well");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_denied_reply_from_beside_ends_the_pause_of_its_stream() {
+    // The first stream waits; the second one's hook answers it, which is denied.
+    for (then, goes_on) in [("", false), ("(drop (call $continue (i32.const 0)))", true)] {
+        let body = format!(
+            "(if (i32.eq (local.get 0) (i32.const 2)) (then (return (i32.const 1))))
+            (drop (call $effective (i32.const 2))) {} {then} (i32.const 0)",
+            reply(429)
+        );
+        let hook = hook("proxy_on_request_headers", &body);
+        let go_on = r#"(import "env" "proxy_continue_stream"
+            (func $continue (param i32) (result i32)))"#;
+        let imports = format!("{LOG} {REPLY} {go_on}");
+        let rig = Rig::new(&guest(&imports, &format!("{SAY} {REPLY_DATA} {hook}")));
+        rig.host.deny(&[Capability::Reply]);
+        let factory = rig.factory();
+        let (first, second) = (stream(), stream());
+        let mut waits = factory.stream_filter(&first).expect("a filter");
+        let mut step = waits.on_request_headers(&first, true);
+        assert!(poll(&mut step).is_none());
+        let mut other = factory.stream_filter(&second).expect("a filter");
+        continues(&other.on_request_headers(&second, true));
+        assert_eq!(rig.host.said(), "A");
+        match poll(&mut step) {
+            Some(Verdict::Continue) => assert!(goes_on),
+            Some(Verdict::Failed(fault)) => {
+                assert!(!goes_on);
+                assert_eq!(fault.kind, FaultKind::Denied, "{fault}");
+            }
+            other => panic!("{other:?}"),
+        }
+        assert!(factory.stream_filter(&first).is_ok(), "the guest is well");
+    }
 }
 
 const END_HOOKS: &str = r#"

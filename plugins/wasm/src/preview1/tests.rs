@@ -1,5 +1,6 @@
 use std::fmt::Write;
 
+use abi_manifest::Capability;
 use host_types::VmSettings;
 
 use crate::testing::{LOG, Rig, SAY, guest, stream};
@@ -212,6 +213,64 @@ fn clocks_and_randomness_are_the_hosts() {
     check("random_get", &[300, 16], "i32 i32", "Info: A");
     check("random_get", &[0, 65_537], "i32 i32", "Info: ]");
     check("random_get", &[-4, 16], "i32 i32", "Info: V");
+}
+
+/// Clocks, one after the other, and eight random bytes twice: what a hook reads, in hexadecimal
+/// digits, from a fresh guest.
+fn readings(denied: &[Capability]) -> (Vec<u64>, Rig) {
+    let imports = r#"
+      (import "wasi_snapshot_preview1" "clock_time_get" (func $clock (param i32 i64 i32) (result i32)))
+      (import "wasi_snapshot_preview1" "clock_res_get" (func $res (param i32 i32) (result i32)))
+      (import "wasi_snapshot_preview1" "random_get" (func $random (param i32 i32) (result i32)))
+      (import "env" "proxy_get_current_time_nanoseconds" (func $now (param i32) (result i32)))
+      (import "env" "proxy_define_metric" (func $define (param i32 i32 i32 i32) (result i32)))
+      (import "env" "proxy_record_metric" (func $record (param i32 i64) (result i32)))"#;
+    let reads = [
+        "(call $clock (i32.const 0) (i64.const 0) (i32.const 300))",
+        "(call $clock (i32.const 1) (i64.const 0) (i32.const 300))",
+        "(call $clock (i32.const 1) (i64.const 0) (i32.const 300))",
+        "(call $now (i32.const 300))",
+        "(call $random (i32.const 300) (i32.const 8))",
+        "(call $random (i32.const 300) (i32.const 8))",
+        "(call $res (i32.const 0) (i32.const 300))",
+    ];
+    let told: String = reads
+        .iter()
+        .map(|read| {
+            format!(
+                "(if {read} (then unreachable))
+                (drop (call $define (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 400)))
+                (drop (call $record (i32.load (i32.const 400)) (i64.load (i32.const 300))))"
+            )
+        })
+        .collect();
+    let hook = format!(
+        r#"(func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
+        {told} (i32.const 0))"#
+    );
+    let rig = Rig::new(&guest(imports, &hook));
+    rig.host.deny(denied);
+    let (mut filter, stream) = rig.filter();
+    drop(filter.on_request_headers(&stream, true));
+    let values = rig.host.beside.metrics.borrow().iter().map(|(_, _, value)| *value).collect();
+    (values, rig)
+}
+
+#[test]
+fn a_clock_that_is_denied_stands_still_and_random_numbers_are_a_fixed_row() {
+    let (allowed, rig) = readings(&[]);
+    assert_eq!((allowed[0], allowed[3]), (1_000_000_007, 1_000_000_007));
+    assert!(allowed[1] > 1 && allowed[2] >= allowed[1]);
+    let asked = rig.host.asked.take();
+    let clock = asked.iter().filter(|one| **one == Capability::Clock).count();
+    assert_eq!((asked.len(), clock), (6, 4), "what a clock resolves to tells nothing: {asked:?}");
+
+    let (denied, _rig) = readings(&[Capability::Clock, Capability::Random]);
+    assert_eq!(denied[..4], [0, 1, 1, 0]);
+    assert_ne!(denied[4], denied[5], "who waits for another number gets one");
+    let (again, _rig) = readings(&[Capability::Random]);
+    assert_eq!(again[4..6], denied[4..6]);
+    assert_ne!(allowed[4..6], denied[4..6]);
 }
 
 #[test]
