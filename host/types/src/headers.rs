@@ -35,6 +35,12 @@ enum Start {
     Request(Box<RequestHead>),
     Response(StatusCode),
     Trailers,
+    /// What somebody sees of another start who may not see all of it.
+    View {
+        of: Box<Self>,
+        /// The places of pseudo-header fields that are not seen, as bits.
+        hidden: u8,
+    },
 }
 
 /// A field that cannot be written.
@@ -83,7 +89,7 @@ impl Headers {
     pub fn as_request(&self) -> Option<&RequestHead> {
         match &self.start {
             Start::Request(head) => Some(head),
-            Start::Response(_) | Start::Trailers => None,
+            Start::Response(_) | Start::Trailers | Start::View { .. } => None,
         }
     }
 
@@ -91,7 +97,7 @@ impl Headers {
     pub fn as_request_mut(&mut self) -> Option<&mut RequestHead> {
         match &mut self.start {
             Start::Request(head) => Some(head),
-            Start::Response(_) | Start::Trailers => None,
+            Start::Response(_) | Start::Trailers | Start::View { .. } => None,
         }
     }
 
@@ -100,7 +106,22 @@ impl Headers {
     pub fn status(&self) -> Option<StatusCode> {
         match self.start {
             Start::Response(status) => Some(status),
-            Start::Request(_) | Start::Trailers => None,
+            Start::Request(_) | Start::Trailers | Start::View { .. } => None,
+        }
+    }
+
+    /// What somebody sees who may see only the fields that `keep` says, pseudo-header fields
+    /// included. It is there to be read: it has no request line and no status, and its
+    /// pseudo-header fields cannot be set.
+    #[must_use]
+    pub fn view(&self, keep: impl Fn(&[u8]) -> bool) -> Self {
+        let names = self.start.pseudo_names().iter().enumerate();
+        let hidden = names.filter(|(_place, name)| !keep(name.as_bytes()));
+        let hidden = hidden.fold(0, |bits, (place, _name)| bits | (1_u8 << place));
+        let fields = self.map.iter().filter(|(name, _value)| keep(name.as_ref()));
+        Self {
+            start: Start::View { of: Box::new(self.start.clone()), hidden },
+            map: fields.map(|(name, value)| (name.clone(), value.clone())).collect(),
         }
     }
 
@@ -124,7 +145,7 @@ impl Headers {
     #[must_use]
     pub fn get(&self, name: &[u8]) -> Option<&[u8]> {
         if let Some(pseudo) = self.pseudo_name(name) {
-            return self.pseudo(pseudo);
+            return self.start.pseudo(pseudo);
         }
         let name = HeaderName::from_bytes(name).ok()?;
         self.map.get(name).map(HeaderValue::as_bytes)
@@ -134,9 +155,10 @@ impl Headers {
     /// stand together.
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         let pseudo = self
+            .start
             .pseudo_names()
             .iter()
-            .filter_map(|name| self.pseudo(name).map(|value| (name.as_bytes(), value)));
+            .filter_map(|name| Some((name.as_bytes(), self.start.pseudo(name)?)));
         let fields = self.map.iter().map(|(name, value)| (name.as_ref(), value.as_bytes()));
         pseudo.chain(fields)
     }
@@ -144,7 +166,8 @@ impl Headers {
     /// How many fields [`Headers::iter`] yields.
     #[must_use]
     pub fn len(&self) -> usize {
-        let pseudo = self.pseudo_names().iter().filter(|name| self.pseudo(name).is_some());
+        let names = self.start.pseudo_names().iter();
+        let pseudo = names.filter(|name| self.start.pseudo(name).is_some());
         pseudo.count() + self.map.len()
     }
 
@@ -219,34 +242,13 @@ impl Headers {
     /// The canonical name, where `name` is a pseudo-header field or (in a request) `host`.
     fn pseudo_name(&self, name: &[u8]) -> Option<&'static str> {
         if name.first() != Some(&b':') {
-            let is_host = name.eq_ignore_ascii_case(b"host") && self.as_request().is_some();
+            let is_host = name.eq_ignore_ascii_case(b"host") && self.start.is_request();
             return is_host.then_some(AUTHORITY);
         }
         let known = [AUTHORITY, METHOD, PATH, SCHEME, STATUS];
         // An unknown one is treated as pseudo, too, so that it is refused and never sent.
         let found = known.into_iter().find(|known| name.eq_ignore_ascii_case(known.as_bytes()));
         Some(found.unwrap_or(":unknown"))
-    }
-
-    fn pseudo_names(&self) -> &'static [&'static str] {
-        match self.start {
-            Start::Request(_) => &[METHOD, SCHEME, AUTHORITY, PATH],
-            Start::Response(_) => &[STATUS],
-            Start::Trailers => &[],
-        }
-    }
-
-    fn pseudo(&self, name: &str) -> Option<&[u8]> {
-        match (&self.start, name) {
-            (Start::Request(head), METHOD) => Some(head.method.as_str().as_bytes()),
-            (Start::Request(head), SCHEME) => Some(head.scheme.as_str().as_bytes()),
-            (Start::Request(head), PATH) => Some(head.path.as_str().as_bytes()),
-            (Start::Request(head), AUTHORITY) => {
-                head.authority.as_ref().map(|authority| authority.as_str().as_bytes())
-            }
-            (Start::Response(status), STATUS) => Some(status.as_str().as_bytes()),
-            _ => None,
-        }
     }
 
     fn set_pseudo(&mut self, name: &str, value: &[u8]) -> Result<(), HeaderError> {
@@ -272,6 +274,42 @@ impl Headers {
             _ => return Err(HeaderError::Pseudo),
         }
         Ok(())
+    }
+}
+
+impl Start {
+    fn is_request(&self) -> bool {
+        match self {
+            Self::Request(_) => true,
+            Self::Response(_) | Self::Trailers => false,
+            Self::View { of, .. } => of.is_request(),
+        }
+    }
+
+    fn pseudo_names(&self) -> &'static [&'static str] {
+        match self {
+            Self::Request(_) => &[METHOD, SCHEME, AUTHORITY, PATH],
+            Self::Response(_) => &[STATUS],
+            Self::Trailers => &[],
+            Self::View { of, .. } => of.pseudo_names(),
+        }
+    }
+
+    fn pseudo(&self, name: &str) -> Option<&[u8]> {
+        match (self, name) {
+            (Self::Request(head), METHOD) => Some(head.method.as_str().as_bytes()),
+            (Self::Request(head), SCHEME) => Some(head.scheme.as_str().as_bytes()),
+            (Self::Request(head), PATH) => Some(head.path.as_str().as_bytes()),
+            (Self::Request(head), AUTHORITY) => {
+                head.authority.as_ref().map(|authority| authority.as_str().as_bytes())
+            }
+            (Self::Response(status), STATUS) => Some(status.as_str().as_bytes()),
+            (Self::View { of, hidden }, _) => {
+                let place = of.pseudo_names().iter().position(|known| *known == name)?;
+                if hidden & (1 << place) == 0 { of.pseudo(name) } else { None }
+            }
+            _ => None,
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! The host calls as a list: what is counted and, in policies, granted by name.
 
+use abi_manifest::Capability;
+
 /// One kind of host call; there is one for each method of
 /// [`HostCalls`](host_extension::HostCalls) and of
 /// [`GrpcStream`](host_extension::GrpcStream).
@@ -137,6 +139,42 @@ impl HostCall {
             Self::Foreign => "foreign",
             Self::Log => "log",
             Self::Now => "now",
+        }
+    }
+
+    /// What it takes: one of these, by what it is about; none where it is only counted, or asks
+    /// for what an earlier call was allowed.
+    #[must_use]
+    pub const fn capabilities(self) -> &'static [Capability] {
+        use Capability as Of;
+        match self {
+            Self::Header | Self::Headers => &[Of::HeadersRequestRead, Of::HeadersResponseRead],
+            Self::WriteHeader => &[Of::HeadersRequestWrite, Of::HeadersResponseWrite, Of::Route],
+            Self::Body => &[Of::BodyRequestRead, Of::BodyResponseRead],
+            Self::WriteBody => &[Of::BodyRequestWrite, Of::BodyResponseWrite],
+            Self::Data => &[Of::TcpDownstreamRead, Of::TcpUpstreamRead],
+            Self::WriteData => &[Of::TcpDownstreamWrite, Of::TcpUpstreamWrite],
+            Self::Property => {
+                &[Of::PropertiesRead, Of::HeadersRequestRead, Of::HeadersResponseRead]
+            }
+            Self::SetProperty => &[Of::PropertiesWrite],
+            Self::Respond => &[Of::Reply],
+            Self::Reset | Self::Close => &[Of::Close],
+            Self::HttpCall => &[Of::HttpCall],
+            Self::GrpcStream => &[Of::GrpcCall],
+            Self::GrpcSend | Self::GrpcClose => &[],
+            Self::Every => &[Of::Ticks],
+            Self::SharedData => &[Of::SharedDataRead],
+            Self::SetSharedData => &[Of::SharedDataWrite],
+            Self::RegisterQueue | Self::ResolveQueue | Self::Enqueue | Self::Dequeue => {
+                &[Of::Queues]
+            }
+            Self::DefineMetric | Self::RecordMetric | Self::IncrementMetric | Self::Metric => {
+                &[Of::Metrics]
+            }
+            Self::Foreign => &[Of::Foreign, Of::PropertiesWrite],
+            Self::Log => &[Of::Log],
+            Self::Now => &[Of::Clock],
         }
     }
 

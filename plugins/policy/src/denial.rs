@@ -33,10 +33,8 @@ impl Denial<'_> {
     /// The permission that is missing, as it is written: `http_call:auth`.
     #[must_use]
     pub fn permission(&self) -> String {
-        let capability = match self.rule {
-            Rule::Routing => Capability::Route,
-            _ => self.access.capability,
-        };
+        let routes = matches!(self.rule, Rule::Routing);
+        let capability = if routes { Capability::Route } else { self.access.capability };
         let mut text = capability.word().to_owned();
         if capability.argument() != Argument::None && !self.access.name.is_empty() {
             let name = self.access.name.get(..NAME_BYTES_SHOWN).unwrap_or(self.access.name);

@@ -1,5 +1,7 @@
 //! Fields that are the host's: those that frame a message, and those that route a request.
 
+use abi_manifest::Capability;
+
 /// What a field decides beside what it says.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum FieldClass {
@@ -42,6 +44,12 @@ pub fn class_of(name: &[u8]) -> FieldClass {
         }
         _ => FieldClass::Ordinary,
     }
+}
+
+/// True for the capabilities to which it matters what a field decides.
+#[inline]
+pub(crate) fn writes_fields(capability: Capability) -> bool {
+    matches!(capability, Capability::HeadersRequestWrite | Capability::HeadersResponseWrite)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use abi_manifest::{Argument, Capability, Pattern, Permission};
 
 use crate::{
     Mode, Policy,
-    fields::{FieldClass, class_of},
+    fields::{FieldClass, class_of, writes_fields},
 };
 
 /// One thing that a plugin is about to do.
@@ -86,6 +86,28 @@ impl<'a> Access<'a> {
     #[must_use]
     pub fn to(capability: Capability, name: &'a [u8]) -> Self {
         Self { capability, name }
+    }
+
+    /// True for what a plugin shares in this namespace.
+    pub(crate) fn is_of_namespace(self, namespace: &str) -> bool {
+        self.capability.argument() == Argument::Namespace && self.name == namespace.as_bytes()
+    }
+
+    /// The same thing by its other name: `host` of a request is its `:authority`.
+    fn alias(self) -> Option<Self> {
+        let is_of_request = matches!(
+            self.capability,
+            Capability::HeadersRequestRead | Capability::HeadersRequestWrite
+        );
+        if !is_of_request {
+            return None;
+        }
+        let name: &[u8] = match self.name {
+            name if name.eq_ignore_ascii_case(b"host") => b":authority",
+            name if name.eq_ignore_ascii_case(b":authority") => b"host",
+            _ => return None,
+        };
+        Some(Self { name, ..self })
     }
 }
 
@@ -207,7 +229,10 @@ impl Rights {
     }
 
     fn find<'t>(&self, table: &'t Table, access: Access<'_>) -> Option<&'t Entry> {
-        entries(table, access.capability).iter().find(|entry| self.covers(entry, access))
+        let by = |access: Access<'_>| {
+            entries(table, access.capability).iter().find(|entry| self.covers(entry, access))
+        };
+        by(access).or_else(|| by(access.alias()?))
     }
 
     fn covers(&self, entry: &Entry, access: Access<'_>) -> bool {
@@ -236,10 +261,7 @@ impl Rights {
 
 #[inline]
 fn field_class(access: Access<'_>) -> FieldClass {
-    match access.capability {
-        Capability::HeadersRequestWrite | Capability::HeadersResponseWrite => class_of(access.name),
-        _ => FieldClass::Ordinary,
-    }
+    if writes_fields(access.capability) { class_of(access.name) } else { FieldClass::Ordinary }
 }
 
 fn bit(capability: Capability) -> u32 {

@@ -48,21 +48,20 @@ impl Pattern {
         // Where the last `*` stands, and up to where it has eaten.
         let mut star: Option<(usize, usize)> = None;
         while let Some(&byte) = name.get(at_name) {
-            match pattern.get(at_pattern) {
-                Some(b'*') => {
-                    star = Some((at_pattern, at_name));
-                    at_pattern += 1;
-                }
-                Some(&wanted) if same(wanted, byte) => {
-                    at_pattern += 1;
-                    at_name += 1;
-                }
-                _ => {
-                    let Some((place, eaten)) = star else { return false };
-                    star = Some((place, eaten + 1));
-                    (at_pattern, at_name) = (place + 1, eaten + 1);
-                }
+            let wanted = pattern.get(at_pattern).copied();
+            if wanted == Some(b'*') {
+                star = Some((at_pattern, at_name));
+                at_pattern += 1;
+                continue;
             }
+            if wanted.is_some_and(|wanted| same(wanted, byte)) {
+                at_pattern += 1;
+                at_name += 1;
+                continue;
+            }
+            let Some((place, eaten)) = star else { return false };
+            star = Some((place, eaten + 1));
+            (at_pattern, at_name) = (place + 1, eaten + 1);
         }
         pattern.get(at_pattern..).is_some_and(|rest| rest.iter().all(|&byte| byte == b'*'))
     }

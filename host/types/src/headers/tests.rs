@@ -99,3 +99,17 @@ fn setting_all_fields_changes_everything_or_nothing() {
     let expect = [":method=GET", ":scheme=http", ":authority=a.example", ":path=/n", "x-new=1"];
     assert_eq!(text(&headers), expect);
 }
+
+#[test]
+fn a_view_has_what_may_be_seen_and_nothing_else() {
+    let view = request().view(|name| name == b":path" || name == b"x-many");
+    assert_eq!(text(&view), [":path=/p?q=1", "x-many=1", "x-many=2"]);
+    assert_eq!((view.len(), view.get(b":path")), (3, Some(&b"/p?q=1"[..])));
+    assert_eq!(
+        (view.get(b"host"), view.get(b":authority"), view.get(b":method")),
+        (None, None, None)
+    );
+    assert!(view.as_request().is_none() && view.status().is_none());
+    let nothing = view.view(|_name| false);
+    assert!(nothing.is_empty() && nothing.byte_size() == 0);
+}

@@ -6,6 +6,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use abi_manifest::Capability;
 use host_extension::{
     BodyKind, CallError, CallResult, Connection, FieldWrite, Flow, GrpcMethod, GrpcStream,
     HeaderMapKind, HostCalls, HttpCall, LocalReply, LogLevel, MetricId, MetricKind, OnGrpcEvent,
@@ -164,6 +165,12 @@ impl HostCalls for Host {
         self.note(format!("resolve_queue {namespace} {}", text(name)))
     }
 
+    /// A queue has the namespace of its number.
+    fn queue_namespace(&self, queue: QueueId, show: &mut dyn FnMut(&str)) -> CallResult<()> {
+        show(&format!("space-{queue}"));
+        Ok(())
+    }
+
     fn enqueue(&self, queue: QueueId, item: &[u8]) -> CallResult<()> {
         self.note(format!("enqueue {queue} {}", text(item)))
     }
@@ -209,6 +216,11 @@ impl HostCalls for Host {
     fn now(&self) -> SystemTime {
         self.seen.borrow_mut().push("now".into());
         SystemTime::UNIX_EPOCH + Duration::from_secs(7)
+    }
+
+    /// The guard answers this one itself.
+    fn may(&self, what: Capability) -> CallResult<()> {
+        self.note(format!("may {what:?}"))
     }
 }
 

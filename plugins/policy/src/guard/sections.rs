@@ -1,0 +1,136 @@
+//! Whole field sections: what a plugin sees of one, and what becomes of one that it replaces.
+
+use host_extension::HeaderMapKind;
+use host_types::Headers;
+
+use super::needs;
+use crate::{Access, Rights};
+
+/// Pairs that one write may have; the host takes no more fields than that.
+pub(super) const PAIRS_MAX: usize = 1024;
+
+type Pair<'a> = (&'a [u8], &'a [u8]);
+type Field = (Box<[u8]>, Box<[u8]>);
+
+/// What a plugin sees of a section; `None` where it sees all of it.
+pub(super) fn view(rights: &Rights, map: HeaderMapKind, headers: &Headers) -> Option<Headers> {
+    let read = needs::fields_read(map);
+    let sees = |name: &[u8]| rights.allows(Access::to(read, name));
+    let hides = headers.iter().any(|(name, _value)| !sees(name));
+    hides.then(|| headers.view(sees))
+}
+
+/// The first field of a section that a plugin may not read.
+pub(super) fn first_hidden<'h>(
+    rights: &Rights,
+    map: HeaderMapKind,
+    headers: &'h Headers,
+) -> Option<&'h [u8]> {
+    let read = needs::fields_read(map);
+    let mut names = headers.iter().map(|(name, _value)| name);
+    names.find(|name| !rights.allows(Access::to(read, name)))
+}
+
+/// A section that a plugin wants to replace.
+pub(super) struct Replacement<'a> {
+    pub(super) rights: &'a Rights,
+    pub(super) map: HeaderMapKind,
+    pub(super) pairs: &'a [Pair<'a>],
+}
+
+/// What is to be written for a [`Replacement`].
+#[derive(Debug, Default, Eq, PartialEq)]
+pub(super) struct Outcome {
+    /// The place of the first pair that changes what the plugin may not write.
+    pub(super) denied: Option<usize>,
+    /// The places of pairs that are left out: they would set a pseudo-header field that the
+    /// plugin may not write to what it is.
+    pub(super) left_out: Vec<usize>,
+    /// Fields that stay, since the plugin may not write or cannot see them.
+    pub(super) kept: Vec<Field>,
+}
+
+impl<'a> Replacement<'a> {
+    /// What becomes of it, where `current` is what stands there.
+    pub(super) fn outcome(&self, current: &Headers) -> Outcome {
+        let mut outcome = Outcome::default();
+        for (place, (name, _value)) in self.pairs.iter().enumerate() {
+            if self.may_write(name) {
+                continue;
+            }
+            if !self.sees(name) || self.is_changed(name, current) {
+                outcome.denied.get_or_insert(place);
+            }
+            if is_pseudo(self.canonical(name)) {
+                outcome.left_out.push(place);
+            }
+        }
+        // Pseudo-header fields that no pair names stay by themselves.
+        let fields = current.iter().filter(|(name, _value)| !is_pseudo(name));
+        for (name, value) in fields {
+            let stays = !self.may_write(name) || !self.sees(name);
+            if stays && !self.names(name) {
+                outcome.kept.push((name.into(), value.into()));
+            }
+        }
+        outcome
+    }
+
+    /// The names that it changes, in no order, some more than once.
+    pub(super) fn changes(&self, current: &Headers) -> Vec<Box<[u8]>> {
+        let named = self.pairs.iter().map(|(name, _value)| *name);
+        let gone = current.iter().map(|(name, _value)| name).filter(|name| !is_pseudo(name));
+        let changed = named.chain(gone).filter(|name| self.is_changed(name, current));
+        changed.map(Into::into).collect()
+    }
+
+    /// The pairs to write, in place of those that the plugin gave.
+    pub(super) fn pairs<'o>(&self, outcome: &'o Outcome) -> Vec<Pair<'o>>
+    where
+        'a: 'o,
+    {
+        let own = self.pairs.iter().enumerate();
+        let own = own.filter(|(place, _pair)| !outcome.left_out.contains(place));
+        let kept = outcome.kept.iter().map(|(name, value)| (&**name, &**value));
+        own.map(|(_place, pair)| *pair).chain(kept).collect()
+    }
+
+    fn may_write(&self, name: &[u8]) -> bool {
+        self.rights.allows(Access::to(needs::fields_write(self.map), name))
+    }
+
+    fn sees(&self, name: &[u8]) -> bool {
+        self.rights.allows(Access::to(needs::fields_read(self.map), name))
+    }
+
+    fn names(&self, wanted: &[u8]) -> bool {
+        self.pairs.iter().any(|(name, _value)| self.canonical(name).eq_ignore_ascii_case(wanted))
+    }
+
+    /// Whether a name would have other values than it has.
+    fn is_changed(&self, name: &[u8], current: &Headers) -> bool {
+        let wanted = self.canonical(name);
+        let same = |name: &[u8]| name.eq_ignore_ascii_case(wanted);
+        let next = self.pairs.iter().filter(|(name, _)| same(self.canonical(name)));
+        let now = current.iter().filter(|(name, _)| same(name));
+        !next.map(|(_, value)| *value).eq(now.map(|(_, value)| value))
+    }
+
+    /// `host` of a request is its `:authority`.
+    fn canonical<'n>(&self, name: &'n [u8]) -> &'n [u8] {
+        let is_host =
+            self.map == HeaderMapKind::RequestHeaders && name.eq_ignore_ascii_case(b"host");
+        if is_host { b":authority" } else { name }
+    }
+}
+
+impl Outcome {
+    /// True where the pairs can be written as they are.
+    pub(super) fn changes_nothing(&self) -> bool {
+        self.left_out.is_empty() && self.kept.is_empty()
+    }
+}
+
+fn is_pseudo(name: &[u8]) -> bool {
+    name.first() == Some(&b':')
+}
