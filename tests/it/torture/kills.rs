@@ -1,6 +1,6 @@
 //! R14: the child is killed again and again under load.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use tests_support::{Config, Process, Proxy, until};
 use tokio::time::{Instant, MissedTickBehavior, interval};
@@ -24,6 +24,11 @@ const BETWEEN_KILLS: Duration = Duration::from_millis(50);
 /// Routes that go on without the plugin, and that do not. The proxy answers itself, so that all
 /// that it has open is for its clients and its child.
 pub(super) fn config(lines: &str) -> Config {
+    config_of(tests_fixtures::matrix::executable(), lines)
+}
+
+/// The same with another program.
+pub(super) fn config_of(program: &Path, lines: &str) -> Config {
     let filter = |on_error: &str| {
         format!(
             "stream_filters: [{{ plugin: it, root_id: matrix, on_error: {on_error}, config: {MARK} }}]"
@@ -37,12 +42,10 @@ pub(super) fn config(lines: &str) -> Config {
         filter("open"),
         filter("closed")
     );
-    Config::new().top("workers: 2").listener("web", &routes).plugin_on(
-        "process",
-        "it",
-        tests_fixtures::matrix::executable(),
-        lines,
-    )
+    Config::new()
+        .top("workers: 2")
+        .listener("web", &routes)
+        .plugin_on("process", "it", program, lines)
 }
 
 pub(crate) async fn kills(run: &mut Run, lasting: Duration) {

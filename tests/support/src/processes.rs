@@ -67,9 +67,35 @@ impl Process {
         }
     }
 
-    /// Its child processes, in order of their numbers.
+    /// Its child processes, in order of their numbers; but for the guard.
     #[must_use]
     pub fn children(&self) -> Vec<Self> {
+        let mut children = self.all_children();
+        children.retain(|child| !child.is_guard());
+        children
+    }
+
+    /// The child process of a proxy that ends what others leave when the proxy is killed.
+    #[must_use]
+    pub fn guard(&self) -> Option<Self> {
+        self.all_children().into_iter().find(|child| child.is_guard() && child.lives())
+    }
+
+    fn is_guard(&self) -> bool {
+        let line = self.command_line();
+        line.get(1..3).is_some_and(|words| words == ["plugin-launch", "guard"])
+    }
+
+    /// The processes that live and have this argument.
+    #[must_use]
+    pub fn with_argument(argument: &str) -> Vec<Self> {
+        let numbers = entries(Path::new("/proc")).into_iter();
+        let numbers = numbers.filter_map(|path| path.file_name()?.to_str()?.parse().ok());
+        let has_it = |one: &Self| one.lives() && one.command_line().iter().any(|a| a == argument);
+        numbers.filter_map(Self::find).filter(has_it).collect()
+    }
+
+    fn all_children(&self) -> Vec<Self> {
         let mut ids = Vec::new();
         for thread in entries(Path::new(&format!("/proc/{}/task", self.id))) {
             let text = fs::read_to_string(thread.join("children")).unwrap_or_default();

@@ -9,6 +9,9 @@ fn a_process_is_known_from_its_start_to_its_end() {
     let ours = Process::find(std::process::id()).expect("this process");
     assert!(ours.children().iter().any(|one| one.id() == process.id()));
     assert!(process.open_files() >= 3);
+    assert!(ours.guard().is_none());
+    let like_it = Process::with_argument("/bin/cat");
+    assert!(like_it.iter().any(|one| one.id() == process.id()));
     process.kill();
     child.wait().expect("its end");
     assert!(!process.lives());
