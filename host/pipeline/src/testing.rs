@@ -18,8 +18,8 @@ use std::{
 
 use bytes::Bytes;
 use host_extension::{
-    ConnectionFacts, FilterFactory, Interrupt, OnError, Phases, PluginFault, Protocol, Side, Step,
-    Stream, StreamFilter, Verdict,
+    Bounds, CallError, CallResult, Capability, ConnectionFacts, FilterFactory, Interrupt, OnError,
+    Phases, PluginFault, Protocol, Side, Step, Stream, StreamFilter, Verdict,
 };
 use host_telemetry::{Clock, Metrics, PluginMetrics};
 use host_types::{ConnectionId, Headers, ReplyReason, RequestHead, StreamId};
@@ -35,6 +35,33 @@ use crate::{
 /// Longest wait for a filter that answers later.
 pub(crate) const WAIT_MAX: Duration = Duration::from_secs(5);
 
+/// What a factory says of its plugin.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Terms {
+    pub(crate) is_security: bool,
+    pub(crate) forbids: Vec<Capability>,
+    pub(crate) bounds: Bounds,
+}
+
+impl Terms {
+    pub(crate) fn security() -> Self {
+        Self { is_security: true, ..Self::default() }
+    }
+
+    pub(crate) fn forbidding(what: Capability) -> Self {
+        Self { forbids: vec![what], ..Self::default() }
+    }
+
+    pub(crate) fn holding(bytes_max: usize) -> Self {
+        let bounds = Bounds { held_bytes_max: Some(bytes_max), ..Bounds::default() };
+        Self { bounds, ..Self::default() }
+    }
+
+    fn may(&self, what: Capability) -> CallResult<()> {
+        if self.forbids.contains(&what) { Err(CallError::Denied) } else { Ok(()) }
+    }
+}
+
 /// What filters saw, in order: `a>head`, `b<body(bytes).` with a dot at the end of a message.
 pub(crate) type Log = Rc<RefCell<Vec<String>>>;
 
@@ -49,6 +76,7 @@ pub(crate) struct Fake {
     on_error: OnError,
     log: Log,
     refuses: Option<PluginFault>,
+    terms: Terms,
     answer: Rc<Answer>,
     at_end: Rc<AtEnd>,
     pub(crate) faults: Rc<Cell<u32>>,
@@ -64,6 +92,7 @@ impl Fake {
             on_error: OnError::Closed,
             log: Rc::clone(log),
             refuses: None,
+            terms: Terms::default(),
             answer: Rc::new(|_, _, _| Step::CONTINUE),
             at_end: Rc::new(|_| {}),
             faults: Rc::default(),
@@ -84,6 +113,11 @@ impl Fake {
     /// No filter of it can be made.
     pub(crate) fn refusing(mut self, fault: PluginFault) -> Self {
         self.refuses = Some(fault);
+        self
+    }
+
+    pub(crate) fn terms(mut self, terms: Terms) -> Self {
+        self.terms = terms;
         self
     }
 
@@ -137,6 +171,18 @@ impl FilterFactory for FakeFactory {
             Some(fault) => Err(fault.clone()),
             None => Ok(Box::new(FakeFilter(self.0.clone()))),
         }
+    }
+
+    fn is_security(&self) -> bool {
+        self.0.terms.is_security
+    }
+
+    fn bounds(&self) -> Bounds {
+        self.0.terms.bounds.clone()
+    }
+
+    fn may(&self, what: Capability) -> CallResult<()> {
+        self.0.terms.may(what)
     }
 
     fn on_fault(&self, _fault: &PluginFault) {

@@ -1,3 +1,5 @@
+mod policy;
+
 use std::cell::RefCell;
 
 use host_extension::LocalReply;

@@ -13,7 +13,7 @@ use http::{HeaderMap, StatusCode};
 use super::{Direction, Event};
 use crate::{
     chain::{Chain, Hook, Passed},
-    testing::{Fake, Log, bytes, chain, fields, later, stream, told},
+    testing::{Fake, Log, Terms, bytes, chain, fields, later, stream, told},
 };
 
 const SIDES: [Side; 2] = [Side::Request, Side::Response];

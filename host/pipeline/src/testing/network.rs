@@ -8,13 +8,13 @@ use std::{
 };
 
 use host_extension::{
-    Connection, ConnectionFacts, FilterFactory, Flow, NetworkFilter, OnError, Peer, Phases,
-    PluginFault, Protocol, Step,
+    Bounds, CallResult, Capability, Connection, ConnectionFacts, FilterFactory, Flow,
+    NetworkFilter, OnError, Peer, Phases, PluginFault, Protocol, Step,
 };
 use host_telemetry::{Metrics, PluginMetrics};
 use host_types::ConnectionId;
 
-use super::Log;
+use super::{Log, Terms};
 use crate::chain::ChainEntry;
 
 type OnNew = dyn Fn(&Rc<Connection>) -> Step;
@@ -30,6 +30,7 @@ pub(crate) struct NetworkFake {
     on_error: OnError,
     refuses: Option<PluginFault>,
     fails_at_end: Option<PluginFault>,
+    terms: Terms,
     on_new: Rc<OnNew>,
     on_data: Rc<OnData>,
     pub(crate) faults: Rc<Cell<u32>>,
@@ -46,6 +47,7 @@ impl NetworkFake {
             on_error: OnError::Closed,
             refuses: None,
             fails_at_end: None,
+            terms: Terms::default(),
             on_new: Rc::new(|_| Step::CONTINUE),
             on_data: Rc::new(|_, _, _| Step::CONTINUE),
             faults: Rc::default(),
@@ -58,8 +60,17 @@ impl NetworkFake {
         self
     }
 
-    pub(crate) fn open(mut self) -> Self {
-        self.on_error = OnError::Open;
+    pub(crate) fn open(self) -> Self {
+        self.on_error(OnError::Open)
+    }
+
+    pub(crate) fn on_error(mut self, on_error: OnError) -> Self {
+        self.on_error = on_error;
+        self
+    }
+
+    pub(crate) fn terms(mut self, terms: Terms) -> Self {
+        self.terms = terms;
         self
     }
 
@@ -142,6 +153,18 @@ impl FilterFactory for Factory {
             Some(fault) => Err(fault.clone()),
             None => Ok(Box::new(Filter(self.0.clone()))),
         }
+    }
+
+    fn is_security(&self) -> bool {
+        self.0.terms.is_security
+    }
+
+    fn bounds(&self) -> Bounds {
+        self.0.terms.bounds.clone()
+    }
+
+    fn may(&self, what: Capability) -> CallResult<()> {
+        self.0.terms.may(what)
     }
 
     fn on_fault(&self, _fault: &PluginFault) {

@@ -411,3 +411,62 @@ async fn who_holds_a_body_sees_it_with_the_trailers() {
     let log = seen(&log);
     assert_eq!(log[3..], ["a>trailers", "b>head", "b>body(cd)", "b>trailers"], "{log:?}");
 }
+
+#[tokio::test]
+async fn a_plugin_holds_no_more_of_a_body_than_it_may_itself() {
+    for side in SIDES {
+        let log = Log::default();
+        let small = holding_body(&log, "a").terms(Terms::holding(4));
+        let mut bench = bench(side, &[Fake::new(&log, "b"), small]);
+        bench.direction.headers(false).await.unwrap();
+        bench.direction.data(bytes("1234"), false).await.expect("it fits");
+        let ended = bench.direction.data(bytes("5"), false).await.expect_err("too much");
+        let status = if side == Side::Request { 413 } else { 502 };
+        assert_eq!(told(&ended), (ReplyReason::Overload, Some(status)));
+    }
+}
+
+#[tokio::test]
+async fn the_listeners_limit_holds_for_a_plugin_that_may_hold_more() {
+    let log = Log::default();
+    let large = holding_body(&log, "a").terms(Terms::holding(100));
+    let mut bench = bench_holding(Side::Request, &[large], 4);
+    bench.direction.headers(false).await.unwrap();
+    let ended = bench.direction.data(bytes("12345"), false).await.expect_err("too much");
+    assert_eq!(told(&ended), (ReplyReason::Overload, Some(413)));
+}
+
+/// Whether a body of each of these lengths can be written by the filter that has it in hand.
+fn writes(results: &Rc<RefCell<Vec<bool>>>) -> impl Fn(Side, Hook, &Rc<Stream>) -> Step + use<> {
+    let results = Rc::clone(results);
+    move |side, hook, stream| {
+        if kind(hook) == "head" {
+            return Step::CONTINUE;
+        }
+        let calls = crate::testing::calls();
+        for length in [5, 4, 6] {
+            let text = "x".repeat(length);
+            let written = host_extension::HostCalls::write_body(
+                &calls,
+                stream,
+                side,
+                0,
+                usize::MAX,
+                text.as_bytes(),
+            );
+            results.borrow_mut().push(written.is_ok());
+        }
+        Step::CONTINUE
+    }
+}
+
+#[tokio::test]
+async fn a_plugin_makes_no_more_of_a_body_than_it_may_hold_and_the_next_one_is_free_of_that() {
+    let (log, small, large) = (Log::default(), Rc::default(), Rc::default());
+    let first = Fake::new(&log, "a").terms(Terms::holding(4)).answering(writes(&small));
+    let second = Fake::new(&log, "b").answering(writes(&large));
+    let mut bench = bench(Side::Request, &[first, second]);
+    bench.direction.headers(false).await.unwrap();
+    bench.direction.data(bytes("1"), false).await.unwrap();
+    assert_eq!((small.take(), large.take()), (vec![false, true, false], vec![true; 3]));
+}

@@ -1,6 +1,7 @@
 //! Order, holding, rewriting and endings of one direction, and what a filter's verdict does.
 
 mod model;
+mod policy;
 
 use std::{cell::Cell, future::poll_fn, rc::Rc, task::Poll};
 
