@@ -11,6 +11,7 @@
 mod call;
 mod counts;
 mod denial;
+mod enforcement;
 mod fields;
 mod guard;
 mod policy;
@@ -23,6 +24,7 @@ pub use abi_manifest::{Argument, Capability, Pattern, Permission, PermissionErro
 pub use call::HostCall;
 pub use counts::CallCounts;
 pub use denial::{Denial, DenialCounts};
+pub use enforcement::{Enforcement, KernelFacts, Runs, Unenforced, UnenforcedError};
 pub use fields::{FRAMING, FieldClass, ROUTING, class_of};
 pub use guard::Guard;
 pub use policy::{Mode, Policy, Restriction};

@@ -70,7 +70,7 @@ fn what_makes_no_sense_is_refused_with_its_reason() {
         "summary",
         "sumary",
         &expect![
-            "at line 6, column 1: unknown field `sumary`, expected one of `name`, `version`, `summary`, `license`, `homepage`"
+            "at line 6, column 1: unknown field `sumary`, expected one of `name`, `version`, `summary`, `security`, `license`, `homepage`"
         ],
     );
     check(

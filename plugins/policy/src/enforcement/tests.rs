@@ -1,0 +1,70 @@
+use super::*;
+
+const GOOD: KernelFacts =
+    KernelFacts { landlock: true, seccomp: true, cgroup_cpu: true, counts_processes: true };
+const BARE: KernelFacts =
+    KernelFacts { landlock: false, seccomp: false, cgroup_cpu: false, counts_processes: false };
+const CONFINED: Runs = Runs::Child { confined: true };
+const FREE: Runs = Runs::Child { confined: false };
+
+fn stating(stated: &[Restriction]) -> Policy {
+    Policy { stated: stated.to_vec(), ..Policy::default() }
+}
+
+/// The words of what does not hold where everything is stated.
+#[track_caller]
+fn check(runs: Runs, kernel: KernelFacts, expect: &[&str]) {
+    let found = Enforcement { runs, kernel }.unenforced(&stating(&Restriction::ALL));
+    let words: Vec<_> = found.iter().map(|one| one.restriction.word()).collect();
+    assert_eq!(words, expect, "{runs:?} on {kernel:?}");
+}
+
+#[test]
+fn what_holds_depends_on_how_a_plugin_runs_and_on_the_kernel() {
+    check(Runs::Wasm, BARE, &[]);
+    check(CONFINED, GOOD, &["clock", "random"]);
+    check(CONFINED, BARE, &["cpu", "files", "network", "processes", "clock", "random"]);
+    let all_but_table = ["memory", "cpu", "files", "network", "processes", "clock", "random"];
+    check(FREE, GOOD, &all_but_table);
+    check(Runs::InProxy, GOOD, &all_but_table);
+}
+
+#[test]
+fn a_sandbox_states_files_and_network_and_a_denial_states_itself() {
+    let words = |runs, policy: &Policy| -> Vec<_> {
+        let found = Enforcement { runs, kernel: BARE }.unenforced(policy);
+        found.into_iter().map(|one| one.restriction.word()).collect()
+    };
+    assert_eq!(words(CONFINED, &Policy::default()), ["files", "network"]);
+    assert!(words(FREE, &Policy::default()).is_empty());
+    assert!(words(Runs::InProxy, &Policy::default()).is_empty());
+    let denials = ["clock", "random"].map(|text| text.parse().unwrap()).to_vec();
+    let denying = Policy { denials, ..Policy::default() };
+    assert_eq!(words(Runs::InProxy, &denying), ["clock", "random"]);
+    assert!(words(Runs::Wasm, &denying).is_empty());
+}
+
+#[test]
+fn a_load_is_refused_with_the_reason_unless_the_policy_lets_it() {
+    let native = Enforcement { runs: Runs::InProxy, kernel: GOOD };
+    let strict = stating(&[Restriction::Memory]);
+    let refused = native.check(&strict).unwrap_err().to_string();
+    assert_eq!(
+        refused,
+        "the restriction `memory` cannot be enforced: a library in the proxy's own process does \
+         what the proxy may do; run it in a child (`native: { run_in: runner }`), or as Wasm, or \
+         say `allow_unenforced: [memory]`"
+    );
+    let lax = Policy { allow_unenforced: vec![Restriction::Memory], ..strict };
+    let allowed = native.check(&lax).unwrap();
+    assert_eq!(allowed.len(), 1);
+    assert!(!allowed[0].to_string().contains("allow_unenforced"));
+    assert!(native.check(&Policy::default()).unwrap().is_empty());
+}
+
+#[test]
+fn what_holds_is_said_without_a_policy_too() {
+    let child = Enforcement { runs: CONFINED, kernel: GOOD };
+    assert!(child.holds(Restriction::Memory) && child.holds(Restriction::Files));
+    assert!(!child.holds(Restriction::Clock));
+}
