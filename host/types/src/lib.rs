@@ -18,6 +18,8 @@ pub use id::{ConnectionId, StreamId};
 pub use limits::{Limits, PluginLimits};
 pub use name::{ClusterName, ListenerName, PluginName};
 pub use native::{NativeAllowed, NativeSettings, RunIn};
-pub use process::{Bootstrap, ProcessSettings, RestartSettings, SandboxSettings, Transport};
+pub use process::{
+    Account, Bootstrap, ProcessSettings, RestartSettings, SandboxSettings, Transport,
+};
 pub use reply::ReplyReason;
 pub use vm::{Isolation, VmSettings};

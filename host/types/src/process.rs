@@ -72,14 +72,32 @@ pub struct RestartSettings {
 pub struct SandboxSettings {
     /// False only where the operator said `none`.
     pub enabled: bool,
+    /// The user that it runs as; the proxy's own where there is none. Needs root.
+    pub user: Option<Account>,
+    /// The group that it runs as; that of the user where there is none. Needs root.
+    pub group: Option<Account>,
     /// Files and directories that it may read beside its own and the system's libraries.
     pub read: Vec<PathBuf>,
-    /// Data of its address space, in bytes.
+    /// Data of its address space, in bytes; all of its memory, where it has a control group.
     pub memory_bytes_max: u64,
-    /// Processes and threads of its user that may be, where the kernel counts them apart.
+    /// Processes and threads that it may have, where it has a control group; else, of its user.
     pub processes_max: u64,
     /// Files that it may have open.
     pub files_max: u64,
+    /// It is started also where this kernel cannot keep files from it.
+    pub may_lack_files: bool,
+    /// It is started also where this kernel cannot keep system calls from it, and so neither the
+    /// network nor other processes.
+    pub may_lack_network: bool,
+}
+
+/// A user or a group of the machine.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub enum Account {
+    /// By its number.
+    Number(u32),
+    /// By its name in the machine's own lists, `/etc/passwd` or `/etc/group`.
+    Name(Arc<str>),
 }
 
 impl Default for ProcessSettings {
@@ -114,10 +132,14 @@ impl Default for SandboxSettings {
     fn default() -> Self {
         Self {
             enabled: true,
+            user: None,
+            group: None,
             read: Vec::new(),
             memory_bytes_max: 512 * 1024 * 1024,
-            processes_max: 64,
+            processes_max: 512,
             files_max: 256,
+            may_lack_files: false,
+            may_lack_network: false,
         }
     }
 }

@@ -15,11 +15,13 @@ use host_extension::{
     Condition, FaultKind, FilterFactory, InstanceSpec, LoadedPlugin, Phases, PluginFault,
     WorkerScope,
 };
-use host_types::{PluginLimits, PluginName, ProcessSettings};
+use host_types::{PluginLimits, PluginName, ProcessSettings, SandboxSettings};
 use parking_lot::Mutex;
 
 use crate::{
+    confine::account,
     factory::{self, ChildLink},
+    facts::facts,
     launch::{Launcher, artifact::Artifact},
     supervisor::{Care, Face, Plan, Supervisor},
 };
@@ -97,6 +99,9 @@ impl ProcessBackend {
     }
 
     fn plan(&self, spec: ProcessSpec<'_>) -> Result<Plan, PluginFault> {
+        check_kernel(spec.name, &spec.settings.sandbox)?;
+        let identity = account::identity(&spec.settings.sandbox);
+        let identity = identity.map_err(|error| failed_by(&error))?;
         let artifact = match spec.program {
             Program::Artifact(bytes) => Artifact::new(spec.source, bytes),
             Program::Itself => Artifact::itself(),
@@ -117,6 +122,7 @@ impl ProcessBackend {
             directory,
             limits: spec.limits.clone(),
             settings: spec.settings.clone(),
+            identity,
             launcher: self.launcher.clone(),
         })
     }
@@ -167,6 +173,35 @@ impl fmt::Debug for LoadedProcess {
             .field("condition", &self.face.condition())
             .finish_non_exhaustive()
     }
+}
+
+/// What the kernel cannot enforce is said once, as the plugin is loaded: why it is refused, or
+/// what it is started without.
+fn check_kernel(name: &PluginName, sandbox: &SandboxSettings) -> Result<(), PluginFault> {
+    if !sandbox.enabled {
+        return Ok(());
+    }
+    let facts = facts();
+    let parts = [
+        (facts.landlock.is_some(), sandbox.may_lack_files, "files", "Landlock, version 4"),
+        (facts.seccomp, sandbox.may_lack_network, "network", "seccomp"),
+    ];
+    for (is_there, may_lack, word, needed) in parts {
+        if is_there {
+            continue;
+        }
+        if !may_lack {
+            return Err(failed(format!(
+                "this kernel cannot keep it from {word}: that needs {needed} (`mortise doctor`); \
+                 `allow_unenforced: [{word}]` in its policy starts it all the same"
+            )));
+        }
+        tracing::warn!(
+            plugin = %name,
+            "the plugin's child is not kept from {word}: this kernel has no {needed}"
+        );
+    }
+    Ok(())
 }
 
 /// Waits for what the supervisor says of a first start. Who gives up lets go of the child.

@@ -1,15 +1,22 @@
 //! What the kernel keeps from a child.
 //!
-//! Runs in the trampoline, right before it becomes the plugin's program. In order: limits of
-//! resources, capabilities, no new privileges, Landlock (files, TCP, signals), seccomp (calls
-//! that no plugin needs). Nothing here can be taken back by the child. What this kernel cannot
-//! enforce is refused rather than left out, but for Landlock's features above its fourth version.
+//! Most of it runs in the trampoline, right before it becomes the plugin's program. In order:
+//! limits of resources, user and group, capabilities, no new privileges, Landlock (files, TCP,
+//! signals), seccomp (calls that no plugin needs). Nothing here can be taken back by the child.
+//! What this kernel cannot enforce is refused rather than left out, but for Landlock's features
+//! above its fourth version, and for what the operator allows to be unenforced.
+//!
+//! What only the proxy can do is done by it, before: names of users (`account`), and the control
+//! group that a child is put into before it reads its order (`cgroup`).
 
+pub(crate) mod account;
+pub(crate) mod cgroup;
+mod identity;
 mod landlock;
 mod limits;
 mod seccomp;
 
-use std::io;
+use std::{ffi::OsStr, io, os::unix::ffi::OsStrExt, path::PathBuf};
 
 use crate::launch::{
     order::{Order, Sandbox, Sockets},
@@ -24,10 +31,35 @@ pub(crate) use self::{landlock::probe as probe_landlock, seccomp::probe as probe
 pub(crate) enum ConfineError {
     /// The kernel cannot do it.
     #[error(
-        "this kernel cannot confine the plugin: {0}; `sandbox: none` starts it with all that \
-         the proxy may do (`mortise doctor` says what is missing)"
+        "this kernel cannot confine the plugin: {what}; `allow_unenforced: [{word}]` in its \
+         policy starts it without that (`mortise doctor` says what is missing)"
     )]
-    Unsupported(String),
+    Unsupported {
+        /// What it lacks.
+        what: String,
+        /// The restriction that is not enforced then, as a policy calls it.
+        word: &'static str,
+    },
+    /// The user or group cannot be taken on.
+    #[error("cannot become another user: {what}")]
+    Identity {
+        /// Whose change failed.
+        what: &'static str,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The directory of children lies where their user cannot go.
+    #[error(
+        "user {user} cannot reach {path}, its own directory: have the proxy's $XDG_RUNTIME_DIR, \
+         or $TMPDIR where there is none, name a directory that every user may pass through"
+    )]
+    Unreachable {
+        /// The user.
+        user: u32,
+        /// What it cannot reach.
+        path: String,
+    },
     /// A path of the configuration does not open.
     #[error("cannot allow reading {path}: {reason}")]
     Path {
@@ -50,8 +82,11 @@ pub(crate) enum ConfineError {
 impl ConfineError {
     pub(crate) fn refusal(&self) -> Refusal {
         match self {
-            Self::Unsupported(_) => Refusal::Unconfined,
-            Self::Path { .. } | Self::Limit { .. } => Refusal::Fatal,
+            Self::Unsupported { .. } => Refusal::Unconfined,
+            Self::Path { .. }
+            | Self::Limit { .. }
+            | Self::Identity { .. }
+            | Self::Unreachable { .. } => Refusal::Fatal,
         }
     }
 }
@@ -60,7 +95,22 @@ impl ConfineError {
 pub(crate) fn apply(order: &Order, sandbox: &Sandbox) -> Result<(), ConfineError> {
     let sockets = Sockets::try_from(sandbox.sockets).unwrap_or(Sockets::None);
     limits::apply(sandbox)?;
+    if let Some(identity) = sandbox.identity {
+        identity::apply(order, identity)?;
+    }
     limits::drop_privileges()?;
-    landlock::apply(order, sandbox, sockets)?;
-    seccomp::apply(sockets)
+    unless_let(sandbox.may_lack_files, landlock::apply(order, sandbox, sockets))?;
+    unless_let(sandbox.may_lack_network, seccomp::apply(sockets))
+}
+
+/// What the kernel cannot do is left out where that is let. The proxy has said so in its log.
+fn unless_let(may_lack: bool, done: Result<(), ConfineError>) -> Result<(), ConfineError> {
+    match done {
+        Err(ConfineError::Unsupported { .. }) if may_lack => Ok(()),
+        other => other,
+    }
+}
+
+fn path_of(bytes: &[u8]) -> PathBuf {
+    PathBuf::from(OsStr::from_bytes(bytes))
 }

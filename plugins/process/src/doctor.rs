@@ -3,15 +3,19 @@
 //! Everything is tried, not looked up: on a thread that ends afterwards, or on files that go at
 //! once.
 
-use std::{fmt, fs, thread};
+use std::{fmt, fs};
 
 use rustix::{
     fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create},
-    process::{PidfdFlags, getpid, getuid, pidfd_open},
+    process::{PidfdFlags, geteuid, getpid, getuid, pidfd_open},
 };
 
 use crate::{
-    confine::{probe_landlock, probe_seccomp},
+    confine::{
+        cgroup::{Controller, Place},
+        probe_landlock, probe_seccomp,
+    },
+    facts::on_a_thread,
     launch::home,
 };
 
@@ -52,7 +56,17 @@ impl fmt::Display for State {
 /// Tries all of them.
 #[must_use]
 pub fn report() -> Vec<Feature> {
-    vec![landlock(), seccomp(), handles(), sealed_files(), procfs(), directory(), limits()]
+    vec![
+        landlock(),
+        seccomp(),
+        handles(),
+        sealed_files(),
+        procfs(),
+        directory(),
+        limits(),
+        groups(),
+        users(),
+    ]
 }
 
 fn landlock() -> Feature {
@@ -67,12 +81,14 @@ fn landlock() -> Feature {
         }
         Err(why) => (State::Missing, why),
     };
-    let used_for = "files, TCP and signals of children; without it `sandbox: none` is needed";
+    let used_for = "files, TCP and signals of children; without it their policy must allow \
+                    `files` unenforced";
     Feature { name: "Landlock", state, how, used_for }
 }
 
 fn seccomp() -> Feature {
-    let used_for = "system calls of children; without it `sandbox: none` is needed";
+    let used_for = "network and system calls of children; without it their policy must allow \
+                    `network` unenforced";
     outcome("seccomp", on_a_thread(probe_seccomp).map(|()| "filters".to_owned()), used_for)
 }
 
@@ -119,21 +135,39 @@ fn limits() -> Feature {
     Feature { name: "limits", state, how, used_for: "resources of children" }
 }
 
+fn groups() -> Feature {
+    let place = Place::current();
+    let there = Controller::ALL.into_iter().filter_map(|controller| {
+        let version = place.version(controller)?;
+        Some(format!("{} (version {version})", controller.name()))
+    });
+    let lacks = place.lacks().map(|(controller, why)| format!("no {}: {why}", controller.name()));
+    let state = match Controller::ALL.into_iter().all(|it| place.has(it)) {
+        true => State::Available,
+        // Limits of resources are there instead.
+        false => State::Partial,
+    };
+    let how = there.chain(lacks).collect::<Vec<_>>().join("; ");
+    let used_for = "memory, processes and processor time of a child with all that it starts; \
+                    without them limits of resources, and none of processor time";
+    Feature { name: "control groups", state, how, used_for }
+}
+
+fn users() -> Feature {
+    let (state, how) = if geteuid().is_root() {
+        (State::Available, "this is root".to_owned())
+    } else {
+        (State::Partial, "this is not root: children are the same user".to_owned())
+    };
+    Feature { name: "other users", state, how, used_for: "`sandbox.user` and `sandbox.group`" }
+}
+
 fn outcome(name: &'static str, tried: Result<String, String>, used_for: &'static str) -> Feature {
     let (state, how) = match tried {
         Ok(how) => (State::Available, how),
         Err(why) => (State::Missing, why),
     };
     Feature { name, state, how, used_for }
-}
-
-/// What a thread does to itself ends with it.
-fn on_a_thread<T: Send>(work: impl FnOnce() -> Result<T, String> + Send) -> Result<T, String> {
-    thread::scope(|scope| {
-        let thread = thread::Builder::new().spawn_scoped(scope, work);
-        let thread = thread.map_err(|error| error.to_string())?;
-        thread.join().map_err(|_panic| "the thread that tried it panicked".to_owned())?
-    })
 }
 
 #[cfg(test)]
@@ -146,6 +180,7 @@ mod tests {
         assert!(features.iter().all(|feature| !feature.how.is_empty()), "{features:?}");
         assert!(!rustix::thread::no_new_privs().unwrap());
         let mut names: Vec<_> = features.iter().map(|feature| feature.name).collect();
+        names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), features.len());
     }

@@ -27,6 +27,7 @@ mod confine;
 mod dial;
 pub mod doctor;
 mod factory;
+mod facts;
 mod filter;
 mod go_plugin;
 mod guard;
@@ -38,3 +39,4 @@ mod session;
 mod supervisor;
 
 pub use backend::{ProcessBackend, ProcessSpec, Program};
+pub use facts::{Facts, facts};

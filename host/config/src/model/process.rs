@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use host_types::Account;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -118,15 +119,40 @@ pub(crate) struct SandboxSettingsConfig {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
     pub(crate) read: Vec<String>,
-    /// Its data, in MiB.
+    /// The user that it runs as, by name or number; the proxy must be root. Default: the proxy's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) user: Option<AccountConfig>,
+    /// The group that it runs as, by name or number. Default: that of `user`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) group: Option<AccountConfig>,
+    /// Its memory, in MiB: of its data; of all that it has, where there are control groups.
     #[schemars(range(min = 8, max = 1_048_576))]
     pub(crate) memory_mib: u32,
-    /// Processes and threads of its user.
+    /// Its processes and threads, where there are control groups; else those of its user.
     #[schemars(range(min = 1, max = 65_536))]
     pub(crate) processes_max: u32,
     /// Files that it has open.
     #[schemars(range(min = 16, max = 1_048_576))]
     pub(crate) files_max: u32,
+}
+
+/// A user or a group.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(untagged)]
+pub(crate) enum AccountConfig {
+    /// By its number.
+    Number(u32),
+    /// By its name in the machine's own lists, `/etc/passwd` or `/etc/group`.
+    Name(String),
+}
+
+impl From<&AccountConfig> for Account {
+    fn from(model: &AccountConfig) -> Self {
+        match model {
+            AccountConfig::Number(number) => Self::Number(*number),
+            AccountConfig::Name(name) => Self::Name(name.as_str().into()),
+        }
+    }
 }
 
 impl Default for ProcessConfig {
@@ -155,6 +181,13 @@ impl Default for RestartConfig {
 
 impl Default for SandboxSettingsConfig {
     fn default() -> Self {
-        Self { read: Vec::new(), memory_mib: 512, processes_max: 64, files_max: 256 }
+        Self {
+            read: Vec::new(),
+            user: None,
+            group: None,
+            memory_mib: 512,
+            processes_max: 512,
+            files_max: 256,
+        }
     }
 }

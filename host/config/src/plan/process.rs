@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use host_types::{Bootstrap, ProcessSettings, RestartSettings, SandboxSettings, Transport};
+use host_types::{
+    Account, Bootstrap, ProcessSettings, RestartSettings, SandboxSettings, Transport,
+};
 
 use super::{Scope, environment, milliseconds};
 use crate::{
@@ -83,9 +85,14 @@ fn sandbox(model: &SandboxConfig, scope: &Scope<'_>) -> SandboxSettings {
     };
     SandboxSettings {
         enabled,
+        user: settings.user.as_ref().map(Account::from),
+        group: settings.group.as_ref().map(Account::from),
         read: settings.read.iter().map(|path| scope.path(path)).collect(),
         memory_bytes_max: u64::from(settings.memory_mib).saturating_mul(1024 * 1024),
         processes_max: settings.processes_max.into(),
         files_max: settings.files_max.into(),
+        // What a policy says of them is added where the plugin is loaded.
+        may_lack_files: false,
+        may_lack_network: false,
     }
 }

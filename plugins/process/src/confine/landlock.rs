@@ -1,10 +1,6 @@
 //! Which files a child sees, and which ports and processes it reaches.
 
-use std::{
-    ffi::OsStr,
-    os::unix::ffi::OsStrExt,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use landlock::{
     ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, LandlockStatus,
@@ -12,7 +8,7 @@ use landlock::{
     RulesetCreatedAttr, RulesetError, Scope,
 };
 
-use super::ConfineError;
+use super::{ConfineError, path_of};
 use crate::launch::order::{Order, Sandbox, Sockets};
 
 /// Without these there is no confinement.
@@ -24,7 +20,7 @@ const WANTED: ABI = ABI::V6;
 const SYSTEM: [&str; 7] = ["/usr", "/lib", "/lib32", "/lib64", "/bin", "/sbin", "/nix/store"];
 
 /// What programs read of the machine as they start.
-const FACTS: [&str; 13] = [
+const FACTS: [&str; 12] = [
     "/etc/ld.so.cache",
     "/etc/ld.so.conf",
     "/etc/ld.so.conf.d",
@@ -33,11 +29,31 @@ const FACTS: [&str; 13] = [
     "/dev/urandom",
     "/dev/random",
     "/dev/zero",
-    "/proc/self",
     "/proc/meminfo",
     "/proc/sys/vm/overcommit_memory",
     "/sys/devices/system/cpu",
     "/sys/kernel/mm/transparent_hugepage",
+];
+
+/// What programs read of themselves. Not all of `/proc/self`: it shows the connections of the
+/// machine, too.
+const OWN_FACTS: [&str; 16] = [
+    "auxv",
+    "cgroup",
+    "cmdline",
+    "comm",
+    "environ",
+    "fd",
+    "limits",
+    "maps",
+    "mountinfo",
+    "mounts",
+    "oom_score_adj",
+    "smaps",
+    "smaps_rollup",
+    "stat",
+    "statm",
+    "status",
 ];
 
 /// Where a program throws away what it writes.
@@ -50,10 +66,11 @@ pub(crate) fn apply(
 ) -> Result<(), ConfineError> {
     let mut rules = ruleset(sockets).map_err(unsupported)?;
     let read = AccessFs::from_read(WANTED);
-    for path in SYSTEM.iter().chain(&FACTS) {
+    let own_facts = OWN_FACTS.iter().map(|name| Path::new("/proc/self").join(name));
+    for path in SYSTEM.iter().chain(&FACTS).map(PathBuf::from).chain(own_facts) {
         // A system need not have them all.
-        rules = match PathFd::new(path) {
-            Ok(opened) => allow(rules, Path::new(path), opened, read)?,
+        rules = match PathFd::new(&path) {
+            Ok(opened) => allow(rules, &path, opened, read)?,
             Err(_absent) => rules,
         };
     }
@@ -124,10 +141,8 @@ fn allow(
 fn check(status: &RestrictionStatus) -> Result<(), ConfineError> {
     match status.landlock {
         LandlockStatus::Available { .. } => Ok(()),
-        LandlockStatus::NotEnabled => Err(ConfineError::Unsupported("Landlock is off".to_owned())),
-        LandlockStatus::NotImplemented => {
-            Err(ConfineError::Unsupported("it has no Landlock".to_owned()))
-        }
+        LandlockStatus::NotEnabled => Err(lacking("Landlock is off")),
+        LandlockStatus::NotImplemented => Err(lacking("it has no Landlock")),
     }
 }
 
@@ -144,13 +159,13 @@ pub(crate) fn probe() -> Result<ABI, String> {
 
 #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 fn unsupported(error: RulesetError) -> ConfineError {
-    ConfineError::Unsupported(format!("Landlock's version 4 is needed (Linux 6.7): {error}"))
+    lacking(&format!("Landlock's version 4 is needed (Linux 6.7): {error}"))
+}
+
+fn lacking(what: &str) -> ConfineError {
+    ConfineError::Unsupported { what: what.to_owned(), word: "files" }
 }
 
 fn unopened(path: &Path, error: &PathFdError) -> ConfineError {
     ConfineError::Path { path: path.display().to_string(), reason: error.to_string() }
-}
-
-fn path_of(bytes: &[u8]) -> PathBuf {
-    PathBuf::from(OsStr::from_bytes(bytes))
 }

@@ -25,8 +25,9 @@ pub(crate) fn apply(sandbox: &Sandbox) -> Result<(), ConfineError> {
     limit("open files", Resource::Nofile, sandbox.files_max)?;
     limit("memory", Resource::Data, sandbox.memory_bytes_max)?;
     // The kernel counts a user's threads, not a child's; root's it does not count at all.
-    if !getuid().is_root() {
-        let others = threads_of_user(getuid().as_raw());
+    let user = sandbox.identity.map_or_else(|| getuid().as_raw(), |identity| identity.user);
+    if user != 0 {
+        let others = threads_of_user(user);
         limit("processes", Resource::Nproc, threads_max(others, sandbox.processes_max))?;
     }
     Ok(())

@@ -171,7 +171,7 @@ pub(crate) fn probe() -> Result<(), String> {
 }
 
 fn failed(error: &dyn std::fmt::Display) -> ConfineError {
-    ConfineError::Unsupported(format!("seccomp: {error}"))
+    ConfineError::Unsupported { what: format!("seccomp: {error}"), word: "network" }
 }
 
 /// What is answered with EPERM.

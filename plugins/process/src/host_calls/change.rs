@@ -1,7 +1,9 @@
 //! Changes of a stream or connection, and what a child does to one outside an exchange.
 
 use abi_process::v1;
-use host_extension::{CallError, CallResult, Connection, FieldWrite, Flow, Side, Stream};
+use host_extension::{
+    CallError, CallResult, Capability, Connection, FieldWrite, Flow, Side, Stream,
+};
 
 use super::{Asker, property, reply, section_of};
 use crate::session::{Context, Dir};
@@ -142,6 +144,7 @@ pub(crate) fn respond(context: &Context, response: v1::Response) {
     });
     if let Err(error) = answered {
         tracing::debug!(plugin, context = context.id, %error, "a client was not answered");
+        fail_denied(context, Capability::Reply, error);
     }
 }
 
@@ -156,6 +159,14 @@ pub(crate) fn close(context: &Context) {
     };
     if let Err(error) = closed {
         tracing::debug!(plugin, context = context.id, %error, "nothing was broken off");
+        fail_denied(context, Capability::Close, error);
+    }
+}
+
+/// The child believes the stream ended, and would let it wait for ever.
+fn fail_denied(context: &Context, what: Capability, error: CallError) {
+    if error == CallError::Denied {
+        context.fail(&context.instance.denied(what));
     }
 }
 

@@ -76,6 +76,24 @@ pub(crate) struct Sandbox {
     pub(crate) files_max: u64,
     #[prost(enumeration = "Sockets", tag = "5")]
     pub(crate) sockets: i32,
+    /// Who it is to be; nothing where it stays who the proxy is.
+    #[prost(message, optional, tag = "6")]
+    pub(crate) identity: Option<Identity>,
+    /// It becomes the program also where the kernel has no Landlock.
+    #[prost(bool, tag = "7")]
+    pub(crate) may_lack_files: bool,
+    /// It becomes the program also where the kernel has no seccomp.
+    #[prost(bool, tag = "8")]
+    pub(crate) may_lack_network: bool,
+}
+
+/// A user and a group, by number.
+#[derive(Clone, Copy, Eq, PartialEq, Message)]
+pub(crate) struct Identity {
+    #[prost(uint32, tag = "1")]
+    pub(crate) user: u32,
+    #[prost(uint32, tag = "2")]
+    pub(crate) group: u32,
 }
 
 /// Which sockets a confined child may make.

@@ -13,7 +13,7 @@ use std::{
     path::PathBuf,
     process::{Command, Stdio},
     sync::{
-        OnceLock,
+        Arc, OnceLock,
         mpsc::{Sender, channel},
     },
     thread,
@@ -28,6 +28,7 @@ use super::{
     order::{self, Files, Order},
 };
 use crate::{
+    confine::cgroup as control,
     guard::{self, Group},
     supervisor::Handle,
 };
@@ -42,6 +43,8 @@ pub(crate) struct Launch {
     pub(crate) program: Option<OwnedFd>,
     /// What the child reads of its standard input.
     pub(crate) params: Option<BootstrapParams>,
+    /// The control group that it is put into before it reads its order.
+    pub(crate) group: Option<Arc<control::Group>>,
 }
 
 /// A process that was made: a trampoline, about to become the program.
@@ -85,7 +88,7 @@ fn jobs() -> io::Result<&'static Sender<Job>> {
 }
 
 fn start(launch: Launch) -> Result<Spawned, Box<io::Error>> {
-    let Launch { launcher, order, listener, program, params } = launch;
+    let Launch { launcher, order, listener, program, params, group: control } = launch;
     let (stdin, theirs) = UnixStream::pair()?;
     let (report, reported) = io::pipe()?;
     // The order must fit into the socket; it is not waited for.
@@ -108,6 +111,9 @@ fn start(launch: Launch) -> Result<Spawned, Box<io::Error>> {
     let private = PathBuf::from(OsString::from_vec(order.private.clone()));
     let group = Group { leader, may_leave: order.sandbox.is_none(), private };
     handle.watched_as(guard::watch(&launcher, group)?);
+    if let Some(control) = control {
+        control.take(leader)?;
+    }
     let files = Files { report: OwnedFd::from(reported), listener, program };
     order::send(stdin.as_fd(), &order, &files.borrowed())?;
     if let Some(params) = params {

@@ -254,11 +254,13 @@ impl Context {
 
     /// The child keeps the bytes in hand of a direction.
     pub(super) fn keep(&self, dir: Dir) {
-        self.way(dir).keep(hook::in_hand(self, dir).unwrap_or(0));
+        let way = self.way(dir);
+        let in_hand = if way.is_hidden.get() { None } else { hook::in_hand(self, dir) };
+        way.keep(in_hand.unwrap_or(0));
     }
 
     /// Whoever waits for the child hears of a fault.
-    pub(super) fn fail(&self, fault: &PluginFault) {
+    pub(crate) fn fail(&self, fault: &PluginFault) {
         self.ways.iter().for_each(|way| way.fail(fault));
     }
 

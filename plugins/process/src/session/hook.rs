@@ -115,6 +115,7 @@ fn newest(way: &Way, read: impl FnOnce(&mut dyn FnMut(&[u8])) -> CallResult<()>)
             }
         };
     });
+    way.is_hidden.set(shown.is_err());
     // What the plugin may not see reads as nothing.
     if shown.is_err() {
         return (Bytes::new(), 0);

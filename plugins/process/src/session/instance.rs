@@ -12,7 +12,8 @@ use std::{
 
 use abi_process::v1;
 use host_extension::{
-    ExtensionPoint, FaultKind, HostCalls, InstanceSpec, Phases, PluginFault, WorkerScope,
+    Capability, ExtensionPoint, FaultKind, HostCalls, InstanceSpec, Phases, PluginFault,
+    WorkerScope,
 };
 use host_telemetry::LineGate;
 
@@ -180,6 +181,15 @@ impl Instance {
         let said = self.lines.borrow().text(said.as_bytes()).escape_debug().to_string();
         let did = if kind == FaultKind::LoadFailed { "does not start" } else { "failed" };
         PluginFault::new(kind, format!("plugin `{name}` {did}: {said}"))
+    }
+
+    /// The fault of a stream to which it did what it may not.
+    pub(crate) fn denied(&self, what: Capability) -> PluginFault {
+        let answered = what == Capability::Reply;
+        let did = if answered { "answered a request itself" } else { "broke off a stream" };
+        let (name, word) = (self.plugin(), what.word());
+        let message = format!("plugin `{name}` {did} and may not: `{word}` is not allowed");
+        PluginFault::new(FaultKind::Denied, message)
     }
 
     /// The child does not serve it any more: what waits for it hears of it.

@@ -6,7 +6,7 @@
 use std::rc::Rc;
 
 use abi_process::v1;
-use host_extension::{FaultKind, HostCalls, LogLevel, PluginFault, Verdict};
+use host_extension::{Capability, FaultKind, HostCalls, LogLevel, PluginFault, Verdict};
 use tokio::time::Instant;
 
 use super::{
@@ -222,14 +222,14 @@ fn ruling(context: &Context, verdict: v1::Verdict) -> Ruling {
     Ruling::Now(match verdict.go() {
         v1::Go::Continue => Verdict::Continue,
         v1::Go::Pause => return Ruling::Pause,
-        v1::Go::Reset => Verdict::Reset,
+        v1::Go::Reset => allowed(context, Capability::Close, Verdict::Reset),
         v1::Go::Failed => {
             Verdict::Failed(context.instance.fault(FaultKind::Trapped, &verdict.error))
         }
         v1::Go::Respond => {
             let response = verdict.response.unwrap_or_default();
             match host_calls::local_reply(&context.instance, response) {
-                Ok(reply) => Verdict::Respond(Box::new(reply)),
+                Ok(reply) => allowed(context, Capability::Reply, Verdict::Respond(Box::new(reply))),
                 Err(status) => {
                     let plugin = context.instance.plugin();
                     let message = format!(
@@ -241,4 +241,13 @@ fn ruling(context: &Context, verdict: v1::Verdict) -> Ruling {
             }
         }
     })
+}
+
+/// A verdict that takes a permission. A child that gives it without is not heard of a status but
+/// by what becomes of the stream.
+fn allowed(context: &Context, what: Capability, verdict: Verdict) -> Verdict {
+    match context.instance.calls().may(what) {
+        Ok(()) => verdict,
+        Err(_denied) => Verdict::Failed(context.instance.denied(what)),
+    }
 }

@@ -1,6 +1,7 @@
 //! Sessions with children that follow a script.
 
 mod cost;
+mod denied;
 mod exchanges;
 mod hostile;
 mod loss;

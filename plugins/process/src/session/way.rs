@@ -71,6 +71,8 @@ pub(crate) struct Way {
     waker: RefCell<Option<Waker>>,
     /// Bytes of the body, or of the connection, that the child has and keeps.
     pub(crate) kept: Cell<usize>,
+    /// The child may not see these bytes, and keeps none.
+    pub(super) is_hidden: Cell<bool>,
     /// A change of these bytes was not made that the child takes for made.
     diverged: Cell<bool>,
 }

@@ -2,6 +2,7 @@
 
 use std::{
     ffi::OsStr,
+    io,
     os::{fd::OwnedFd, unix::ffi::OsStrExt},
     path::{Path, PathBuf},
 };
@@ -13,12 +14,13 @@ use super::failure::{StartFailure, go_failure};
 use crate::{
     bootstrap::Listening,
     child::Reach,
+    confine::cgroup::{Group, Limits, Place},
     go_plugin::{Preparation, Wanted},
     launch::{
         Launcher,
         artifact::Artifact,
         home::Private,
-        order::{Order, Sandbox, Sockets, Variable},
+        order::{Identity, Order, Sandbox, Sockets, Variable},
     },
 };
 
@@ -33,6 +35,8 @@ pub(crate) struct Plan {
     pub(crate) directory: PathBuf,
     pub(crate) limits: PluginLimits,
     pub(crate) settings: ProcessSettings,
+    /// Who its child is to be; nothing where that is who the proxy is.
+    pub(crate) identity: Option<Identity>,
     pub(crate) launcher: Launcher,
 }
 
@@ -102,8 +106,25 @@ pub(super) fn order(plan: &Plan, way: &Way, private: &Private, listens: bool) ->
             processes_max: sandbox.processes_max,
             files_max: sandbox.files_max,
             sockets: sockets.into(),
+            identity: plan.identity,
+            may_lack_files: sandbox.may_lack_files,
+            may_lack_network: sandbox.may_lack_network,
         }),
     }
+}
+
+/// The control group of a confined child, where this machine has such for it.
+pub(super) fn group(plan: &Plan) -> io::Result<Option<Group>> {
+    let sandbox = &plan.settings.sandbox;
+    if !sandbox.enabled {
+        return Ok(None);
+    }
+    let limits = Limits {
+        memory_bytes_max: sandbox.memory_bytes_max,
+        processes_max: sandbox.processes_max,
+        cpu_per_second: plan.limits.cpu_per_second,
+    };
+    Group::new(Place::current(), limits)
 }
 
 /// Later ones win: what a bootstrap needs is nobody else's to say.

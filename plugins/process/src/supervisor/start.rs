@@ -15,13 +15,14 @@ use tokio::{
 
 use super::{
     failure::{StartFailure, ended_early, go_failure, hello_failure},
-    plan::{Plan, Way, order, prepare},
+    plan::{Plan, Way, group, order, prepare},
     process::{Ended, Process},
     restarts::NotReady,
 };
 use crate::{
     bootstrap::hello,
     child::Reach,
+    confine::cgroup::Group,
     go_plugin::{self, Control, Output},
     launch::{
         home::{Home, Private},
@@ -52,6 +53,7 @@ pub(crate) struct Running {
     sink: Sink,
     readers: JoinSet<()>,
     _private: Private,
+    _group: Option<Arc<Group>>,
 }
 
 /// A child that was launched and is not ready yet.
@@ -63,6 +65,8 @@ struct Starting {
     sink: Sink,
     readers: JoinSet<()>,
     private: Private,
+    /// Its control group; goes last, with whatever is in it.
+    group: Option<Arc<Group>>,
 }
 
 /// Starts a child; waits for it as long as its settings say.
@@ -94,7 +98,12 @@ async fn launch(plan: &Plan, generation: u32) -> Result<(Starting, Way), StartFa
     let program = plan.artifact.file().map(|file| file.try_clone_to_owned()).transpose();
     let program = program.map_err(|error| StartFailure::passing("too few open files", &error))?;
     let launcher = plan.launcher.clone();
-    let spawned = spawn(Launch { launcher, order, listener, program, params }).await;
+    let group = group(plan);
+    let group = group
+        .map_err(|error| StartFailure::passing("cannot make a control group for it", &error))?
+        .map(Arc::new);
+    let own = group.clone();
+    let spawned = spawn(Launch { launcher, order, listener, program, params, group }).await;
     let spawned = spawned.map_err(|error| StartFailure::passing("cannot be launched", &error))?;
     let Spawned { handle, stdin, stdout, stderr, report } = spawned;
     let process = Process::new(handle);
@@ -102,7 +111,8 @@ async fn launch(plan: &Plan, generation: u32) -> Result<(Starting, Way), StartFa
     let sink = Sink::new(&plan.name, &plan.limits);
     let mut readers = JoinSet::new();
     readers.spawn(follow(stderr, sink.clone()));
-    Ok((Starting { process, report, stdin, stdout, sink, readers, private }, way))
+    let group = own;
+    Ok((Starting { process, report, stdin, stdout, sink, readers, private, group }, way))
 }
 
 impl Starting {
@@ -170,7 +180,7 @@ impl Starting {
     }
 
     fn into_running(self, reach: Reach, control: Option<Control>) -> Running {
-        let Self { process, stdin, sink, readers, private, .. } = self;
+        let Self { process, stdin, sink, readers, private, group, .. } = self;
         Running {
             process,
             reach: Arc::new(reach),
@@ -179,6 +189,7 @@ impl Starting {
             sink,
             readers,
             _private: private,
+            _group: group,
         }
     }
 

@@ -8,9 +8,9 @@ use std::{
 };
 
 use host_extension::{
-    BodyKind, CallError, CallResult, Connection, FieldWrite, Flow, HeaderMapKind, HostCalls,
-    HttpCall, LocalReply, LogLevel, MetricId, MetricKind, OnHttpAnswer, PropertyValue, QueueId,
-    Stage, Stream, Subject, Subscription,
+    BodyKind, CallError, CallResult, Capability, Connection, FieldWrite, Flow, HeaderMapKind,
+    HostCalls, HttpCall, LocalReply, LogLevel, MetricId, MetricKind, OnHttpAnswer, PropertyValue,
+    QueueId, Stage, Stream, Subject, Subscription,
 };
 use host_types::Headers;
 
@@ -32,6 +32,10 @@ pub(crate) struct FakeHost {
     pub(crate) ready: RefCell<Vec<Ready>>,
     pub(crate) items: RefCell<Vec<Vec<u8>>>,
     pub(crate) metrics: RefCell<Vec<(MetricKind, String, i64)>>,
+    /// What it denies, as a guard would.
+    pub(crate) denied: RefCell<Vec<Capability>>,
+    /// What it has denied.
+    pub(crate) denials: RefCell<Vec<Capability>>,
 }
 
 /// A namespace and a key in it.
@@ -50,6 +54,14 @@ impl Drop for Held {
 }
 
 impl FakeHost {
+    fn allow(&self, what: Capability) -> CallResult<()> {
+        if !self.denied.borrow().contains(&what) {
+            return Ok(());
+        }
+        self.denials.borrow_mut().push(what);
+        Err(CallError::Denied)
+    }
+
     fn hold(&self) -> Subscription {
         self.held.set(self.held.get() + 1);
         Subscription::new(Held(Rc::clone(&self.held)))
@@ -88,6 +100,9 @@ impl HostCalls for FakeHost {
         map: HeaderMapKind,
         show: &mut dyn FnMut(&Headers),
     ) -> CallResult<()> {
+        if map == HeaderMapKind::RequestHeaders {
+            self.allow(Capability::HeadersRequestRead)?;
+        }
         Self::with(stream, map, |headers| show(headers))
     }
 
@@ -97,6 +112,7 @@ impl HostCalls for FakeHost {
         map: HeaderMapKind,
         write: FieldWrite<'_>,
     ) -> CallResult<()> {
+        self.allow(Capability::HeadersRequestWrite)?;
         if map == HeaderMapKind::RequestHeaders && stream.request.stage.get() != Stage::Open {
             return Err(CallError::WrongPhase);
         }
@@ -110,6 +126,7 @@ impl HostCalls for FakeHost {
     }
 
     fn body(&self, stream: &Stream, body: BodyKind, show: &mut dyn FnMut(&[u8])) -> CallResult<()> {
+        self.allow(Capability::BodyRequestRead)?;
         let message = stream.message(body);
         if !message.body_on_duty.get() {
             return Err(CallError::WrongPhase);
@@ -126,6 +143,7 @@ impl HostCalls for FakeHost {
         length: usize,
         with: &[u8],
     ) -> CallResult<()> {
+        self.allow(Capability::BodyRequestWrite)?;
         let message = stream.message(body);
         if !message.body_on_duty.get() {
             return Err(CallError::WrongPhase);
@@ -143,6 +161,7 @@ impl HostCalls for FakeHost {
         flow: Flow,
         show: &mut dyn FnMut(&[u8]),
     ) -> CallResult<()> {
+        self.allow(Capability::TcpDownstreamRead)?;
         show(connection.flow(flow).bytes.borrow().as_slice());
         Ok(())
     }
@@ -179,16 +198,19 @@ impl HostCalls for FakeHost {
     }
 
     fn respond(&self, _stream: &Rc<Stream>, _plugin: &str, reply: LocalReply) -> CallResult<()> {
+        self.allow(Capability::Reply)?;
         self.replies.borrow_mut().push(reply.status.as_u16());
         Ok(())
     }
 
     fn reset(&self, _stream: &Rc<Stream>, _plugin: &str) -> CallResult<()> {
+        self.allow(Capability::Close)?;
         self.resets.set(self.resets.get() + 1);
         Ok(())
     }
 
     fn close(&self, _connection: &Connection, _plugin: &str) -> CallResult<()> {
+        self.allow(Capability::Close)?;
         self.closes.set(self.closes.get() + 1);
         Ok(())
     }
@@ -295,5 +317,9 @@ impl HostCalls for FakeHost {
 
     fn now(&self) -> SystemTime {
         SystemTime::UNIX_EPOCH + Duration::from_secs(7)
+    }
+
+    fn may(&self, what: Capability) -> CallResult<()> {
+        self.allow(what)
     }
 }
