@@ -34,6 +34,11 @@ impl<'a> Cursor<'a> {
         self.child(found, self.path.key(key))
     }
 
+    /// True where this map says something of a key.
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.entry(key).is_some()
+    }
+
     /// An item of a list.
     pub(crate) fn item(&self, place: usize) -> Self {
         let item = self.node.and_then(|node| node.items().get(place));

@@ -16,6 +16,7 @@ mod check;
 mod cursor;
 mod errors;
 mod model;
+mod places;
 mod plan;
 mod problem;
 mod suggest;
@@ -30,6 +31,7 @@ use std::{
 
 pub use errors::{ConfigError, ConfigErrors, Place};
 pub use model::schema;
+pub use places::Places;
 pub use plan::{
     AccessLogPlan, AccessLogTarget, AdminPlan, LogFormat, LogPlan, Plan, ServicePlan, WasmCache,
     WasmPlan,
@@ -44,6 +46,8 @@ pub struct Loaded {
     pub plan: Plan,
     /// The file again with every default filled in.
     pub effective: serde_json::Value,
+    /// Where its policies and plugins stand.
+    pub places: Places,
     /// Files that it names and that are not there. `mortise check` tells them; a proxy runs on
     /// and leaves it to `on_error`.
     pub missing: Option<ConfigErrors>,
@@ -149,7 +153,10 @@ fn read_and_plan(
             return None;
         }
     };
-    plan::make(model, &root, &plan::Scope::new(base, &names, problems, missing))
+    let mut spans = places::Spans::default();
+    let scope = plan::Scope::new(base, &names, problems, missing);
+    let (plan, effective) = plan::make(model, &root, &scope, &mut spans)?;
+    Some(Loaded { plan, effective, places: spans.places(text), missing: None })
 }
 
 fn read(path: &Path) -> std::io::Result<Vec<u8>> {

@@ -29,7 +29,7 @@ pub(crate) use self::{
     log::{AccessLogConfig, AccessLogWord, LogConfig, LogFormatWord},
     native::{NativeAllowConfig, NativeConfig, NativePluginConfig, RunInWord},
     plugin::{BackendWord, IsolationWord, PhaseWord, PluginConfig, VmConfig},
-    policy::{PluginLimitsConfig, PolicyConfig},
+    policy::{ModeWord, PluginLimitsConfig, PolicyConfig, PresetWord, RestrictionWord},
     process::{
         GoPluginConfig, ProcessConfig, RestartConfig, SandboxConfig, SandboxSettingsConfig,
         SandboxWord, TransportWord,
@@ -61,7 +61,7 @@ pub(crate) struct Config {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
     pub(crate) services: Vec<ServiceConfig>,
-    /// What plugins may use.
+    /// What plugins may do. A plugin that names none has the preset `default`.
     #[serde(default)]
     pub(crate) policies: Vec<PolicyConfig>,
     /// The Wasm engine.

@@ -30,13 +30,15 @@ use host_pipeline::ListenerPlan;
 use host_types::Address;
 use host_upstream::ClusterPlan;
 use plugins_catalog::PluginPlan;
+use plugins_policy::Preset;
+use serde_json::Value;
 
 use crate::{
-    Loaded,
     cursor::Cursor,
     model::Config,
-    problem::Problems,
-    tree::{Node, Span},
+    places::Spans,
+    problem::{Problem, Problems},
+    tree::{Node, Span, Tree},
 };
 
 /// What a file says, checked and complete.
@@ -140,7 +142,10 @@ pub enum AccessLogTarget {
 pub(crate) struct Names {
     clusters: BTreeSet<String>,
     plugins: BTreeSet<String>,
+    /// Presets are policies, too.
     policies: BTreeSet<String>,
+    /// The plugins that say `security: true`, and where.
+    security: HashMap<String, Span>,
 }
 
 /// What every room needs to make its plan.
@@ -160,13 +165,21 @@ const WORKERS_MAX: usize = 256;
 
 /// Makes the plan of a model. What is wrong is told to the scope's problems; then the plan,
 /// where there is one, is not to be used.
-pub(crate) fn make(mut model: Config, root: &Node, scope: &Scope<'_>) -> Option<Loaded> {
+pub(crate) fn make(
+    mut model: Config,
+    root: &Node,
+    scope: &Scope<'_>,
+    spans: &mut Spans,
+) -> Option<(Plan, Value)> {
     let at = Cursor::root(root, scope.problems);
     fill_defaults(&mut model);
-    let policies = policy::policies(&model.policies, &at.key("policies"));
+    let policies = policy::policies(&model.policies, &at.key("policies"), spans);
     let native = native::allowed(&model.native, &at.key("native"), scope);
     let shared = plugin::Shared { policies: &policies, native: &native };
     let plugins = plugin::plugins(&model.plugins, &shared, &at.key("plugins"), scope);
+    for (at, plugin) in at.key("plugins").zip(&model.plugins) {
+        spans.plugin(&plugin.name, at.key("name").span());
+    }
     let clusters = cluster::clusters(&model.clusters, &at.key("clusters"));
     let listeners = listener::listeners(&model.listeners, &at.key("listeners"), scope);
     let services = instance::services(&model.services, &at.key("services"), scope);
@@ -185,7 +198,7 @@ pub(crate) fn make(mut model: Config, root: &Node, scope: &Scope<'_>) -> Option<
         log: log?,
     };
     let effective = serde_json::to_value(&model).ok()?;
-    Some(Loaded { plan, effective, missing: None })
+    Some((plan, effective))
 }
 
 fn wasm_cache(word: Option<&str>, scope: &Scope<'_>) -> WasmCache {
@@ -202,6 +215,9 @@ fn fill_defaults(model: &mut Config) {
         let cores = thread::available_parallelism().map_or(1, usize::from);
         u16::try_from(cores.min(WORKERS_MAX)).unwrap_or(1)
     });
+    for policy in &mut model.policies {
+        policy.preset = Some(policy::preset(policy));
+    }
     for listener in &mut model.listeners {
         listener.name.get_or_insert_with(|| listener.address.clone());
         let of_hosts = listener.virtual_hosts.iter_mut().flat_map(|host| &mut host.routes);
@@ -216,12 +232,25 @@ fn fill_defaults(model: &mut Config) {
 impl Names {
     /// All names of a file.
     pub(crate) fn of(root: &Node) -> Self {
+        let presets = Preset::ALL.iter().map(|preset| preset.word().to_owned());
         Self {
             clusters: names(root, "clusters"),
             plugins: names(root, "plugins"),
-            policies: names(root, "policies"),
+            policies: names(root, "policies").into_iter().chain(presets).collect(),
+            security: security(root),
         }
     }
+}
+
+/// The plugins that say of themselves that traffic must never go on without them.
+fn security(root: &Node) -> HashMap<String, Span> {
+    let items = root.entry("plugins").map_or(&[][..], |entry| entry.value.items());
+    let named = items.iter().filter_map(|item| {
+        let entry = item.entry("security")?;
+        let is_set = matches!(entry.value.tree, Tree::Bool(true));
+        is_set.then(|| Some((item.entry("name")?.value.text()?.to_owned(), entry.key_span.clone())))?
+    });
+    named.collect()
 }
 
 fn names(root: &Node, list: &str) -> BTreeSet<String> {
@@ -255,9 +284,19 @@ impl<'a> Scope<'a> {
         known(name, &self.names.plugins, "plugin", at)
     }
 
-    /// A policy that the file must define.
+    /// A policy that the file must define, or a preset.
     fn policy<N: for<'n> From<&'n str>>(&self, name: &str, at: &Cursor<'_>) -> Option<N> {
         known(name, &self.names.policies, "policy", at)
+    }
+
+    /// Refuses a use of a plugin that lets traffic go on without it where that must never be.
+    fn refuse_open(&self, plugin: &str, at: &Cursor<'_>) {
+        let Some(stated) = self.names.security.get(plugin) else { return };
+        let message = format!("traffic must not go on without `{plugin}`: it has `security: true`");
+        let problem = at.problem(message, "would go on without it");
+        let help = "write `on_error: closed` or `on_error: reload`";
+        let other = Some((stated.clone(), String::from("stated here")));
+        at.add(Problem { other, ..problem.help(help) });
     }
 
     /// Counts a regular expression; `None` where there are too many.

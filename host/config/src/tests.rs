@@ -16,6 +16,8 @@ use super::*;
 #[expect(clippy::too_many_lines, reason = "lists of cases, each with its words")]
 mod errors;
 mod hostile;
+#[expect(clippy::too_many_lines, reason = "lists of cases, each with its words")]
+mod policies;
 
 /// The first configuration that a newcomer sees.
 const FIRST: &str = r#"listeners:
@@ -34,9 +36,11 @@ plugins:
   - name: greet
     backend: wasm                  # wasm | process | native: the rest stays as it is
     source: ./greet.wasm
-    policy: default
+    policy: small
 policies:
-  - name: default
+  - name: small
+    preset: read_only
+    grants: ["headers.response.write:x-greeting"]
     limits: { memory_mib: 16, cpu_ms_per_call: 10 }
 "#;
 

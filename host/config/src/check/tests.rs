@@ -43,7 +43,14 @@ fn right() -> Value {
             "pool": { "idle_max": 0 },
         }],
         "plugins": [{ "name": "p", "backend": "wasm", "source": "a", "phases": ["request_body"] }],
-        "policies": [{ "name": "p", "grants": [], "limits": { "memory_mib": 1 } }],
+        "policies": [{
+            "name": "p",
+            "preset": "none",
+            "grants": ["log"],
+            "mode": "enforce",
+            "allow_unenforced": ["memory"],
+            "limits": { "memory_mib": 1 },
+        }],
     })
 }
 

@@ -21,9 +21,14 @@ pub(crate) struct PluginConfig {
     /// relative to the directory of this configuration; the name of a plugin that is compiled in.
     #[schemars(length(min = 1, max = 4096))]
     pub(crate) source: String,
-    /// What it may use: an entry of `policies`. Default: no policy, the default limits.
+    /// What it may do: an entry of `policies`, or a preset (`none`, `read_only`, `default`,
+    /// `network`, `trusted`). Default: the preset `default`, with the default limits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) policy: Option<String>,
+    /// Traffic must never go on without it, since it decides who may pass: it has no use with
+    /// `on_error: open`.
+    #[serde(default)]
+    pub(crate) security: bool,
     /// What it is shown of a stream. Default: all that it has hooks for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1))]

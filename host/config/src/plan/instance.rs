@@ -20,6 +20,9 @@ pub(super) fn filters(
 ) -> Vec<FilterUse> {
     let uses = at.zip(models).filter_map(|(at, model)| {
         let plugin = scope.plugin(&model.plugin, &at.key("plugin"))?;
+        if model.on_error == OnErrorWord::Open {
+            scope.refuse_open(&model.plugin, &at.key("on_error"));
+        }
         let on_error = match model.on_error {
             OnErrorWord::Closed => OnError::Closed,
             OnErrorWord::Open => OnError::Open,

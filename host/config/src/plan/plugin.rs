@@ -1,17 +1,17 @@
 //! Plugins: where they come from and what they may use.
 
 use std::{
-    collections::HashMap,
     fs,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use host_extension::Phases;
-use host_types::{Isolation, NativeAllowed, PluginLimits, PluginName, VmSettings};
+use host_types::{Isolation, NativeAllowed, PluginName, ProcessSettings, RunIn, VmSettings};
 use plugins_catalog::{BackendKind, PluginPlan};
+use plugins_policy::{Policy, Preset, Restriction};
 
-use super::{Scope, Seen, environment, instance::opaque, native, process};
+use super::{Scope, Seen, environment, instance::opaque, native, policy::Policies, process};
 use crate::{
     cursor::Cursor,
     model::{BackendWord, IsolationWord, PhaseWord, PluginConfig, VmConfig},
@@ -19,8 +19,8 @@ use crate::{
 
 /// What all plugins of a file have in common.
 pub(super) struct Shared<'a> {
-    /// The limits of each policy by its name.
-    pub(super) policies: &'a HashMap<String, PluginLimits>,
+    /// The policies that there are.
+    pub(super) policies: &'a Policies,
     /// The libraries that may be loaded.
     pub(super) native: &'a [NativeAllowed],
 }
@@ -46,29 +46,50 @@ fn plugin(
     scope: &Scope<'_>,
 ) -> Option<PluginPlan> {
     let backend = backend(model.backend);
-    let policy = model.policy.as_deref();
-    let policy = policy.map(|name| scope.policy::<String>(name, &at.key("policy")));
+    let ruling = match model.policy.as_deref() {
+        None => Some(Preset::Default.word().to_owned()),
+        Some(name) => scope.policy::<String>(name, &at.key("policy")),
+    };
     let source = source(&model.source, backend, &at.key("source"), scope);
     let vm = vm(&model.vm, &at.key("vm"));
     let process = model.process.clone().unwrap_or_default();
     let process = process::process(&process, &at.key("process"), scope);
-    let limits = match policy {
-        None => PluginLimits::default(),
-        // A policy that was refused has no limits here; then the plan is not used.
-        Some(name) => shared.policies.get(&name?).cloned().unwrap_or_default(),
-    };
+    let native = native::native(model.native.unwrap_or_default(), shared.native);
+    // A policy that was refused is none here; then the plan is not used.
+    let mut ruling = shared.policies.get(&ruling?).cloned().unwrap_or_default();
+    let (vm, process) = (vm?, process?);
+    if backend == BackendKind::Process || (backend, native.run_in) == IN_RUNNER {
+        state_sandbox(&mut ruling.policy, &process, &at.key("process").key("sandbox"));
+    }
     Some(PluginPlan {
         name: PluginName::from(model.name.as_str()),
         backend,
         source,
-        policy: Arc::default(),
-        limits,
-        is_security: false,
+        policy: Arc::new(ruling.policy),
+        limits: ruling.limits,
+        is_security: model.security,
         phases: model.phases.as_deref().map(phases),
-        vm: vm?,
-        process: process?,
-        native: native::native(model.native.unwrap_or_default(), shared.native),
+        vm,
+        process,
+        native,
     })
+}
+
+/// A library that runs in a process of its own.
+const IN_RUNNER: (BackendKind, RunIn) = (BackendKind::Native, RunIn::Runner);
+
+/// A sandbox states what it keeps a process from, if it is one by default, too; of its limits
+/// those that are written.
+fn state_sandbox(policy: &mut Policy, process: &ProcessSettings, at: &Cursor<'_>) {
+    if !process.sandbox.enabled {
+        return;
+    }
+    policy.stated.extend([Restriction::Files, Restriction::Network, Restriction::Processes]);
+    if at.has("memory_mib") && !policy.stated.contains(&Restriction::Memory) {
+        policy.stated.push(Restriction::Memory);
+    }
+    let order = |one: &Restriction| Restriction::ALL.iter().position(|known| known == one);
+    policy.stated.sort_by_key(order);
 }
 
 /// Where the artifact is; what is compiled in has a name, no place.

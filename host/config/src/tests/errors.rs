@@ -74,8 +74,8 @@ plugins:
     source: gone.wasm
     policy: defualt
 policies:
-  - name: default
-    grants: [log]
+  - name: small
+    grants: [lgo]
 ";
     let errors = parse_here(text, Format::Yaml).unwrap_err();
     assert_eq!(errors.iter().count(), 16);
@@ -98,7 +98,7 @@ policies:
             mortise:17:33: a cluster cannot have addresses beside names (make two clusters, or use one kind)
             mortise:21:13: cannot read the plugin `gone.wasm`: No such file or directory (os error 2) (the path is relative to the directory of this configuration)
             mortise:22:13: unknown policy `defualt` (did you mean `default`?)
-            mortise:25:5: grants are not offered by this version (remove `grants`: plugins may use every host call that there is)
+            mortise:25:14: there is no permission `lgo` (did you mean `log`?)
         "#]],
     );
 }

@@ -528,8 +528,8 @@ fn plugins_and_policies_must_be_there() {
     plugin(
         "backend: wasm, source: greet.wasm, policy: p",
         expect![[r#"
-        mortise:10:59: unknown policy `p`
-    "#]],
+            mortise:10:59: unknown policy `p` (the policies are: `default`, `network`, `none`, `read_only`, `trusted`)
+        "#]],
     );
     plugin(
         "backend: wasm, source: greet.wasm, phases: []",
@@ -538,11 +538,10 @@ fn plugins_and_policies_must_be_there() {
     "#]],
     );
     check_with(
-        "policies: [{ name: a, grants: [] }, { name: a }]\n",
+        "policies: [{ name: a }, { name: a }]\n",
         expect![[r#"
-        mortise:9:23: grants are not offered by this version (remove `grants`: plugins may use every host call that there is)
-        mortise:9:45: the policy `a` is there twice
-    "#]],
+            mortise:9:33: the policy `a` is there twice
+        "#]],
     );
 }
 

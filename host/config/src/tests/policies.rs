@@ -1,0 +1,312 @@
+//! Policies: what they become, and every error with its place and words.
+
+use expect_test::{Expect, expect};
+use plugins_policy::{Mode, Permission, Policy, Preset, Restriction};
+
+use super::*;
+
+/// A configuration with these policies, and plugins.
+fn with(policies: &str, plugins: &str) -> String {
+    format!(
+        "listeners:
+  - {{ address: 127.0.0.1:0, protocol: tcp, cluster: app }}
+clusters: [{{ name: app, endpoints: [127.0.0.1:9] }}]
+plugins:
+{plugins}policies:
+{policies}"
+    )
+}
+
+const PLUGIN: &str = "  - { name: p, backend: wasm, source: greet.wasm, policy: a }\n";
+
+/// The policy and the limits of the only plugin of a configuration.
+#[track_caller]
+fn ruling(policies: &str, plugins: &str) -> (Policy, PluginLimits) {
+    let loaded = parse_here(&with(policies, plugins), Format::Yaml).unwrap();
+    let plugin = &loaded.plan.plugins[0];
+    (Policy::clone(&plugin.policy), plugin.limits.clone())
+}
+
+#[track_caller]
+fn stated(policies: &str, plugins: &str) -> Vec<&'static str> {
+    let (policy, _limits) = ruling(policies, plugins);
+    policy.stated.into_iter().map(Restriction::word).collect()
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "`expect!` makes a value")]
+#[track_caller]
+fn refused(policies: &str, expect: Expect) {
+    let errors = parse_here(&with(policies, PLUGIN), Format::Yaml).unwrap_err();
+    expect.assert_eq(&(errors.to_string() + "\n"));
+}
+
+fn permission(text: &str) -> Permission {
+    text.parse().unwrap()
+}
+
+#[test]
+fn every_key_of_a_policy_reaches_the_plan() {
+    let plan = parse_here(EVERYTHING, Format::Yaml).unwrap().plan;
+    let [greet, child, free, library, _inside] = &plan.plugins[..] else { panic!() };
+    let policy = Policy {
+        name: "tight".into(),
+        preset: Preset::ReadOnly,
+        grants: vec![permission("headers.request.write:x-*"), permission("http_call:auth")],
+        denials: vec![permission("headers.request.read:cookie"), permission("clock")],
+        mode: Mode::Permissive,
+        stated: vec![Restriction::Memory, Restriction::Cpu, Restriction::Table, Restriction::Clock],
+        allow_unenforced: vec![Restriction::Memory, Restriction::Clock],
+    };
+    assert_eq!(*greet.policy, policy);
+    let limits = PluginLimits {
+        memory_bytes_max: 1 << 20,
+        table_elements_max: 2,
+        call_budget: Duration::from_millis(3),
+        start_budget: Duration::from_millis(4),
+        contexts_max: 5,
+        cpu_per_second: Some(Duration::from_millis(6)),
+        calls_max: 7,
+        call_bytes_max: 8,
+        call_timeout_max: Duration::from_millis(9),
+        tick_period_min: Duration::from_millis(10),
+        metrics_max: 11,
+        shared_data_bytes_max: 12 << 10,
+        held_body_bytes_max: Some(13 << 10),
+        log_lines_per_second_max: 0,
+        log_line_bytes_max: 14,
+    };
+    assert_eq!(greet.limits, limits);
+    assert_eq!((greet.is_security, free.is_security), (false, true));
+    assert_eq!(child.policy.preset, Preset::Default);
+    assert_eq!(*free.policy, Policy::of(Preset::Trusted));
+    assert_eq!(library.limits, PluginLimits::default());
+}
+
+#[test]
+fn without_a_policy_the_preset_default_is_in_force() {
+    let (policy, limits) = ruling("  []\n", "  - { name: p, backend: wasm, source: greet.wasm }\n");
+    assert_eq!(policy, Policy::default());
+    assert_eq!(limits, PluginLimits::default());
+}
+
+#[test]
+fn a_plugin_may_name_a_preset() {
+    for preset in Preset::ALL {
+        let plugin = PLUGIN.replace("policy: a", &format!("policy: {}", preset.word()));
+        assert_eq!(ruling("  []\n", &plugin), (Policy::of(preset), PluginLimits::default()));
+    }
+}
+
+#[test]
+fn grants_alone_say_everything() {
+    let preset = |lines: &str| ruling(&format!("  - {{ name: a{lines} }}\n"), PLUGIN).0.preset;
+    assert_eq!(preset(""), Preset::Default);
+    assert_eq!(preset(", denials: [log]"), Preset::Default);
+    assert_eq!(preset(", grants: []"), Preset::None);
+    assert_eq!(preset(", grants: [log]"), Preset::None);
+    assert_eq!(preset(", grants: [log], preset: network"), Preset::Network);
+}
+
+#[test]
+fn the_presets_of_policies_are_those_that_there_are() {
+    for preset in Preset::ALL {
+        let policy = format!("  - {{ name: a, preset: {} }}\n", preset.word());
+        assert_eq!(ruling(&policy, PLUGIN).0.preset, preset);
+    }
+    for restriction in Restriction::ALL {
+        let policy = format!("  - {{ name: a, allow_unenforced: [{}] }}\n", restriction.word());
+        assert_eq!(ruling(&policy, PLUGIN).0.allow_unenforced, [restriction]);
+    }
+}
+
+#[test]
+fn what_is_written_is_stated_and_what_is_default_is_not() {
+    let of = |lines: &str| stated(&format!("  - {{ name: a{lines} }}\n"), PLUGIN);
+    assert_eq!(of(""), [""; 0]);
+    assert_eq!(of(", limits: { contexts_max: 1, calls_max: 1 }"), [""; 0]);
+    assert_eq!(of(", limits: { memory_mib: 64 }"), ["memory"]);
+    assert_eq!(of(", limits: { cpu_ms_per_second: 1 }"), ["cpu"]);
+    assert_eq!(of(", limits: { table_elements_max: 1, cpu_ms_per_call: 1 }"), ["cpu", "table"]);
+    assert_eq!(of(", preset: none"), [""; 0]);
+    assert_eq!(of(", denials: [random, clock]"), ["clock", "random"]);
+}
+
+#[test]
+fn a_sandbox_states_what_it_keeps_a_process_from() {
+    let of = |lines: &str| {
+        let plugin = format!("  - {{ name: p, source: greet.wasm, policy: a, {lines} }}\n");
+        stated("  - { name: a, limits: { table_elements_max: 1 } }\n", &plugin)
+    };
+    assert_eq!(of("backend: process"), ["table", "files", "network", "processes"]);
+    assert_eq!(of("backend: process, process: { sandbox: none }"), ["table"]);
+    let with_memory = "backend: process, process: { sandbox: { memory_mib: 8 } }";
+    assert_eq!(of(with_memory), ["memory", "table", "files", "network", "processes"]);
+    assert_eq!(of("backend: native"), ["table"]);
+    let runner = "backend: native, native: { run_in: runner }";
+    assert_eq!(of(runner), ["table", "files", "network", "processes"]);
+    // It waits until the backend is chosen that it is said for.
+    assert_eq!(of("backend: wasm, process: { sandbox: { memory_mib: 8 } }"), ["table"]);
+}
+
+#[test]
+fn places_lead_back_into_the_file() {
+    let text = with("  - name: a\n    grants:\n      - log\n    denials: [clock]\n", PLUGIN);
+    let places = parse_here(&text, Format::Yaml).unwrap().places;
+    let line = |place: Option<Place>| place.map(|place| (place.line, place.column));
+    assert_eq!(line(places.plugin("p")), Some((5, 13)));
+    assert_eq!(line(places.policy("a")), Some((7, 11)));
+    assert_eq!(line(places.grant("a", &permission("log"))), Some((9, 9)));
+    assert_eq!(line(places.denial("a", &permission("clock"))), Some((10, 15)));
+    assert_eq!(line(places.grant("a", &permission("clock"))), None);
+    assert_eq!(line(places.policy("default")), None);
+}
+
+#[test]
+fn what_is_no_permission_is_told_with_its_place() {
+    refused(
+        "  - { name: a, grants: [lgo, header, zzz, \"\", \"log:x\", \"http_call:\", \"http_call:a b\"] }\n",
+        expect![[r#"
+            mortise:7:25: there is no permission `lgo` (did you mean `log`?)
+            mortise:7:30: there is no permission `header` (did you mean `headers`?)
+            mortise:7:38: there is no permission `zzz` (`mortise policy catalogue` prints all permissions)
+            mortise:7:43: a permission is empty (`mortise policy catalogue` prints all permissions)
+            mortise:7:47: `log` is granted as a whole: nothing comes behind it (write `log`)
+            mortise:7:56: `` is no pattern: it is empty; leave the `:` out, or write `*`, for every name
+            mortise:7:70: `a b` is no pattern: it has spaces or control characters
+        "#]],
+    );
+    refused(
+        "  - { name: a, denials: [headers.reqest.read, log ] }\n",
+        expect![[r#"
+        mortise:7:26: there is no permission `headers.reqest.read` (did you mean `headers.request.read`?)
+    "#]],
+    );
+    refused(
+        "  - { name: a, grants: [\"http_call:**********\"] }\n",
+        expect![[r#"
+        mortise:7:25: `**********` is no pattern: it has more than 8 `*`
+    "#]],
+    );
+    let long = format!("  - {{ name: a, grants: [\"http_call:{}\"] }}\n", "x".repeat(300));
+    refused(
+        &long,
+        expect![[r#"
+        mortise:7:25: a permission is at most 256 bytes long
+    "#]],
+    );
+    refused(
+        "  - { name: a, grants: [1, [log]], denials: log }\n",
+        expect![[r#"
+        mortise:7:25: an entry of `grants` must be text, not a number
+        mortise:7:29: an entry of `grants` must be text, not a list
+        mortise:7:45: `denials` must be a list, not text
+    "#]],
+    );
+}
+
+#[test]
+fn what_stands_twice_is_told() {
+    refused(
+        "  - { name: a, grants: [log, \"log\"], denials: [clock, clock], allow_unenforced: [memory, memory] }\n",
+        expect![[r#"
+            mortise:7:30: the grant `log` is there twice
+            mortise:7:55: the denial `clock` is there twice
+            mortise:7:90: the restriction `memory` is there twice
+        "#]],
+    );
+}
+
+#[test]
+fn lists_of_permissions_end() {
+    let many = |count: usize| {
+        let names: Vec<_> = (0..count).map(|number| format!("foreign:f{number}")).collect();
+        format!("  - {{ name: a, grants: [{0}], denials: [{0}] }}\n", names.join(", "))
+    };
+    assert_eq!(ruling(&many(256), PLUGIN).0.denials.len(), 256);
+    refused(
+        &many(257),
+        expect![[r#"
+        mortise:7:25: `grants` has 257 entries; at most 256 are allowed
+        mortise:7:3524: `denials` has 257 entries; at most 256 are allowed
+    "#]],
+    );
+}
+
+#[test]
+fn words_and_numbers_of_policies_are_known() {
+    refused(
+        "  - { name: a, preset: readonly, mode: audit, allow_unenforced: [memroy] }\n",
+        expect![[r#"
+            mortise:7:24: `preset` cannot be `readonly` (did you mean `read_only`?)
+            mortise:7:40: `mode` cannot be `audit` (the choices are: `enforce`, `permissive`)
+            mortise:7:66: an entry of `allow_unenforced` cannot be `memroy` (did you mean `memory`?)
+        "#]],
+    );
+    refused(
+        "  - { name: a, limits: { cpu_ms_per_second: 0, calls_max: -1, call_bytes_max: 0, tick_ms_min: 0, metrics_max: 100001, held_body_mib: 1 } }\n",
+        expect![[r#"
+            mortise:7:45: `cpu_ms_per_second` must be between 1 and 64000, not 0
+            mortise:7:59: `calls_max` must be between 0 and 1000000, not -1
+            mortise:7:79: `call_bytes_max` must be between 1 and 1073741824, not 0
+            mortise:7:95: `tick_ms_min` must be between 1 and 3600000, not 0
+            mortise:7:111: `metrics_max` must be between 0 and 100000, not 100001
+            mortise:7:119: unknown key `held_body_mib` (did you mean `held_body_kib`?)
+        "#]],
+    );
+}
+
+#[test]
+fn a_policy_has_no_name_of_a_preset() {
+    refused(
+        "  - { name: default, limits: { memory_mib: 16 } }\n  - { name: a }\n",
+        expect![[r#"
+            mortise:7:13: a policy cannot have the name of the preset `default` (give it a name of its own; `policy: default` of a plugin means the preset)
+        "#]],
+    );
+}
+
+#[test]
+fn a_policy_must_be_there_or_be_a_preset() {
+    refused(
+        "  - { name: b }\n",
+        expect![[r#"
+        mortise:5:59: unknown policy `a` (the policies are: `b`, `default`, `network`, `none`, `read_only`, `trusted`)
+    "#]],
+    );
+    let preset = PLUGIN.replace("policy: a", "policy: trustd");
+    let errors = parse_here(&with("  []\n", &preset), Format::Yaml).unwrap_err();
+    expect![[r#"
+        mortise:5:59: unknown policy `trustd` (did you mean `trusted`?)
+    "#]]
+    .assert_eq(&(errors.to_string() + "\n"));
+}
+
+#[test]
+fn traffic_never_goes_on_without_a_security_plugin() {
+    let text = |security: &str, uses: &str| {
+        format!(
+            "listeners:
+  - address: 127.0.0.1:0
+    network_filters: [{{ plugin: p, on_error: open }}]
+    stream_filters: [{{ plugin: p, on_error: closed }}, {{ plugin: p }}]
+    routes:
+      - match: {{ prefix: / }}
+        cluster: app
+        stream_filters: [{{ plugin: p, on_error: reload }}, {{ plugin: p, on_error: {uses} }}]
+clusters: [{{ name: app, endpoints: [127.0.0.1:9] }}]
+services: [{{ plugin: p }}]
+plugins: [{{ name: p, backend: wasm, source: greet.wasm, security: {security} }}]
+"
+        )
+    };
+    let errors = parse_here(&text("true", "open"), Format::Yaml).unwrap_err();
+    expect![[r#"
+        mortise:3:46: traffic must not go on without `p`: it has `security: true` (write `on_error: closed` or `on_error: reload`)
+        mortise:8:82: traffic must not go on without `p`: it has `security: true` (write `on_error: closed` or `on_error: reload`)
+    "#]].assert_eq(&(errors.to_string() + "\n"));
+    assert!(errors.report(false).contains("stated here"));
+    assert!(parse_here(&text("false", "open"), Format::Yaml).is_ok());
+    let closed = text("true", "closed").replace("on_error: open", "on_error: closed");
+    let plan = parse_here(&closed, Format::Yaml).unwrap().plan;
+    assert!(plan.plugins[0].is_security);
+}
