@@ -36,6 +36,8 @@ pub struct Commands<'a> {
     pub check: &'a dyn Fn(&Path) -> CheckReport,
     /// What this machine can do for plugins.
     pub doctor: fn() -> CheckReport,
+    /// What this proxy makes of evil plugins, of those whose names hold a text.
+    pub attack: fn(&str) -> Result<CheckReport, Failure>,
     /// The JSON Schema of the configuration.
     pub schema: fn() -> Value,
     /// Runs conformance cases, or makes what is needed to run them.
@@ -122,7 +124,10 @@ fn execute(
             Ok(config) => check(commands, &config, output, console),
             Err(exit) => exit,
         },
-        Command::Doctor { output } => report((commands.doctor)(), output, console),
+        Command::Doctor { attack: true, filter, output } => {
+            finished((commands.attack)(&filter), output, console)
+        }
+        Command::Doctor { output, .. } => report((commands.doctor)(), output, console),
         Command::Schema => {
             console.print(format!("{:#}\n", (commands.schema)()).as_bytes(), Exit::Ok)
         }
@@ -137,7 +142,15 @@ fn execute(
 
 fn conform(commands: &Commands<'_>, command: Conformance, console: &mut Console<'_>) -> Exit {
     let output = command.output();
-    match (commands.conformance)(command) {
+    finished((commands.conformance)(command), output, console)
+}
+
+fn finished(
+    outcome: Result<CheckReport, Failure>,
+    output: Output,
+    console: &mut Console<'_>,
+) -> Exit {
+    match outcome {
         Ok(findings) => report(findings, output, console),
         Err(failure) => console.fail(&failure),
     }

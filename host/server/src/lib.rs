@@ -8,6 +8,7 @@
 
 use std::process::ExitCode;
 
+use plugins_attacks::child as evil;
 use plugins_catalog::RUNNER_ARGUMENT;
 pub use plugins_native::Builtin;
 use plugins_native::runner;
@@ -16,6 +17,7 @@ use plugins_process::launch;
 mod acceptor;
 pub mod admin;
 mod assembly;
+pub mod attack;
 pub mod check;
 pub mod cli;
 mod control;
@@ -36,6 +38,7 @@ pub fn main(builtins: &[Builtin]) -> ExitCode {
     let mut arguments = std::env::args_os().skip(1);
     match arguments.next() {
         Some(first) if first == launch::ARGUMENT => return launch::main(),
+        Some(first) if first == evil::ARGUMENT => return evil::main(),
         Some(first) if first == RUNNER_ARGUMENT => return runner::main(arguments),
         Some(_) | None => {}
     }
@@ -43,6 +46,7 @@ pub fn main(builtins: &[Builtin]) -> ExitCode {
         run: &|options| run::run(options, builtins),
         check: &|path| check::check(path, builtins),
         doctor: doctor::doctor,
+        attack: attack::attack,
         schema: host_config::schema,
         conformance: cli::conformance::conformance,
     })

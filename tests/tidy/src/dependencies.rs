@@ -19,7 +19,7 @@ pub const FLOORS: [&[&str]; 8] = [
         "plugins-native",
         "plugins-conformance",
     ],
-    &["host-upstream", "plugins-catalog"],
+    &["host-upstream", "plugins-catalog", "plugins-attacks"],
     &["host-pipeline"],
     &["host-config"],
     &["host-server"],

@@ -15,9 +15,16 @@ const UNSAFE: [&str; 5] =
 /// Where data may be read from and written to files and wires by derive.
 const SERDE: [&str; 3] = ["abi/", "host/config/", "sdk-rust/src/testing/tests"];
 
-/// Where child processes are started; tests of libraries compile some.
-const PROCESSES: [&str; 4] =
-    ["plugins/process/", "tests/", "abi/native/src/table/tests.rs", "plugins/native/src/testing/"];
+/// Where child processes are started; tests of libraries compile some, the doctor attacks one, and
+/// an evil child tries.
+const PROCESSES: [&str; 6] = [
+    "plugins/process/",
+    "tests/",
+    "abi/native/src/table/tests.rs",
+    "plugins/native/src/testing/",
+    "host/server/src/attack.rs",
+    "plugins/attacks/src/child/",
+];
 
 /// What computes only, and the calls that it must not make.
 const PURE: [&str; 3] = ["host/codec/", "host/router/", "plugins/policy/"];

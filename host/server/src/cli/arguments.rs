@@ -46,6 +46,14 @@ pub(super) enum Command {
     ///
     /// Everything is tried, not looked up. What is missing is said with what it is used for.
     Doctor {
+        /// Attack instead: evil plugins, each behind a route of a proxy that is started for it,
+        /// beside a route under load. Takes less than a minute; says of each whether it was
+        /// contained, counted and named in the log.
+        #[arg(long)]
+        attack: bool,
+        /// Only the attacks whose names hold this text.
+        #[arg(short, long, value_name = "TEXT", default_value = "", requires = "attack")]
+        filter: String,
         /// How the findings are written.
         #[arg(short, long, value_enum, default_value_t)]
         output: Output,

@@ -24,6 +24,10 @@ const COMMANDS: Commands<'static> = Commands {
         text: "Landlock: yes\n".to_owned(),
         json: json!({ "features": [] }),
     },
+    attack: |filter| {
+        let text = "0 of 1 attacks were contained\n".to_owned();
+        Ok(CheckReport { is_clean: filter != "bad", text, json: json!({ "attacks": [] }) })
+    },
     schema: || json!({ "type": "object" }),
     conformance: |command| {
         let is_clean = !matches!(&command, Conformance::Run { filter, .. } if filter == "bad");
@@ -65,6 +69,10 @@ fn exit_codes_say_what_kind_of_failure_it_was() {
     check("check -c bad.yaml", 1, "unknown key\n", "");
     check("doctor", 0, "Landlock: yes", "");
     check("doctor -o json", 0, "\"features\"", "");
+    check("doctor --attack", 0, "attacks were contained", "");
+    check("doctor --attack --filter bad", 1, "attacks were contained", "");
+    check("doctor --attack -o json", 0, "\"attacks\"", "");
+    check("doctor --filter bad", 2, "", "--attack");
     check("check -c bad.yaml --output json", 1, "\"ok\": false", "");
     check("check -c good.yaml -o json", 0, "\"ok\": true", "");
     check("", 2, "", "Usage: mortise <COMMAND>");
