@@ -170,9 +170,10 @@ impl Control {
         let snapshot = self.load_plugins(&plan, now).await?;
         self.renew_logs(&plan).await?;
         self.sockets.commit(&prepared);
-        let namespaces = snapshot.shared_namespaces();
+        let quotas = snapshot.shared_quotas();
+        self.commons.state.set_data_quotas(quotas.clone());
         self.hand_out(&plan, snapshot, prepared).await;
-        self.commons.state.retain_namespaces(|name| namespaces.contains(name));
+        self.commons.state.retain_namespaces(|name| quotas.contains_key(name));
         let listeners = self.listener_views(&plan);
         let generation = self.view.borrow().generation + 1;
         let shown = i64::try_from(generation).unwrap_or(i64::MAX);

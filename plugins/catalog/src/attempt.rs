@@ -5,11 +5,14 @@
 
 use std::sync::Arc;
 
-use host_extension::{InstanceSpec, LoadedPlugin, Phases, PluginFault};
-use plugins_policy::Rights;
+use host_extension::{FaultKind, InstanceSpec, LoadedPlugin, Phases, PluginFault};
+use plugins_policy::Recorder;
 
 use crate::{
-    Backends, LoadFailure, Moment, PluginPlan,
+    Backends, LoadFailure, LoadWarning, Moment, PluginPlan,
+    charge::{Charge, DenialLog},
+    confine::confine,
+    ledger::Account,
     snapshot::{Entry, Generation, Health},
     source::{Artifact, Digest},
     trial::{TrialWorker, Trials},
@@ -21,9 +24,15 @@ pub(crate) struct Attempt<'a> {
     pub(crate) plan: &'a PluginPlan,
     /// How instances of its uses are started, each way once.
     pub(crate) specs: &'a [InstanceSpec],
+    /// A use of it is to go on without it where it fails.
+    pub(crate) open: bool,
     pub(crate) previous: Option<&'a Entry>,
     /// Where they are tried.
     pub(crate) trial: &'a TrialWorker,
+    /// Where the trials count.
+    pub(crate) account: Account,
+    pub(crate) denials: Arc<DenialLog>,
+    pub(crate) recorder: Option<Arc<Recorder>>,
     pub(crate) now: Moment,
 }
 
@@ -34,6 +43,8 @@ pub(crate) struct Outcome {
     pub(crate) failures: Vec<LoadFailure>,
     /// The number of the newest generation so far.
     pub(crate) newest: u64,
+    /// Traffic must never go on without it, as far as is known.
+    pub(crate) is_security: bool,
 }
 
 /// What became of the artifact.
@@ -48,13 +59,20 @@ enum Loaded {
 struct Fresh {
     digest: Digest,
     loaded: Arc<dyn LoadedPlugin>,
-    rights: Arc<Rights>,
-    is_security: bool,
+    charge: Charge,
+    warnings: Vec<LoadWarning>,
 }
 
 impl Attempt<'_> {
     pub(crate) fn run(&self) -> Outcome {
-        match self.load() {
+        let artifact = Artifact::read(self.plan);
+        // Of what cannot be read is known what it was when it could.
+        let said = match &artifact {
+            Ok(artifact) => artifact.package.is_security(),
+            Err(_unread) => self.previous.is_some_and(|previous| previous.is_security),
+        };
+        let is_security = self.plan.is_security || said;
+        let outcome = match artifact.and_then(|artifact| self.load(artifact, is_security)) {
             Ok(Loaded::Same(generation)) => {
                 let trials = self.trials_of_last(&generation);
                 let failures = self.refusals(&trials, None);
@@ -62,12 +80,15 @@ impl Attempt<'_> {
             }
             Ok(Loaded::New(fresh)) => self.consider(fresh),
             Err(fault) => self.keep_last(|serving| vec![self.failure(None, fault, serving)]),
-        }
+        };
+        Outcome { is_security, ..outcome }
     }
 
-    /// Reads and verifies.
-    fn load(&self) -> Result<Loaded, PluginFault> {
-        let artifact = Artifact::read(self.plan)?;
+    /// Verifies, and has the backend load it.
+    fn load(&self, artifact: Artifact, is_security: bool) -> Result<Loaded, PluginFault> {
+        if is_security && self.open {
+            return Err(PluginFault::new(FaultKind::LoadFailed, OPEN_SECURITY));
+        }
         if let Some(last) = self.last()
             && last.digest == artifact.digest
             && last.plan == *self.plan
@@ -75,18 +96,21 @@ impl Attempt<'_> {
         {
             return Ok(Loaded::Same(Arc::clone(last)));
         }
-        let loaded = self.backends.load(self.plan, &artifact)?;
-        Ok(Loaded::New(Fresh {
-            digest: artifact.digest,
-            loaded,
-            rights: Arc::new(artifact.package.rights(self.plan)),
-            is_security: self.plan.is_security || artifact.package.is_security(),
-        }))
+        let charge = self.charge(&artifact);
+        let (plan, warnings) = confine(self.plan, &charge.rights, self.recorder.as_deref());
+        let loaded = self.backends.load(&plan, &artifact)?;
+        Ok(Loaded::New(Fresh { digest: artifact.digest, loaded, charge, warnings }))
+    }
+
+    fn charge(&self, artifact: &Artifact) -> Charge {
+        let recorder = self.recorder.clone();
+        let rights = Arc::new(artifact.package.rights(self.plan, recorder.is_some()));
+        Charge { rights, denials: Arc::clone(&self.denials), recorder }
     }
 
     /// Tries the uses on what was loaded, and takes it or leaves it.
     fn consider(&self, fresh: Fresh) -> Outcome {
-        let trials = self.try_all((&*fresh.loaded, &fresh.rights), None);
+        let trials = self.try_all((&*fresh.loaded, &fresh.charge), None);
         if !trials.is_empty() && trials.values().all(Result::is_err) || self.is_worse(&trials) {
             return self.keep_last(|serving| self.refusals(&trials, serving));
         }
@@ -95,8 +119,8 @@ impl Attempt<'_> {
             plan: self.plan.clone(),
             digest: fresh.digest,
             loaded: fresh.loaded,
-            rights: fresh.rights,
-            is_security: fresh.is_security,
+            charge: fresh.charge,
+            warnings: fresh.warnings,
             loaded_at: self.now.wall,
             health: Health::default(),
         };
@@ -131,16 +155,13 @@ impl Attempt<'_> {
     /// tried again.
     fn trials_of_last(&self, last: &Generation) -> Trials {
         let known = self.previous.map(|previous| &previous.trials);
-        self.try_all((&*last.loaded, &last.rights), known)
+        self.try_all((&*last.loaded, &last.charge), known)
     }
 
-    fn try_all(
-        &self,
-        generation: (&dyn LoadedPlugin, &Arc<Rights>),
-        known: Option<&Trials>,
-    ) -> Trials {
+    fn try_all(&self, generation: (&dyn LoadedPlugin, &Charge), known: Option<&Trials>) -> Trials {
         let started = |spec: &InstanceSpec| -> Option<Phases> { known?.get(spec)?.clone().ok() };
-        let start = |spec: &InstanceSpec| self.trial.start(self.plan, generation, spec);
+        let start =
+            |spec: &InstanceSpec| self.trial.start(self.plan, generation, &self.account, spec);
         let is_known = |spec: &&InstanceSpec| started(spec).is_some();
         // Who is new in a machine meets those that are in it on a worker, and so does here.
         if self.plan.shares_machines() && !self.specs.iter().all(|spec| is_known(&spec)) {
@@ -183,7 +204,8 @@ impl Attempt<'_> {
         failures: Vec<LoadFailure>,
     ) -> Outcome {
         let served = serving.as_ref().map_or(0, |generation| generation.number);
-        Outcome { serving, trials, failures, newest: self.newest().max(served) }
+        let newest = self.newest().max(served);
+        Outcome { serving, trials, failures, newest, is_security: false }
     }
 
     fn last(&self) -> Option<&Arc<Generation>> {
@@ -194,6 +216,10 @@ impl Attempt<'_> {
         self.previous.map_or(0, |previous| previous.newest)
     }
 }
+
+/// What is wrong where only the manifest says what a plugin is there for.
+const OPEN_SECURITY: &str = "it is there for security (`security = true`), so that no traffic may \
+     go on without it: give its uses `on_error: closed` or `reload` in place of `open`";
 
 /// True where what runs a generation will not be started again, unless it is loaded anew.
 fn is_given_up(generation: &Generation) -> bool {

@@ -5,19 +5,22 @@
 //! as long as reading, compiling and starting take; call it where that is allowed.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
 use host_extension::{FilterUse, OnError};
 use host_telemetry::WorkerMetrics;
+use host_types::PluginName;
 use parking_lot::Mutex;
 
 use crate::{
-    Backends, CatalogSnapshot, PluginPlan, PluginStatus,
+    Backends, CatalogSnapshot, PluginPlan, PluginStatus, Records,
     attempt::{Attempt, Outcome},
     backoff::delay,
+    charge::DenialLog,
+    ledger::Ledger,
     snapshot::{Entry, Retry},
     trial::TrialWorker,
 };
@@ -39,6 +42,11 @@ pub struct Catalog {
     /// Held for a whole load: there is one at a time.
     random: Mutex<fastrand::Rng>,
     current: Mutex<CatalogSnapshot>,
+    /// What the trials count.
+    ledger: Mutex<Ledger>,
+    /// Kept over generations, so that a reload repeats no line.
+    denials: Mutex<HashMap<PluginName, Arc<DenialLog>>>,
+    records: Option<Arc<Records>>,
 }
 
 impl Catalog {
@@ -51,7 +59,17 @@ impl Catalog {
             metrics,
             random: Mutex::new(fastrand::Rng::with_seed(seed)),
             current: Mutex::default(),
+            ledger: Mutex::default(),
+            denials: Mutex::default(),
+            records: None,
         }
+    }
+
+    /// Notes in `records` what every plugin does, and lets it do whatever it asks for: what is
+    /// not allowed is counted and logged, but carried out.
+    #[must_use]
+    pub fn recording(self, records: Arc<Records>) -> Self {
+        Self { records: Some(records), ..self }
     }
 
     /// Loads the plugins of a configuration with all its uses of them.
@@ -62,6 +80,7 @@ impl Catalog {
     pub fn load(&self, plans: &[PluginPlan], uses: &[FilterUse], now: Moment) -> CatalogSnapshot {
         let mut random = self.random.lock();
         let previous = self.snapshot();
+        self.denials.lock().retain(|known, _log| plans.iter().any(|plan| plan.name == *known));
         let trial = TrialWorker::default();
         let entries = plans.iter().map(|plan| {
             let previous = previous.entry(&plan.name).map(Arc::as_ref);
@@ -126,8 +145,22 @@ impl Catalog {
         let mut seen = HashSet::new();
         let specs = uses.iter().map(|one| one.spec.clone());
         let specs: Vec<_> = specs.filter(|spec| seen.insert(spec.clone())).collect();
-        let backends = &self.backends;
-        let outcome = Attempt { backends, plan, specs: &specs, previous, trial, now }.run();
+        let attempt = Attempt {
+            backends: &self.backends,
+            plan,
+            specs: &specs,
+            open: uses.iter().any(|one| one.on_error == OnError::Open),
+            previous,
+            trial,
+            account: self
+                .ledger
+                .lock()
+                .account(&self.metrics.plugin(&plan.name, plan.backend.label())),
+            denials: Arc::clone(self.denials.lock().entry(plan.name.clone()).or_default()),
+            recorder: self.records.as_ref().map(|records| records.of(&plan.name)),
+            now,
+        };
+        let outcome = attempt.run();
         self.tell(plan, &outcome, previous);
         Attempted { plan: plan.clone(), uses, outcome, now }
     }
@@ -172,7 +205,7 @@ struct Attempted {
 
 impl Attempted {
     fn entry(self, tries: u32, random: &mut fastrand::Rng) -> Entry {
-        let Outcome { serving, trials, failures, newest } = self.outcome;
+        let Outcome { serving, trials, failures, newest, is_security } = self.outcome;
         let mut entry = Entry {
             plan: self.plan,
             serving,
@@ -180,6 +213,7 @@ impl Attempted {
             failures,
             uses: self.uses.len(),
             newest,
+            is_security,
             retry: None,
         };
         let wants_retry = entry.failures.iter().any(|failure| {

@@ -24,14 +24,19 @@ mod attempt;
 mod backend;
 mod backoff;
 mod catalog;
+mod charge;
+mod confine;
+mod ledger;
 mod native;
 mod plan;
 mod process;
+mod records;
 mod recovery;
 mod slot;
 mod snapshot;
 mod source;
 mod trial;
+mod warning;
 mod wasm;
 mod worker;
 
@@ -39,8 +44,10 @@ pub use backend::{Backends, PluginBackend, PluginSpec};
 pub use catalog::{Catalog, Moment};
 pub use native::{Builtins, Libraries, RUNNER_ARGUMENT};
 pub use plan::{BackendKind, PluginPlan};
+pub use records::Records;
 pub use snapshot::{CatalogSnapshot, LoadFailure, PluginState, PluginStatus};
 pub use source::Digest;
+pub use warning::{LoadWarning, Oddity};
 pub use worker::{MonotonicClock, WorkerCatalog};
 
 #[cfg(test)]

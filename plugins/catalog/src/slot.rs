@@ -12,12 +12,15 @@ use std::{
 };
 
 use host_extension::{
-    Connection, ExtensionPoint, FaultKind, FilterFactory, FilterUse, HostCalls, NetworkFilter,
-    Phases, PluginFault, SharedInstances, Stream, StreamFilter, WorkerScope,
+    Bounds, CallError, CallResult, Capability, Connection, CpuBudget, ExtensionPoint, FaultKind,
+    FilterFactory, FilterUse, HostCalls, NetworkFilter, Phases, PluginFault, SharedInstances,
+    Stream, StreamFilter, WorkerScope,
 };
-use host_telemetry::PluginMetrics;
+use host_telemetry::{PluginMetrics, Repeats};
+use plugins_policy::Access;
 
 use crate::{
+    confine::has_process,
     recovery::{Breaker, FAULTS_MAX, OPEN_FOR, Recovery, WINDOW},
     snapshot::Generation,
     worker::MonotonicClock,
@@ -33,6 +36,11 @@ pub(crate) struct Slot {
     live: RefCell<Option<Rc<dyn FilterFactory>>>,
     recovery: RefCell<Recovery>,
     last_fault: RefCell<Option<PluginFault>>,
+    /// What the pipeline holds it to; over all its instances.
+    bounds: Bounds,
+    is_security: Cell<bool>,
+    /// Lines on a fault that tells nothing of the instance.
+    repeats: Repeats,
     /// Instances started so far.
     starts: Cell<u64>,
     /// For instances to tell of faults that no stream hears of.
@@ -57,6 +65,7 @@ impl Slot {
         worker: Worker,
         random: fastrand::Rng,
     ) -> Rc<Self> {
+        let bounds = bounds(&generation);
         Rc::new_cyclic(|own| Self {
             filter_use,
             generation,
@@ -65,6 +74,9 @@ impl Slot {
             live: RefCell::default(),
             recovery: RefCell::new(Recovery::new(random)),
             last_fault: RefCell::default(),
+            bounds,
+            is_security: Cell::default(),
+            repeats: Repeats::default(),
             starts: Cell::default(),
             own: Weak::clone(own),
         })
@@ -72,6 +84,11 @@ impl Slot {
 
     pub(crate) fn serves(&self, generation: &Arc<Generation>) -> bool {
         Arc::ptr_eq(&self.generation, generation)
+    }
+
+    /// Says whether traffic must never go on without it.
+    pub(crate) fn set_security(&self, is_security: bool) {
+        self.is_security.set(is_security);
     }
 
     /// Starts the first instance, so that no stream has to wait for it. Where it does not
@@ -224,6 +241,21 @@ impl Slot {
         }
     }
 
+    /// Notes a fault that says nothing of the instance: it took too much of a second, or did
+    /// what it may not.
+    fn strayed(&self, fault: &PluginFault) {
+        self.worker.metrics.fault(fault.kind.label());
+        self.generation.health.fault(fault);
+        let plugin = &self.filter_use.plugin;
+        match self.repeats.pass((self.worker.clock)()) {
+            Some(0) => tracing::warn!(%plugin, "plugin failed on a stream: {fault}"),
+            Some(more) => {
+                tracing::warn!(%plugin, "plugin failed on a stream: {fault} ({more} more)");
+            }
+            None => tracing::debug!(%plugin, "plugin failed on another stream: {fault}"),
+        }
+    }
+
     /// Makes a filter on an instance, and lets the instance go where it fails at that. What is
     /// refused by policy or limit is refused by an instance that is well, and one that outlives
     /// faults is let go only where it cannot start what it makes filters on.
@@ -280,9 +312,31 @@ impl FilterFactory for Slot {
         self.create(&|factory| factory.network_filter(connection))
     }
 
+    fn is_security(&self) -> bool {
+        self.is_security.get()
+    }
+
+    fn bounds(&self) -> Bounds {
+        self.bounds.clone()
+    }
+
+    /// No call is counted here: backends have asked the guard before they come to a verdict.
+    fn may(&self, what: Capability) -> CallResult<()> {
+        let rights = &self.generation.charge.rights;
+        if rights.is_permissive() || rights.allows(Access::whole(what)) {
+            return Ok(());
+        }
+        let story = format!("it ended a stream without the permission `{}`", what.word());
+        self.strayed(&PluginFault::new(FaultKind::Denied, story));
+        Err(CallError::Denied)
+    }
+
     /// Takes every fault that a stream ends with: one that `create` answered with as well,
     /// which was noted then.
     fn on_fault(&self, fault: &PluginFault) {
+        if fault.kind == FaultKind::Overspent {
+            return self.strayed(fault);
+        }
         if self.live.borrow().as_ref().is_some_and(|live| live.outlives(fault)) {
             self.outlived(fault);
             return;
@@ -301,6 +355,17 @@ impl FilterFactory for Slot {
         if fault.kind != FaultKind::InstanceLost {
             self.broke(fault);
         }
+    }
+}
+
+/// What the pipeline holds a plugin to. Of what runs in a process of its own the time of a hook
+/// says nothing.
+fn bounds(generation: &Generation) -> Bounds {
+    let limits = &generation.plan.limits;
+    let per_second = limits.cpu_per_second.filter(|_limit| !has_process(&generation.plan));
+    Bounds {
+        cpu: per_second.map(|per_second| Rc::new(CpuBudget::new(per_second))),
+        held_bytes_max: limits.held_body_bytes_max,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Snapshots: which generation of each plugin serves, and what went wrong on the way there.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     path::PathBuf,
     sync::{
         Arc,
@@ -15,9 +15,8 @@ use host_extension::{
 };
 use host_types::PluginName;
 use parking_lot::Mutex;
-use plugins_policy::Rights;
 
-use crate::{Digest, PluginPlan, trial::Trials};
+use crate::{Digest, LoadWarning, PluginPlan, charge::Charge, trial::Trials};
 
 /// All plugins of a configuration at one time. Cheap to clone; never changes.
 #[derive(Clone, Debug, Default)]
@@ -44,6 +43,8 @@ pub(crate) struct Entry {
     pub(crate) uses: usize,
     /// The number of its newest generation so far; 0 before the first.
     pub(crate) newest: u64,
+    /// Traffic must never go on without it, also while nothing serves, whatever `on_error` says.
+    pub(crate) is_security: bool,
     pub(crate) retry: Option<Retry>,
 }
 
@@ -64,10 +65,10 @@ pub(crate) struct Generation {
     pub(crate) plan: PluginPlan,
     pub(crate) digest: Digest,
     pub(crate) loaded: Arc<dyn LoadedPlugin>,
-    /// What its policy leaves of what it asks for.
-    pub(crate) rights: Arc<Rights>,
-    /// Traffic must never go on without it, whatever `on_error` says.
-    pub(crate) is_security: bool,
+    /// What it may do.
+    pub(crate) charge: Charge,
+    /// What is odd about that.
+    pub(crate) warnings: Vec<LoadWarning>,
     pub(crate) loaded_at: SystemTime,
     pub(crate) health: Health,
 }
@@ -186,14 +187,33 @@ impl CatalogSnapshot {
         self.0.entries.iter().map(|entry| entry.status()).collect()
     }
 
-    /// Under which names its plugins keep what they share: as they are configured, and as they
-    /// serve, which need not be the same.
+    /// What is odd about the permissions of plugins that were loaded, in the order of the
+    /// configuration.
     #[must_use]
-    pub fn shared_namespaces(&self) -> HashSet<String> {
+    pub fn warnings(&self) -> Vec<LoadWarning> {
+        let serving = self.0.entries.iter().filter_map(|entry| entry.serving.as_ref());
+        serving.flat_map(|generation| generation.warnings.iter().cloned()).collect()
+    }
+
+    /// Under which names its plugins keep what they share, with how many bytes of shared data
+    /// each may have: as they are configured, and as they serve, which need not be the same. Of
+    /// several plugins under one name the largest number counts.
+    #[must_use]
+    pub fn shared_quotas(&self) -> HashMap<String, usize> {
         let serving = self.0.entries.iter().filter_map(|entry| entry.serving.as_ref());
         let serving = serving.map(|generation| &generation.plan);
         let plans = self.0.entries.iter().map(|entry| &entry.plan).chain(serving);
-        plans.map(|plan| plan.shared_namespace().to_owned()).collect()
+        let mut quotas = HashMap::new();
+        for plan in plans {
+            let quota = quotas.entry(plan.shared_namespace().to_owned()).or_default();
+            *quota = plan.limits.shared_data_bytes_max.max(*quota);
+        }
+        quotas
+    }
+
+    /// True where traffic must never go on without a plugin.
+    pub(crate) fn is_security(&self, plugin: &PluginName) -> bool {
+        self.entry(plugin).is_some_and(|entry| entry.is_security)
     }
 
     pub(crate) fn entries(&self) -> &[Arc<Entry>] {
@@ -260,6 +280,7 @@ impl Entry {
             (Some(_), None) | (None, Some(_)) => false,
         };
         same_generation
+            && self.is_security == other.is_security
             && self.trials.len() == other.trials.len()
             && self.trials.iter().all(|(spec, trial)| {
                 other.trials.get(spec).is_some_and(|other| other.is_ok() == trial.is_ok())

@@ -16,7 +16,7 @@ use abi_manifest::{
 };
 use host_extension::{FaultKind, Phases, PluginFault};
 use host_types::{Bootstrap, ProcessSettings};
-use plugins_policy::{Permission, Rights};
+use plugins_policy::{Mode, Permission, Policy, Rights};
 use sha2::{Digest as _, Sha256};
 
 use crate::{BackendKind, PluginPlan};
@@ -123,9 +123,12 @@ impl Package {
         }
     }
 
-    /// What a policy leaves of what it asks for.
-    pub(crate) fn rights(&self, plan: &PluginPlan) -> Rights {
-        Rights::new(&plan.policy, self.asked.as_deref(), plan.shared_namespace())
+    /// What a policy leaves of what it asks for. Where all is to be let, what is not allowed is
+    /// carried out all the same.
+    pub(crate) fn rights(&self, plan: &PluginPlan, lets_all: bool) -> Rights {
+        let mode = if lets_all { Mode::Permissive } else { plan.policy.mode };
+        let policy = Policy { mode, ..(*plan.policy).clone() };
+        Rights::new(&policy, self.asked.as_deref(), plan.shared_namespace())
     }
 
     /// True where the manifest says that traffic must never go on without it.

@@ -25,10 +25,10 @@ use host_extension::{
 };
 use host_telemetry::{DefinedMetrics, log_plugin_line};
 use host_types::Headers;
-use plugins_policy::{Guard, Rights, Ward};
+use plugins_policy::{CallCounts, Guard};
 use plugins_shared::{SharedState, call_foreign};
 
-use crate::PluginPlan;
+use crate::{PluginPlan, charge::Charge, ledger::Account};
 
 /// How the trials of a generation ended, by use: the phases that the instance
 /// wants, or why it did not start.
@@ -44,24 +44,18 @@ pub(crate) struct TrialWorker {
 }
 
 impl TrialWorker {
-    /// Starts an instance on this thread.
+    /// Starts an instance on this thread. What it is denied counts, what it asks for does not.
     pub(crate) fn start(
         &self,
         plan: &PluginPlan,
-        (loaded, rights): (&dyn LoadedPlugin, &Arc<Rights>),
+        (loaded, charge): (&dyn LoadedPlugin, &Charge),
+        account: &Account,
         spec: &InstanceSpec,
     ) -> Result<Phases, PluginFault> {
         let calls: Rc<dyn HostCalls> = Rc::<TrialCalls>::clone(&self.calls);
-        let ward = Ward {
-            plugin: plan.name.clone(),
-            rights: Arc::clone(rights),
-            limits: plan.limits.clone(),
-            counts: Arc::default(),
-            denials: Arc::default(),
-            on_denial: Rc::new(|_denial| {}),
-            recorder: None,
-        };
-        let guard = Guard::new(ward, calls);
+        let account =
+            Account { calls: Arc::<CallCounts>::default(), denials: Arc::clone(&account.denials) };
+        let guard = Guard::new(charge.ward(plan, &account, &calls), calls);
         let scope = WorkerScope {
             worker: None,
             calls: Rc::new(guard),
@@ -209,6 +203,10 @@ impl HostCalls for TrialCalls {
 
     fn resolve_queue(&self, namespace: &str, name: &[u8]) -> CallResult<QueueId> {
         self.state.resolve_queue(namespace, name)
+    }
+
+    fn queue_namespace(&self, queue: QueueId, show: &mut dyn FnMut(&str)) -> CallResult<()> {
+        self.state.queue_namespace(queue, show)
     }
 
     fn enqueue(&self, queue: QueueId, item: &[u8]) -> CallResult<()> {

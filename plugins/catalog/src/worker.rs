@@ -17,12 +17,13 @@ use host_extension::{
     Connection, FilterFactory, FilterUse, HostCalls, NetworkFilter, Phases, PluginFault,
     SharedInstances, Stream, StreamFilter,
 };
-use host_telemetry::{HostCallCount, PluginMetrics, WorkerMetrics};
+use host_telemetry::{PluginMetrics, WorkerMetrics};
 use host_types::PluginName;
-use plugins_policy::{CallCounts, Guard, HostCall, Ward};
+use plugins_policy::Guard;
 
 use crate::{
     CatalogSnapshot, PluginPlan,
+    ledger::Ledger,
     slot::{Slot, Worker},
     snapshot::Generation,
 };
@@ -43,12 +44,8 @@ pub struct WorkerCatalog {
     random: RefCell<fastrand::Rng>,
     snapshot: RefCell<CatalogSnapshot>,
     slots: RefCell<HashMap<FilterUse, Rc<Slot>>>,
-    /// By shard, of which there are few, since metrics bound them.
-    counts: RefCell<Vec<Metered>>,
+    ledger: RefCell<Ledger>,
 }
-
-/// A shard with the counts that it reports.
-type Metered = (Arc<PluginMetrics>, Arc<CallCounts>);
 
 impl WorkerCatalog {
     /// A catalog that knows no plugin yet. `calls` are the worker's own, unguarded ones;
@@ -70,7 +67,7 @@ impl WorkerCatalog {
             random: RefCell::new(fastrand::Rng::with_seed(seed)),
             snapshot: RefCell::default(),
             slots: RefCell::default(),
-            counts: RefCell::default(),
+            ledger: RefCell::default(),
         }
     }
 
@@ -118,15 +115,18 @@ impl WorkerCatalog {
     #[must_use]
     pub fn instance(&self, filter_use: &FilterUse) -> Rc<dyn FilterFactory> {
         let snapshot = self.snapshot.borrow().clone();
+        let is_security = snapshot.is_security(&filter_use.plugin);
         let (generation, phases) = match snapshot.resolve(filter_use) {
             Ok(served) => served,
-            Err(fault) => return Rc::new(Refused(fault)),
+            Err(fault) => return Rc::new(Refused { fault, is_security }),
         };
         let known = self.slots.borrow().get(filter_use).cloned();
         if let Some(slot) = known {
+            slot.set_security(is_security);
             return slot;
         }
         let slot = self.slot(filter_use, generation, phases);
+        slot.set_security(is_security);
         slot.warm();
         self.slots.borrow_mut().insert(filter_use.clone(), Rc::clone(&slot));
         slot
@@ -142,7 +142,7 @@ impl WorkerCatalog {
         let metrics = self.metrics(plugin);
         let worker = Worker {
             number: self.number,
-            calls: self.guarded(generation, self.counts(&metrics)),
+            calls: self.guarded(generation, &metrics),
             shared: Rc::clone(&self.shared),
             metrics,
             clock: Rc::clone(&self.clock),
@@ -152,16 +152,9 @@ impl WorkerCatalog {
     }
 
     /// The host calls as a plugin may use them.
-    fn guarded(&self, generation: &Generation, counts: Arc<CallCounts>) -> Rc<dyn HostCalls> {
-        let ward = Ward {
-            plugin: generation.plan.name.clone(),
-            rights: Arc::clone(&generation.rights),
-            limits: generation.plan.limits.clone(),
-            counts,
-            denials: Arc::default(),
-            on_denial: Rc::new(|_denial| {}),
-            recorder: None,
-        };
+    fn guarded(&self, generation: &Generation, metrics: &Arc<PluginMetrics>) -> Rc<dyn HostCalls> {
+        let account = self.ledger.borrow_mut().account(metrics);
+        let ward = generation.charge.ward(&generation.plan, &account, &self.calls);
         Rc::new(Guard::new(ward, Rc::clone(&self.calls)))
     }
 
@@ -171,25 +164,6 @@ impl WorkerCatalog {
         for slot in slots {
             slot.revive();
         }
-    }
-
-    /// Where the host calls of a shard are counted: one set for as long as the worker lives.
-    fn counts(&self, metrics: &Arc<PluginMetrics>) -> Arc<CallCounts> {
-        let mut counts = self.counts.borrow_mut();
-        let known = counts.iter().find(|(shard, _counts)| Arc::ptr_eq(shard, metrics));
-        if let Some((_shard, known)) = known {
-            return Arc::clone(known);
-        }
-        let fresh = Arc::<CallCounts>::default();
-        let read = Arc::clone(&fresh);
-        metrics.report_host_calls(move |show| {
-            for call in HostCall::ALL {
-                let (made, refused) = (read.made(call), read.refused(call));
-                show(HostCallCount { call: call.label(), made, refused });
-            }
-        });
-        counts.push((Arc::clone(metrics), Arc::clone(&fresh)));
-        fresh
     }
 }
 
@@ -204,7 +178,10 @@ impl fmt::Debug for WorkerCatalog {
 
 /// The factory of a use that nothing serves.
 #[derive(Debug)]
-struct Refused(PluginFault);
+struct Refused {
+    fault: PluginFault,
+    is_security: bool,
+}
 
 impl FilterFactory for Refused {
     /// All of them, so that `on_error` is applied from the first hook on.
@@ -212,15 +189,19 @@ impl FilterFactory for Refused {
         Phases::ALL
     }
 
+    fn is_security(&self) -> bool {
+        self.is_security
+    }
+
     fn stream_filter(&self, _stream: &Rc<Stream>) -> Result<Box<dyn StreamFilter>, PluginFault> {
-        Err(self.0.clone())
+        Err(self.fault.clone())
     }
 
     fn network_filter(
         &self,
         _connection: &Rc<Connection>,
     ) -> Result<Box<dyn NetworkFilter>, PluginFault> {
-        Err(self.0.clone())
+        Err(self.fault.clone())
     }
 }
 

@@ -270,7 +270,7 @@ fn what_plugins_share_is_named_as_they_are_configured_and_as_they_serve() {
         let mut greet = house.plan("greet");
         greet.vm.id = id.map(Into::into);
         let snapshot = house.catalog.load(&[greet, house.plan("count")], &[], house.now());
-        let mut names: Vec<_> = snapshot.shared_namespaces().into_iter().collect();
+        let mut names: Vec<_> = snapshot.shared_quotas().into_keys().collect();
         names.sort_unstable();
         names
     };
@@ -278,6 +278,27 @@ fn what_plugins_share_is_named_as_they_are_configured_and_as_they_serve() {
     assert_eq!(load(Some("counters")), ["count", "counters"]);
     house.write("greet", "broken");
     assert_eq!(load(Some("others")), ["count", "counters", "others"], "the last one serves on");
+}
+
+#[test]
+fn of_plugins_that_share_the_largest_quota_counts_also_that_of_one_that_serves_no_longer_as_told() {
+    let house = House::new();
+    house.write("a", "v1");
+    house.write("b", "v1");
+    let load = |quotas: [usize; 2]| {
+        let plans = ["a", "b"].into_iter().zip(quotas).map(|(name, quota)| {
+            let mut plan = house.plan(name);
+            plan.vm.id = Some("both".into());
+            plan.limits.shared_data_bytes_max = quota;
+            plan
+        });
+        let plans: Vec<_> = plans.collect();
+        house.catalog.load(&plans, &[], house.now()).shared_quotas()
+    };
+    assert_eq!(load([100, 70]), [("both".to_owned(), 100)].into());
+    assert_eq!(load([50, 70]), [("both".to_owned(), 70)].into());
+    house.write("b", "broken");
+    assert_eq!(load([50, 10]), [("both".to_owned(), 70)].into(), "the last `b` serves on");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-use plugins_policy::{Policy, Preset};
+use plugins_policy::{Policy, Preset, Rights};
 
 use super::*;
 
@@ -42,7 +42,8 @@ fn greet() -> PluginPlan {
 /// Starts a plugin that may do everything.
 fn start_on(worker: &TrialWorker, plugin: &Starts) -> Result<Phases, PluginFault> {
     let rights = Arc::new(Rights::new(&Policy::of(Preset::Trusted), None, "greet"));
-    worker.start(&greet(), (plugin, &rights), &InstanceSpec::default())
+    let charge = Charge { rights, denials: Arc::default(), recorder: None };
+    worker.start(&greet(), (plugin, &charge), &Account::default(), &InstanceSpec::default())
 }
 
 #[track_caller]

@@ -1,0 +1,76 @@
+//! What the configuration gives a plugin, as far as it may have it: variables of its environment,
+//! and places that its process may read.
+
+use std::{path::Path, sync::Arc};
+
+use host_types::{PluginName, RunIn};
+use plugins_policy::{Access, Capability, Recorder, Rights};
+
+use crate::{BackendKind, LoadWarning, Oddity, PluginPlan};
+
+/// The plan without what the plugin may not have; and a warning for each thing that it has not.
+pub(crate) fn confine(
+    plan: &PluginPlan,
+    rights: &Rights,
+    recorder: Option<&Recorder>,
+) -> (PluginPlan, Vec<LoadWarning>) {
+    let mut plan = plan.clone();
+    let mut gate = Gate { rights, recorder, plugin: plan.name.clone(), warnings: Vec::new() };
+    let process = has_process(&plan);
+    if plan.backend == BackendKind::Wasm {
+        plan.vm.environment.retain(|(name, _value)| gate.lets_see(name));
+    }
+    if process {
+        plan.process.environment.retain(|(name, _value)| gate.lets_see(name));
+    }
+    if process && plan.process.sandbox.enabled {
+        plan.process.sandbox.read.retain(|place| gate.lets_read(place));
+    }
+    (plan, gate.warnings)
+}
+
+/// True where a plugin runs in a process of its own.
+pub(crate) fn has_process(plan: &PluginPlan) -> bool {
+    match plan.backend {
+        BackendKind::Process => true,
+        BackendKind::Native => plan.native.run_in == RunIn::Runner,
+        BackendKind::Wasm | BackendKind::Builtin => false,
+    }
+}
+
+struct Gate<'a> {
+    rights: &'a Rights,
+    recorder: Option<&'a Recorder>,
+    plugin: PluginName,
+    warnings: Vec<LoadWarning>,
+}
+
+impl Gate<'_> {
+    fn lets_see(&mut self, name: &Arc<str>) -> bool {
+        let access = Access::to(Capability::Environment, name.as_bytes());
+        self.lets(access, || Oddity::Variable(name.clone()))
+    }
+
+    fn lets_read(&mut self, place: &Path) -> bool {
+        let access = Access::to(Capability::FilesRead, place.as_os_str().as_encoded_bytes());
+        self.lets(access, || Oddity::Place(place.to_path_buf()))
+    }
+
+    fn lets(&mut self, access: Access<'_>, oddity: impl FnOnce() -> Oddity) -> bool {
+        if let Some(recorder) = self.recorder {
+            recorder.note(access);
+        }
+        if self.rights.allows(access) || self.rights.is_permissive() {
+            return true;
+        }
+        self.warnings.push(LoadWarning {
+            plugin: self.plugin.clone(),
+            policy: self.rights.policy().name.clone(),
+            oddity: oddity(),
+        });
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,28 @@
+//! What plugins were seen to do, by plugin: for policies that are written from what is needed.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use host_types::PluginName;
+use parking_lot::Mutex;
+use plugins_policy::{Permission, Recorder};
+
+/// Notes what every plugin does, on all threads. A catalog that is made with it
+/// ([`Catalog::recording`](crate::Catalog::recording)) lets plugins do whatever they ask for.
+#[derive(Debug, Default)]
+pub struct Records(Mutex<BTreeMap<PluginName, Arc<Recorder>>>);
+
+impl Records {
+    /// That of one plugin; over all its generations it is the same.
+    #[must_use]
+    pub fn of(&self, plugin: &PluginName) -> Arc<Recorder> {
+        Arc::clone(self.0.lock().entry(plugin.clone()).or_default())
+    }
+
+    /// The grants without which something that a plugin did would not be allowed, for every
+    /// plugin that was loaded, by name.
+    #[must_use]
+    pub fn grants(&self) -> Vec<(PluginName, Vec<Permission>)> {
+        let records = self.0.lock();
+        records.iter().map(|(plugin, record)| (plugin.clone(), record.grants())).collect()
+    }
+}
