@@ -63,6 +63,15 @@ impl Family {
     }
 }
 
+impl Drop for Family {
+    /// What a test that failed left would be there for the next.
+    fn drop(&mut self) {
+        for pid in self.sleepers() {
+            let _gone = kill_process(Pid::from_raw(pid.cast_signed()).unwrap(), Signal::KILL);
+        }
+    }
+}
+
 fn settings(is_confined: bool) -> ProcessSettings {
     let mut settings = child("");
     settings.sandbox.enabled = is_confined;
@@ -143,6 +152,13 @@ impl Proxy {
         until("the guard is gone", || !lives(guard));
         assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
         self.process.wait().unwrap();
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        let _ended = self.process.kill();
+        let _ended = self.process.wait();
     }
 }
 
