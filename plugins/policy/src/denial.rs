@@ -49,6 +49,9 @@ impl fmt::Display for Denial<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let permission = self.permission();
         let policy = self.policy;
+        if let Rule::Limit(limit) = self.rule {
+            return write!(f, "`{permission}` reached `{limit}`, a limit of the policy `{policy}`");
+        }
         let verb = if self.was_let { "would not be allowed" } else { "is not allowed" };
         write!(f, "`{permission}` {verb}: ")?;
         match self.rule {
@@ -61,7 +64,7 @@ impl fmt::Display for Denial<'_> {
                 "the field frames messages; to grant it, name it without a `*` in `grants` of the \
                  policy `{policy}`"
             ),
-            Rule::NotGranted | Rule::Routing | Rule::Preset | Rule::Grant(_) => {
+            Rule::NotGranted | Rule::Routing | Rule::Preset | Rule::Grant(_) | Rule::Limit(_) => {
                 write!(f, "to grant it, add \"{permission}\" to `grants` of the policy `{policy}`")
             }
         }

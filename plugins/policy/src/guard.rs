@@ -25,7 +25,7 @@ use http::HeaderMap;
 
 use self::{
     gate::Gate,
-    outbound::{GuardedGrpcStream, UnderWay},
+    outbound::{GuardedGrpcStream, Place, UnderWay},
     sections::{PAIRS_MAX, Replacement},
 };
 use crate::{Access, HostCall, Ward};
@@ -111,10 +111,18 @@ impl Guard {
 
     /// Whether a plugin may have one more metric, or has it already.
     fn admit_metric(&self, name: &str) -> CallResult<()> {
-        self.gate.allow(Access::whole(Capability::Metrics))?;
+        let access = Access::whole(Capability::Metrics);
+        self.gate.allow(access)?;
         let metrics = self.metrics.borrow();
         let fits = metrics.len() < self.gate.ward.limits.metrics_max || metrics.contains(name);
-        if fits { Ok(()) } else { Err(CallError::LimitReached) }
+        if fits { Ok(()) } else { Err(self.gate.limit(access, "metrics_max")) }
+    }
+
+    /// Has one more call under way, where there is room for it and it is not too large.
+    fn place(&self, access: Access<'_>, fitted: CallResult<()>) -> CallResult<Place> {
+        fitted.map_err(|_too_large| self.gate.limit(access, "call_bytes_max"))?;
+        let max = self.gate.ward.limits.calls_max;
+        self.under_way.place(max).map_err(|_full| self.gate.limit(access, "calls_max"))
     }
 
     /// Writes a whole section, but for what the plugin may not write or cannot see.
@@ -295,8 +303,8 @@ impl HostCalls for Guard {
         let limits = &self.gate.ward.limits;
         let access = Access::to(Capability::HttpCall, call.cluster.as_bytes());
         let place = self.gate.allow(access).and_then(|()| {
-            outbound::fit_http(limits, &mut call)?;
-            self.under_way.place(limits.calls_max)
+            let fitted = outbound::fit_http(limits, &mut call);
+            self.place(Access::to(Capability::HttpCall, call.cluster.as_bytes()), fitted)
         });
         self.gate.count(HostCall::HttpCall, place.is_ok());
         let place = place?;
@@ -312,8 +320,8 @@ impl HostCalls for Guard {
         let limits = &self.gate.ward.limits;
         let access = Access::to(Capability::GrpcCall, method.cluster.as_bytes());
         let place = self.gate.allow(access).and_then(|()| {
-            outbound::fit_grpc(limits, &mut method)?;
-            self.under_way.place(limits.calls_max)
+            let fitted = outbound::fit_grpc(limits, &mut method);
+            self.place(Access::to(Capability::GrpcCall, method.cluster.as_bytes()), fitted)
         });
         self.gate.count(HostCall::GrpcStream, place.is_ok());
         let place = place?;

@@ -38,6 +38,8 @@ pub enum Rule<'a> {
     Routing,
     /// Not allowed: a field that frames messages must be named by a grant, without a `*`.
     Framing,
+    /// Allowed, but not as much of it: this limit of the policy was reached.
+    Limit(&'static str),
 }
 
 /// What one generation of a plugin may do.

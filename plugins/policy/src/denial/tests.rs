@@ -13,6 +13,10 @@ fn a_denial_says_what_is_missing_and_how_to_give_it() {
          policy `strict`"
     );
     assert!(line(call, Rule::NotAsked).contains("plugin.toml does not ask"));
+    assert_eq!(
+        line(call, Rule::Limit("calls_max")),
+        "`http_call:auth` reached `calls_max`, a limit of the policy `strict`"
+    );
     let host = Access::to(Capability::HeadersRequestWrite, b"host");
     assert!(line(host, Rule::Routing).contains("add \"route\""));
 }

@@ -85,6 +85,15 @@ impl Gate {
         Ok(())
     }
 
+    /// Tells that a limit was reached; that the call was refused its own count says.
+    #[cold]
+    pub(super) fn limit(&self, access: Access<'_>, limit: &'static str) -> CallError {
+        let policy = &self.ward.rights.policy().name;
+        let rule = Rule::Limit(limit);
+        (self.ward.on_denial)(&Denial { access, rule, was_let: false, policy });
+        CallError::LimitReached
+    }
+
     /// Counts and tells a denial. It is an error unless the policy is permissive.
     #[cold]
     pub(super) fn deny(&self, access: Access<'_>) -> CallResult<()> {
