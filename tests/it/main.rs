@@ -35,6 +35,8 @@ mod operations;
 #[cfg(test)]
 mod packages;
 #[cfg(test)]
+mod policy;
+#[cfg(test)]
 mod reload;
 #[cfg(test)]
 mod routes;

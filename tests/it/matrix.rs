@@ -8,12 +8,12 @@
 //! it as a line of JSON. Start reading at [`streams::CASES`](streams).
 
 mod backend;
-mod case;
+pub(crate) mod case;
 mod golden;
 mod networks;
 mod refusals;
-mod settings;
-mod stage;
+pub(crate) mod settings;
+pub(crate) mod stage;
 mod streams;
 mod talk;
 

@@ -10,6 +10,7 @@ use crate::common::{Load, ask, get, is_ok};
 
 const MANIFEST: &str = r#"
 schema = 1
+permissions = ["headers.request.write", "headers.response.write", "log"]
 [plugin]
 name = "greet"
 version = "0.1.0"

@@ -41,7 +41,7 @@ fn filtered(upstream: &Upstream, filters: &[String]) -> Config {
         .cluster("app", upstream.address(), "")
         .plugin("bad", tests_fixtures::misbehave(), "policy: bad")
         // Enough time to fill the memory even where the machine is busy.
-        .policy("bad", "limits: { cpu_ms_per_call: 200, memory_mib: 16 }")
+        .policy("bad", "preset: trusted\nlimits: { cpu_ms_per_call: 200, memory_mib: 16 }")
 }
 
 /// An echoing upstream behind a proxy whose route `/` goes through `filters`.

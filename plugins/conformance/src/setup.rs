@@ -68,8 +68,8 @@ plugins:
       config: "{VM_CONFIGURATION}"
       environment: {{ {name}: {value} }}
 {plugins}policies:
-  - {{ name: probe, limits: {{ cpu_ms_per_call: 1000, log_lines_per_second_max: 1000000 }} }}
-  - {{ name: guest, limits: {{ memory_mib: 256, cpu_ms_per_call: 1000, cpu_ms_start: 60000 }} }}
+  - {{ name: probe, preset: trusted, limits: {{ cpu_ms_per_call: 1000, log_lines_per_second_max: 1000000 }} }}
+  - {{ name: guest, preset: network, limits: {{ memory_mib: 256, cpu_ms_per_call: 1000, cpu_ms_start: 60000 }} }}
 "#,
         admin = admin.display(),
         probe = probe.display(),

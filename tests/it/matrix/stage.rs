@@ -171,7 +171,7 @@ fn route(case: &Case) -> String {
 }
 
 /// Asks once, over a connection of its own: the reply as text.
-async fn reply(to: std::net::SocketAddr, case: &'static str, ask: Ask) -> String {
+pub(crate) async fn reply(to: std::net::SocketAddr, case: &str, ask: Ask) -> String {
     match timeout(REPLY_MAX, ask_once(to, case, &ask)).await {
         Ok(Ok(reply)) => shown(&reply),
         Ok(Err(text)) => text,
@@ -179,11 +179,7 @@ async fn reply(to: std::net::SocketAddr, case: &'static str, ask: Ask) -> String
     }
 }
 
-async fn ask_once(
-    to: std::net::SocketAddr,
-    case: &'static str,
-    ask: &Ask,
-) -> Result<Reply, String> {
+async fn ask_once(to: std::net::SocketAddr, case: &str, ask: &Ask) -> Result<Reply, String> {
     let method = if ask.post { "POST" } else { "GET" };
     let mut builder =
         request(method, &format!("/{case}/")).header("x-case", case).header("te", "trailers");

@@ -37,7 +37,7 @@ fn config(source: &std::path::Path, filter: &str, upstream: &Upstream, asked: &U
         .listener("web", &lines)
         .cluster("app", upstream.address(), "")
         .cluster("asked", asked.address(), "")
-        .plugin("it", source, "")
+        .plugin("it", source, "policy: network")
 }
 
 const AUTH: &str = ", config: { cluster: asked, path: /verify, timeout_ms: 20000 }";

@@ -16,7 +16,7 @@ async fn writes_that_no_head_can_carry_are_refused() {
         .top("workers: 1")
         .listener("web", &lines)
         .cluster("app", upstream.address(), "")
-        .plugin("bad", tests_fixtures::misbehave(), "");
+        .plugin("bad", tests_fixtures::misbehave(), "policy: trusted");
     let proxy = tests_support::Proxy::start(&config).await;
     let mut client = RawPeer::connect(proxy.web()).await;
     client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
@@ -141,7 +141,7 @@ async fn a_filter_of_the_listener_can_choose_the_route() {
         .listener("web", &lines)
         .cluster("one", one.address(), "")
         .cluster("two", two.address(), "")
-        .plugin("bad", tests_fixtures::misbehave(), "");
+        .plugin("bad", tests_fixtures::misbehave(), "policy: trusted");
     let proxy = tests_support::Proxy::start(&config).await;
     let fields = [
         ("x-set-path", "/two/x?y=z"),

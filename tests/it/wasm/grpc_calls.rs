@@ -26,7 +26,7 @@ async fn asking(asked: SocketAddr, speaks: Http, texts: &[&str]) -> (Vec<Reply>,
         .listener("web", lines)
         .cluster("app", upstream.address(), "")
         .cluster("asked", asked, word(speaks))
-        .plugin("it", &module(&folder, "grpc_ask"), "");
+        .plugin("it", &module(&folder, "grpc_ask"), "policy: network");
     let proxy = Proxy::start(&config).await;
     let mut replies = Vec::new();
     for text in texts {

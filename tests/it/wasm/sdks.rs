@@ -107,13 +107,13 @@ async fn examples_do_the_same_where_each_stream_has_a_machine_of_its_own() {
         .listener("web", &lines)
         .cluster("app", upstream.address(), "")
         .cluster("asked", asked.address(), "")
-        .plugin("auth", tests_fixtures::http_auth(), &format!("vm: {{ {alone} }}"))
+        .plugin("auth", tests_fixtures::http_auth(), &format!("policy: network\nvm: {{ {alone} }}"))
         .plugin(
             "limit",
             tests_fixtures::shared_data_limiter(),
             &format!("vm: {{ id: limits, {alone} }}"),
         )
-        .plugin("count", tests_fixtures::metrics(), &format!("vm: {{ {alone} }}"))
+        .plugin("count", tests_fixtures::metrics(), &format!("policy: network\nvm: {{ {alone} }}"))
         .plugin("greet", tests_fixtures::greet(), &format!("vm: {{ {alone} }}"));
     let proxy = Proxy::start(&config).await;
     let mut client = Client::connect(Http::Two, proxy.web()).await;
@@ -143,7 +143,7 @@ async fn a_module_of_the_oldest_sdk_runs_and_waits_for_a_call() {
             .listener("web", &filter(name))
             .cluster("app", upstream.address(), "")
             .cluster("asked", asked.address(), "")
-            .plugin("old", tests_fixtures::sdk_0_1(), "")
+            .plugin("old", tests_fixtures::sdk_0_1(), "policy: network")
     };
     let proxy = Proxy::start(&config("asked")).await;
     for version in VERSIONS {

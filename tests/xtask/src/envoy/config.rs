@@ -58,7 +58,7 @@ pub(crate) fn mortise(scenario: &Scenario, at: &Addresses) -> Value {
             { "name": "asked", "endpoints": [at.asked.to_string()] },
         ],
         "plugins": scenario.uses().map(plugin).collect::<Vec<_>>(),
-        "policies": [{ "name": "patient", "limits": limits }],
+        "policies": [{ "name": "patient", "preset": "trusted", "limits": limits }],
         "admin": { "address": at.admin.to_string() },
     });
     if let Some(service) = &scenario.service {
