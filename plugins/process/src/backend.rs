@@ -183,7 +183,7 @@ fn check_kernel(name: &PluginName, sandbox: &SandboxSettings) -> Result<(), Plug
     }
     let facts = facts();
     let parts = [
-        (facts.landlock.is_some(), sandbox.may_lack_files, "files", "Landlock, version 4"),
+        (facts.landlock, sandbox.may_lack_files, "files", "Landlock, version 4"),
         (facts.seccomp, sandbox.may_lack_network, "network", "seccomp"),
     ];
     for (is_there, may_lack, word, needed) in parts {

@@ -49,16 +49,15 @@ pub(crate) enum ConfineError {
         #[source]
         source: io::Error,
     },
-    /// The directory of children lies where their user cannot go.
-    #[error(
-        "user {user} cannot reach {path}, its own directory: have the proxy's $XDG_RUNTIME_DIR, \
-         or $TMPDIR where there is none, name a directory that every user may pass through"
-    )]
+    /// A directory that it needs is closed to its user.
+    #[error("user {user} cannot enter {path}, which it needs: {hint}")]
     Unreachable {
         /// The user.
         user: u32,
         /// What it cannot reach.
         path: String,
+        /// What to do.
+        hint: &'static str,
     },
     /// A path of the configuration does not open.
     #[error("cannot allow reading {path}: {reason}")]

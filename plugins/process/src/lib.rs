@@ -39,4 +39,4 @@ mod session;
 mod supervisor;
 
 pub use backend::{ProcessBackend, ProcessSpec, Program};
-pub use facts::{Facts, facts};
+pub use facts::facts;

@@ -21,10 +21,18 @@ mod bad;
 mod children;
 #[path = "launch/confined.rs"]
 mod confined;
+#[path = "launch/evil.rs"]
+mod evil;
 #[path = "launch/frozen.rs"]
 mod frozen;
 #[path = "launch/go_plugin.rs"]
 mod go_plugin;
+#[path = "launch/groups.rs"]
+mod groups;
+#[path = "launch/identity.rs"]
+mod identity;
+#[path = "launch/kernel.rs"]
+mod kernel;
 #[path = "launch/life.rs"]
 mod life;
 #[path = "launch/orphans.rs"]
@@ -64,6 +72,15 @@ const TESTS: &[Test] = &[
     ("a_child_has_what_it_needs", confined::a_child_has_what_it_needs),
     ("sockets_are_what_a_bootstrap_needs", confined::sockets_are_what_a_bootstrap_needs),
     ("limits_hold", confined::limits_hold),
+    ("an_evil_child_is_refused_every_call", evil::an_evil_child_is_refused_every_call),
+    ("what_an_evil_child_starts_is_as_confined", evil::what_an_evil_child_starts_is_as_confined),
+    ("a_child_is_in_a_control_group_and_leaves_none", groups::a_child_is_in_one_and_leaves_none),
+    ("processes_are_limited_by_the_group", groups::processes_are_limited_by_the_group),
+    ("processor_time_is_limited_by_the_group", groups::processor_time_is_limited_by_the_group),
+    ("memory_is_limited_by_the_group", groups::memory_is_limited_by_the_group),
+    ("a_child_may_be_another_user", identity::a_child_may_be_another_user),
+    ("who_cannot_be_or_see_is_refused_in_words", identity::who_cannot_be_or_see_is_refused),
+    ("a_kernel_that_lacks_something_is_named", kernel::one_that_lacks_something_is_named),
     ("an_unconfined_child_is_a_choice", confined::an_unconfined_child_is_a_choice),
     ("a_bad_handshake_is_refused_at_once", go_plugin::a_bad_handshake_is_refused_at_once),
     (
@@ -78,6 +95,7 @@ fn main() -> ExitCode {
         Some(launch::ARGUMENT) => launch::main(),
         Some("child") => children::main(&arguments),
         Some("proxy") => orphans::proxy(&arguments),
+        Some("lacking") => kernel::lacking(&arguments),
         _ => run(&arguments),
     }
 }

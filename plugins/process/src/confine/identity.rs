@@ -15,6 +15,10 @@ use crate::launch::order::{Identity, Order};
 /// Who may pass the directory in which those of all children lie.
 const PASSABLE: Mode = Mode::RWXU.union(Mode::XGRP).union(Mode::XOTH);
 
+const PASS_HINT: &str = "have the proxy's $XDG_RUNTIME_DIR, or $TMPDIR where there is none, name \
+                         a directory that every user may pass through";
+const OPEN_HINT: &str = "let that user enter it";
+
 /// Makes the calling process, which has one thread, that user: its own groups and no others. Its
 /// directory goes with it.
 pub(super) fn apply(order: &Order, identity: Identity) -> Result<(), ConfineError> {
@@ -31,10 +35,14 @@ pub(super) fn apply(order: &Order, identity: Identity) -> Result<(), ConfineErro
         return Err(failed("its parent")(Errno::SRCH));
     }
     let own = Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK;
-    access(&private, own).map_err(|_not_passable| ConfineError::Unreachable {
+    let unreachable = |path: &Path, hint| ConfineError::Unreachable {
         user: identity.user,
-        path: private.display().to_string(),
-    })
+        path: path.display().to_string(),
+        hint,
+    };
+    access(&private, own).map_err(|_not_passable| unreachable(&private, PASS_HINT))?;
+    let directory = path_of(&order.directory);
+    access(&directory, Access::EXEC_OK).map_err(|_closed| unreachable(&directory, OPEN_HINT))
 }
 
 /// Gives it the directory that was made for it, with the one that leads to the program.

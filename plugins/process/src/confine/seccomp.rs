@@ -1,14 +1,17 @@
 //! Which system calls a child cannot make.
 //!
 //! A list of what no plugin needs, answered with EPERM, so that runtimes which merely try go on
-//! without. Everything else is open: Go, Python and tokio need more than can be listed.
+//! without. Nothing of the network is left but the socket that a child was given; nothing of other
+//! processes; of files what Landlock does not watch. A child may start processes, as interpreters
+//! and scripts do: they are as confined as it is, in its group for ever, and counted by
+//! `processes_max`. Everything else is open: Go, Python and tokio need more than can be listed.
 
 use std::collections::BTreeMap;
 
 use libc::{
     AF_INET, AF_INET6, AF_UNIX, CLONE_NEWCGROUP, CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWNS,
-    CLONE_NEWPID, CLONE_NEWUSER, CLONE_NEWUTS, ENOSYS, EPERM, IPPROTO_IP, IPPROTO_TCP,
-    MSG_FASTOPEN, PR_SET_PDEATHSIG, SIGKILL, SOCK_SEQPACKET, SOCK_STREAM,
+    CLONE_NEWPID, CLONE_NEWUSER, CLONE_NEWUTS, CLONE_PARENT, ENOSYS, EPERM, IPPROTO_IP,
+    IPPROTO_TCP, MSG_FASTOPEN, PR_SET_PDEATHSIG, SIGKILL, SOCK_SEQPACKET, SOCK_STREAM,
 };
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
@@ -72,8 +75,13 @@ const DENIED: &[i64] = &[
     libc::SYS_setns,
     libc::SYS_name_to_handle_at,
     libc::SYS_open_by_handle_at,
-    libc::SYS_fanotify_init,
+    SYS_OPEN_TREE_ATTR,
     libc::SYS_quotactl,
+    libc::SYS_quotactl_fd,
+    // What others do with files, told by name, which Landlock does not watch.
+    libc::SYS_fanotify_init,
+    libc::SYS_fanotify_mark,
+    libc::SYS_inotify_add_watch,
     // Modes, owners, times and attributes of files, which Landlock does not watch.
     libc::SYS_utimensat,
     libc::SYS_fchmod,
@@ -137,13 +145,18 @@ const DENIED_HERE: &[i64] = &[];
 
 /// Since Linux 6.6; the same number everywhere.
 const SYS_FCHMODAT2: i64 = 452;
+/// Since Linux 6.15; likewise.
+const SYS_OPEN_TREE_ATTR: i64 = 467;
 /// What is the kind of a socket beside flags for its descriptor.
 const SOCK_TYPE_MASK: u64 = 0xf;
 /// Another table of calls of the same machine, told from the first by this bit.
 #[cfg(target_arch = "x86_64")]
 const X32: i64 = 0x4000_0000;
 
-const NAMESPACES: [i32; 7] = [
+/// Flags of new processes: namespaces of their own, which have rights of their own, and a parent
+/// that did not make them, which would be the proxy.
+const DENIED_FLAGS: [i32; 8] = [
+    CLONE_PARENT,
     CLONE_NEWUSER,
     CLONE_NEWNS,
     CLONE_NEWPID,
@@ -177,11 +190,11 @@ fn failed(error: &dyn std::fmt::Display) -> ConfineError {
 /// What is answered with EPERM.
 fn refusing(sockets: Sockets) -> Outcome<BpfProgram> {
     let mut rules: Rules = DENIED.iter().chain(DENIED_HERE).map(|call| (*call, vec![])).collect();
-    let new_namespace = NAMESPACES.iter().map(|flag| {
+    let denied = DENIED_FLAGS.iter().map(|flag| {
         let flag = u64::from(flag.unsigned_abs());
         when(vec![condition(0, SeccompCmpOp::MaskedEq(flag), flag)?])
     });
-    rules.insert(libc::SYS_clone, new_namespace.collect::<Outcome<_>>()?);
+    rules.insert(libc::SYS_clone, denied.collect::<Outcome<_>>()?);
     // Its own limits and place it may change.
     for call in [libc::SYS_prlimit64, libc::SYS_sched_setaffinity] {
         rules.insert(call, vec![when(vec![condition(0, SeccompCmpOp::Ne, 0)?])?]);

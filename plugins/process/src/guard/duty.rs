@@ -32,7 +32,7 @@ use super::{
     order::{END, Group, ORDER_BYTES_MAX, Order},
     processes::{Seen, now, pause},
 };
-use crate::launch::home;
+use crate::{confine::cgroup::Place, launch::home};
 
 /// What the guard ends with where it cannot do its duty.
 const FAILED: u8 = 125;
@@ -77,7 +77,7 @@ pub(crate) fn main(mut arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Over::ProxyGone
     };
     if over == Over::ProxyGone {
-        duty.end(Evidence { session, gone_at: now() });
+        duty.end(proxy, Evidence { session, gone_at: now() });
     }
     ExitCode::SUCCESS
 }
@@ -213,11 +213,12 @@ impl Duty {
     }
 
     /// The proxy is gone: nothing of its children stays.
-    fn end(self, evidence: Evidence) {
+    fn end(self, proxy: Pid, evidence: Evidence) {
         let groups: Vec<Group> = self.groups.into_values().collect();
         end_groups(&groups, evidence);
         end_leavers(&groups);
         self.homes.iter().for_each(|home| remove(home));
+        sweep_groups(proxy);
     }
 }
 
@@ -232,6 +233,17 @@ fn until_gone(proxy: &OwnedFd) -> Over {
 fn remove(home: &Path) {
     for _attempt in 0..REMOVALS_MAX {
         if home::remove_left(home) {
+            return;
+        }
+        pause(BETWEEN_REMOVALS);
+    }
+}
+
+/// The guard's own control groups are the proxy's.
+fn sweep_groups(proxy: Pid) {
+    let place = Place::found();
+    for _attempt in 0..REMOVALS_MAX {
+        if place.sweep(Some(proxy)) {
             return;
         }
         pause(BETWEEN_REMOVALS);

@@ -1,7 +1,7 @@
 //! Where the files of children live, and how none is left behind.
 //!
 //! While children run, this process has one directory, `mortise-<pid>-<random>`, that only its
-//! user may enter, and in it one for each started child: its socket and its temporary files. A
+//! user may enter (and pass through those that children are, where they are others), and in it one for each started child: its socket and its temporary files. A
 //! child's goes when the child does, the whole when the last child does. What a process that was
 //! killed left behind is removed by the next one: a directory whose lock nobody holds is stale,
 //! whatever its number says.
@@ -14,7 +14,7 @@ mod sweep;
 use std::{
     fs::{self, DirBuilder, File},
     io,
-    os::unix::fs::{DirBuilderExt, MetadataExt},
+    os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
     sync::{
         Arc, Weak,
@@ -73,7 +73,9 @@ impl Home {
     fn make(base: &Path) -> io::Result<Self> {
         remove_stale(base);
         let prefix = format!("{PREFIX}{}-", std::process::id());
-        let path = tempfile::Builder::new().prefix(&prefix).tempdir_in(base)?.keep();
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(&prefix).permissions(fs::Permissions::from_mode(0o700));
+        let path = builder.tempdir_in(base)?.keep();
         let lock = lock(&path);
         match lock {
             Ok(lock) => Ok(Self { path, next: AtomicU64::new(1), lock: Some(lock) }),

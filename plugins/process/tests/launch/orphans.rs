@@ -16,7 +16,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::{
     life::kill,
     support::{
-        Place, child, directories_of, group, guard_of, lives, now, pid, session, until,
+        Place, child, directories_of, group, groups_of, guard_of, lives, now, pid, session, until,
         with_argument,
     },
 };
@@ -149,6 +149,7 @@ impl Proxy {
         until("the child is gone", || !lives(self.child));
         until("the grandchildren are gone", || family.sleepers().is_empty());
         until("the directories are gone", || directories_of(self.id()).is_empty());
+        until("the control groups are gone", || groups_of(self.id()).is_empty());
         until("the guard is gone", || !lives(guard));
         assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
         self.process.wait().unwrap();

@@ -48,15 +48,30 @@ impl Place {
         source: &Path,
         settings: &ProcessSettings,
     ) -> Result<Arc<dyn LoadedPlugin>, PluginFault> {
+        self.load_within(source, settings, &PluginLimits::default())
+    }
+
+    pub(crate) fn load_within(
+        &self,
+        source: &Path,
+        settings: &ProcessSettings,
+        limits: &PluginLimits,
+    ) -> Result<Arc<dyn LoadedPlugin>, PluginFault> {
         self.backend.load(ProcessSpec {
             name: &PluginName::from("greet"),
             vm_id: None,
             source,
             program: Program::Artifact(&fs::read(source).unwrap()),
-            limits: &PluginLimits::default(),
+            limits,
             phases: None,
             settings,
         })
+    }
+
+    /// Lets every user see what is in it.
+    pub(crate) fn open_to_all(&self) {
+        let mode = fs::Permissions::from_mode(0o755);
+        fs::set_permissions(self.directory.path(), mode).unwrap();
     }
 
     /// Why such a script does not load.
@@ -178,4 +193,26 @@ pub(crate) fn directories_of(proxy: u32) -> Vec<PathBuf> {
         path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&prefix))
     };
     entries.filter(is_ours).collect()
+}
+
+/// The control groups of a proxy's children, wherever they may lie.
+pub(crate) fn groups_of(proxy: u32) -> Vec<PathBuf> {
+    let prefix = format!("mortise-{proxy}-");
+    let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let within = own.lines().filter_map(|line| line.splitn(3, ':').nth(2));
+    let within: Vec<_> = within.flat_map(|group| Path::new(group).ancestors()).collect();
+    let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+    let points = mounts.lines().filter(|line| line.contains(" cgroup"));
+    let points = points.filter_map(|line| line.split(' ').nth(1));
+    let bases = points.flat_map(|point| {
+        within.iter().map(move |group| Path::new(point).join(group.strip_prefix("/").unwrap()))
+    });
+    let mut bases: Vec<_> = bases.collect();
+    bases.sort();
+    bases.dedup();
+    let entries = bases.iter().filter_map(|base| fs::read_dir(base).ok()).flatten().flatten();
+    let is_its = |path: &PathBuf| {
+        path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&prefix))
+    };
+    entries.map(|entry| entry.path()).filter(is_its).collect()
 }

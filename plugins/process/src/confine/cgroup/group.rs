@@ -136,11 +136,14 @@ fn name() -> Option<String> {
     Some(format!("{PREFIX}{own}-{started}-{number}"))
 }
 
-/// When a process started, in ticks since the machine did; nothing where there is none.
+/// When a process started, in ticks since the machine did; nothing where it is gone, also where
+/// it only waits to be noticed.
 pub(super) fn started_at(pid: u32) -> Option<u64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (_name, fields) = stat.rsplit_once(") ")?;
-    fields.split_ascii_whitespace().nth(19)?.parse().ok()
+    let mut fields = fields.split_ascii_whitespace();
+    let lives = fields.next().is_some_and(|state| !matches!(state, "Z" | "X"));
+    if lives { fields.nth(18)?.parse().ok() } else { None }
 }
 
 fn limit(base: &Base, directory: &Path, limits: Limits) -> io::Result<()> {

@@ -10,7 +10,7 @@ use std::{
 use rustix::{
     fs::{Access, access, getxattr},
     io::Errno,
-    process::geteuid,
+    process::{Pid, geteuid},
 };
 
 use super::group::{PREFIX, started_at};
@@ -72,11 +72,17 @@ impl Place {
     pub(crate) fn current() -> &'static Self {
         static CURRENT: OnceLock<Place> = OnceLock::new();
         CURRENT.get_or_init(|| {
-            let mut place = Self::find(Path::new("/proc"));
+            let mut place = Self::found();
             place.prepare();
-            place.bases.iter().for_each(|base| sweep(&base.path));
+            place.sweep(None);
             place
         })
+    }
+
+    /// Removes the groups that are left of proxies that are gone, or of this one. False where one
+    /// has members.
+    pub(crate) fn sweep(&self, proxy: Option<Pid>) -> bool {
+        self.bases.iter().filter(|base| !sweep(&base.path, proxy)).count() == 0
     }
 
     #[cfg(test)]
@@ -107,7 +113,12 @@ impl Place {
         })
     }
 
-    pub(super) fn find(proc: &Path) -> Self {
+    /// The same, where nothing is made or moved.
+    pub(crate) fn found() -> Self {
+        Self::find(Path::new("/proc"))
+    }
+
+    fn find(proc: &Path) -> Self {
         let read = |name| fs::read_to_string(proc.join(name)).unwrap_or_default();
         let (own, mounts) = (read("self/cgroup"), read("self/mountinfo"));
         let mut place = Self { bases: Vec::new(), lacks: Vec::new() };
@@ -270,9 +281,11 @@ fn is_ours(pid: u32) -> bool {
     pid == own || parent.is_some_and(|parent| parent.parse() == Ok(own))
 }
 
-/// Removes the groups that proxies left which are gone. One that has members stays.
-fn sweep(base: &Path) {
-    let Ok(entries) = fs::read_dir(base) else { return };
+/// Removes the groups in a directory that proxies left which are gone. One that has members stays,
+/// and false says so.
+fn sweep(base: &Path, proxy: Option<Pid>) -> bool {
+    let mut is_clean = true;
+    let Ok(entries) = fs::read_dir(base) else { return true };
     for entry in entries.flatten().take(LEFT_MAX) {
         let name = entry.file_name();
         let Some(rest) = name.to_str().and_then(|name| name.strip_prefix(PREFIX)) else { continue };
@@ -280,10 +293,13 @@ fn sweep(base: &Path) {
         let owner = numbers.next().and_then(|pid| pid.parse::<u32>().ok());
         let started = numbers.next().and_then(|started| started.parse::<u64>().ok());
         let Some((owner, started)) = owner.zip(started) else { continue };
-        if started_at(owner) != Some(started) {
-            let _has_members = fs::remove_dir(entry.path());
+        let is_meant =
+            proxy.is_none_or(|proxy| u32::try_from(proxy.as_raw_nonzero().get()) == Ok(owner));
+        if is_meant && started_at(owner) != Some(started) {
+            is_clean &= fs::remove_dir(entry.path()).is_ok();
         }
     }
+    is_clean
 }
 
 #[cfg(test)]

@@ -173,7 +173,12 @@ fn only_groups_of_proxies_that_are_gone_are_swept() {
     let gone = make(format!("mortise-{own}-{}-1", started + 1));
     let used = make(format!("mortise-{own}-{}-2", started + 1));
     fs::create_dir(used.join("member")).unwrap();
-    sweep(base.path());
+    assert!(sweep(base.path(), Pid::from_raw(1)), "that one left nothing");
+    assert!(gone.exists());
+    assert!(!sweep(base.path(), None), "one cannot be removed");
     assert!(living.exists() && other.exists() && leaf.exists());
-    assert!(!gone.exists() && used.exists(), "what cannot be removed stays");
+    assert!(!gone.exists() && used.exists());
+    fs::remove_dir(used.join("member")).unwrap();
+    assert!(sweep(base.path(), Some(rustix::process::getpid())));
+    assert!(!used.exists());
 }
