@@ -1,7 +1,7 @@
 //! A host that notes what reached it.
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     rc::Rc,
     time::{Duration, SystemTime},
 };
@@ -15,16 +15,26 @@ use host_extension::{
 use host_types::Headers;
 
 /// Each method notes its name and what it was given, and answers `NotFound`; but a gRPC stream
-/// can be opened, and notes, too.
+/// can be opened, and notes, too. One that `works` has the fields of the stream's request, and
+/// takes calls, which are answered by hand.
 #[derive(Default)]
 pub(super) struct Host {
     pub(super) seen: Rc<RefCell<Vec<String>>>,
+    pub(super) works: Cell<bool>,
+    pub(super) http: RefCell<Vec<(HttpCall, OnHttpAnswer)>>,
+    pub(super) grpc: RefCell<Vec<(GrpcMethod, OnGrpcEvent)>>,
 }
 
 impl Host {
     fn note<T>(&self, call: impl Into<String>) -> CallResult<T> {
         self.seen.borrow_mut().push(call.into());
         Err(CallError::NotFound)
+    }
+
+    /// What a call comes to: something where the host works.
+    fn done<T>(&self, call: impl Into<String>, done: T) -> CallResult<T> {
+        let refused = self.note(call);
+        if self.works.get() { Ok(done) } else { refused }
     }
 }
 
@@ -35,30 +45,48 @@ fn text(bytes: &[u8]) -> &str {
 impl HostCalls for Host {
     fn header(
         &self,
-        _stream: &Stream,
+        stream: &Stream,
         _map: HeaderMapKind,
         name: &[u8],
-        _show: &mut dyn FnMut(&[u8]),
+        show: &mut dyn FnMut(&[u8]),
     ) -> CallResult<()> {
-        self.note(format!("header {}", text(name)))
+        self.done(format!("header {}", text(name)), ())?;
+        let section = stream.request.headers.borrow();
+        let value = section.as_ref().and_then(|fields| fields.get(name));
+        show(value.ok_or(CallError::NotFound)?);
+        Ok(())
     }
 
     fn headers(
         &self,
-        _stream: &Stream,
-        _map: HeaderMapKind,
-        _show: &mut dyn FnMut(&Headers),
+        stream: &Stream,
+        map: HeaderMapKind,
+        show: &mut dyn FnMut(&Headers),
     ) -> CallResult<()> {
-        self.note("headers")
+        self.done("headers", ())?;
+        if map != HeaderMapKind::RequestHeaders {
+            return Err(CallError::WrongPhase);
+        }
+        show(stream.request.headers.borrow().as_ref().expect("it is there"));
+        Ok(())
     }
 
     fn write_header(
         &self,
-        _stream: &Stream,
+        stream: &Stream,
         _map: HeaderMapKind,
-        _write: FieldWrite<'_>,
+        write: FieldWrite<'_>,
     ) -> CallResult<()> {
-        self.note("write_header")
+        self.done("write_header", ())?;
+        let mut section = stream.request.headers.borrow_mut();
+        let fields = section.as_mut().expect("it is there");
+        let written = match write {
+            FieldWrite::Add(name, value) => fields.add(name, value),
+            FieldWrite::Replace(name, value) => fields.replace(name, value),
+            FieldWrite::Remove(name) => fields.remove(name),
+            FieldWrite::SetAll(pairs) => fields.set_all(pairs.iter().copied()),
+        };
+        written.map_err(|_refused| CallError::BadArgument)
     }
 
     fn body(&self, _: &Stream, _: BodyKind, _: &mut dyn FnMut(&[u8])) -> CallResult<()> {
@@ -96,8 +124,14 @@ impl HostCalls for Host {
         self.note(format!("write_data {flow:?} {start} {length} {}", text(with)))
     }
 
-    fn property(&self, _subject: Subject<'_>, _path: &[&[u8]]) -> CallResult<PropertyValue> {
-        self.note("property")
+    /// All fields of the request, whatever the path says.
+    fn property(&self, subject: Subject<'_>, _path: &[&[u8]]) -> CallResult<PropertyValue> {
+        self.done("property", ())?;
+        let Subject::Stream(stream) = subject else { return Err(CallError::NotFound) };
+        let section = stream.request.headers.borrow();
+        let fields = section.as_ref().expect("it is there").iter();
+        let fields = fields.map(|(name, value)| (name.to_vec(), value.to_vec()));
+        Ok(PropertyValue::Map(fields.collect()))
     }
 
     fn set_property(&self, _subject: Subject<'_>, _path: &[&[u8]], value: &[u8]) -> CallResult<()> {
@@ -116,21 +150,24 @@ impl HostCalls for Host {
         self.note(format!("close as {plugin}"))
     }
 
-    fn http_call(&self, call: HttpCall, _on_answer: OnHttpAnswer) -> CallResult<Subscription> {
-        self.note(format!("http_call {}", call.cluster))
+    fn http_call(&self, call: HttpCall, on_answer: OnHttpAnswer) -> CallResult<Subscription> {
+        self.done(format!("http_call {}", call.cluster), ())?;
+        self.http.borrow_mut().push((call, on_answer));
+        Ok(Subscription::nothing())
     }
 
     fn grpc_stream(
         &self,
         method: GrpcMethod,
-        _on_event: OnGrpcEvent,
+        on_event: OnGrpcEvent,
     ) -> CallResult<Box<dyn GrpcStream>> {
         self.seen.borrow_mut().push(format!("grpc_stream {}", method.cluster));
+        self.grpc.borrow_mut().push((method, on_event));
         Ok(Box::new(NotedStream(Rc::clone(&self.seen))))
     }
 
     fn every(&self, period: Duration, _tick: Rc<dyn Fn()>) -> CallResult<Subscription> {
-        self.note(format!("every {period:?}"))
+        self.done(format!("every {period:?}"), Subscription::nothing())
     }
 
     fn shared_data(
@@ -180,7 +217,7 @@ impl HostCalls for Host {
     }
 
     fn define_metric(&self, plugin: &str, kind: MetricKind, name: &str) -> CallResult<MetricId> {
-        self.note(format!("define_metric as {plugin}: {kind:?} {name}"))
+        self.done(format!("define_metric as {plugin}: {kind:?} {name}"), 1)
     }
 
     fn record_metric(&self, plugin: &str, metric: MetricId, value: u64) -> CallResult<()> {
