@@ -148,6 +148,8 @@ impl<'a> Call<'a> {
 
     /// Remembers how the call ended, for the story of a fault.
     pub(crate) fn note(&mut self, name: &'static str, status: u32) {
+        #[cfg(any(test, feature = "fuzz"))]
+        crate::fuzz::count_call();
         self.caller.data_mut().last_calls.note(name, status);
     }
 

@@ -10,12 +10,16 @@
 mod drive;
 mod guest;
 mod host;
+#[cfg(test)]
+pub(crate) mod random;
 
-use std::sync::LazyLock;
+use std::{cell::Cell, sync::LazyLock, time::Duration};
 
 use host_types::{Isolation, VmSettings};
 
-use self::{drive::Rig, host::Host};
+#[cfg(test)]
+pub(crate) use self::guest::CALLBACKS;
+use self::{drive::Rig, guest::Length, host::Host};
 pub use self::{drive::Told, guest::Dice};
 use crate::{WasmBackend, WasmSettings, memory};
 
@@ -25,25 +29,50 @@ static BACKEND: LazyLock<WasmBackend> = LazyLock::new(|| {
 });
 
 /// The scripted guest, compiled once for each isolation.
-static SCRIPTED: LazyLock<[Rig; 2]> = LazyLock::new(|| {
+static SCRIPTED: LazyLock<[Rig; 2]> = LazyLock::new(|| scripted(CALL_BUDGET));
+/// The same, with time for long scripts.
+static AT_LENGTH: LazyLock<[Rig; 2]> = LazyLock::new(|| scripted(Duration::from_millis(100)));
+
+/// Processor time of a callback.
+const CALL_BUDGET: Duration = Duration::from_millis(1);
+
+thread_local! {
+    /// The host calls that guests of this thread made, whether they were answered or refused.
+    static CALLS: Cell<u64> = const { Cell::new(0) };
+}
+
+/// A guest called the host.
+pub(crate) fn count_call() {
+    CALLS.set(CALLS.get() + 1);
+}
+
+fn scripted(call_budget: Duration) -> [Rig; 2] {
     [Isolation::Shared, Isolation::PerStream].map(|isolation| {
         let vm = VmSettings { id: Some("fuzz".into()), isolation, ..VmSettings::default() };
-        Rig::load(&guest::module(), &vm).expect("it loads")
+        Rig::load(&guest::module(), &vm, call_budget).expect("it loads")
     })
-});
+}
 
 /// Runs the scripted guest with a script that the dice make.
 pub fn script(dice: &mut Dice) -> Told {
-    let [shared, alone] = &*SCRIPTED;
+    script_of(dice, &SCRIPTED, Length::SHORT)
+}
+
+/// As [`script`], with scripts of a thousand calls and more: most of the time is theirs.
+pub fn long_script(dice: &mut Dice) -> Told {
+    script_of(dice, &AT_LENGTH, Length::LONG)
+}
+
+fn script_of(dice: &mut Dice, [shared, alone]: &[Rig; 2], length: Length) -> Told {
     let rig = if dice.below(4) == 0 { alone } else { shared };
-    let script = guest::script(dice);
-    rig.drive(dice, &script)
+    let script = guest::script(dice, length);
+    rig.drive(dice, &script, length.steps)
 }
 
 /// Runs any module; one that cannot be loaded is done with.
 pub fn module(bytes: &[u8], dice: &mut Dice) -> Told {
-    match Rig::load(bytes, &VmSettings::default()) {
-        Ok(rig) => rig.drive(dice, b"configuration"),
+    match Rig::load(bytes, &VmSettings::default(), CALL_BUDGET) {
+        Ok(rig) => rig.drive(dice, b"configuration", Length::SHORT.steps),
         Err(_) => Told::default(),
     }
 }

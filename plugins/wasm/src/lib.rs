@@ -52,6 +52,8 @@ mod state;
 #[cfg(test)]
 mod testing;
 mod ticker;
+#[cfg(test)]
+mod torture;
 mod uses;
 mod vm;
 

@@ -90,7 +90,9 @@ fn is_in_reach(capability: Capability, phases: Phases) -> bool {
         BodyResponseRead | BodyResponseWrite => any(&[Phases::RESPONSE_BODY]),
         TcpDownstreamRead | TcpDownstreamWrite => any(&[Phases::DOWNSTREAM_DATA]),
         TcpUpstreamRead | TcpUpstreamWrite => any(&[Phases::UPSTREAM_DATA]),
-        _ => true,
+        Reply | Close | PropertiesRead | PropertiesWrite | HttpCall | GrpcCall | SharedDataRead
+        | SharedDataWrite | Queues | Metrics | Log | Clock | Random | Ticks | Environment
+        | Foreign | _ => true,
     }
 }
 

@@ -17,7 +17,7 @@ use host_extension::{
 use host_types::{ConnectionId, Headers, PluginLimits, RequestHead, StreamId, VmSettings};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 
-use super::{BACKEND, Dice, Host};
+use super::{BACKEND, CALLS, Dice, Host};
 use crate::WasmSpec;
 
 /// A plugin that was loaded.
@@ -28,20 +28,23 @@ pub(super) struct Rig(Arc<dyn LoadedPlugin>);
 pub struct Told {
     /// A guest started.
     pub started: bool,
-    /// Host calls that reached the host.
+    /// Host calls that guests made.
     pub calls: u64,
+    /// Those of them that reached the host.
+    pub reached: u64,
 }
 
-/// Callbacks of one drive, beside those of its start and its end.
-const STEPS_MAX: u32 = 24;
-
 impl Rig {
-    pub(super) fn load(bytes: &[u8], vm: &VmSettings) -> Result<Self, PluginFault> {
+    pub(super) fn load(
+        bytes: &[u8],
+        vm: &VmSettings,
+        call_budget: Duration,
+    ) -> Result<Self, PluginFault> {
         let limits = PluginLimits {
             memory_bytes_max: 1 << 20,
             table_elements_max: 1000,
-            call_budget: Duration::from_millis(1),
-            start_budget: Duration::from_millis(4),
+            call_budget,
+            start_budget: 4 * call_budget,
             contexts_max: 3,
             ..PluginLimits::default()
         };
@@ -49,8 +52,10 @@ impl Rig {
         BACKEND.load(WasmSpec { name, bytes, limits: &limits, phases: None, vm }).map(Self)
     }
 
-    /// Serves a few streams and connections with it. Answers with the host calls that came.
-    pub(super) fn drive(&self, dice: &mut Dice, config: &[u8]) -> Told {
+    /// Serves a few streams and connections with it, in so many steps. Answers with the host
+    /// calls that came.
+    pub(super) fn drive(&self, dice: &mut Dice, config: &[u8], steps_max: u32) -> Told {
+        let before = CALLS.get();
         let host = Host::new(dice.any());
         let calls: Rc<dyn HostCalls> = Rc::<Host>::clone(&host);
         let scope = WorkerScope {
@@ -77,12 +82,12 @@ impl Rig {
             drive.factories.extend(self.0.start(&scope, &spec));
         }
         let started = !drive.factories.is_empty();
-        let steps = if started { dice.below(STEPS_MAX) } else { 0 };
+        let steps = if started { dice.below(steps_max) } else { 0 };
         for _ in 0..steps {
             drive.step(dice);
         }
         drive.end(dice);
-        Told { started, calls: host.calls() }
+        Told { started, calls: CALLS.get() - before, reached: host.calls() }
     }
 }
 

@@ -14,7 +14,7 @@ pub struct Dice {
 }
 
 /// A callback of every kind that the host knows, with its parameters and whether it answers.
-const CALLBACKS: &[(&str, usize, bool)] = &[
+pub(crate) const CALLBACKS: &[(&str, usize, bool)] = &[
     ("proxy_on_context_create", 2, false),
     ("proxy_on_tick", 1, false),
     ("proxy_on_new_connection", 1, true),
@@ -202,8 +202,25 @@ pub(super) fn shape(dice: &mut Dice) -> (Vec<u8>, Vec<u8>) {
     (imports, exports.expect("a valid module"))
 }
 
+/// How long scripts are, and what is made of them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Length {
+    /// Callbacks that a script has calls for.
+    callbacks: u32,
+    /// Calls of one callback.
+    calls: u32,
+    /// Callbacks of one drive, beside those of its start and its end.
+    pub(super) steps: u32,
+}
+
+impl Length {
+    pub(super) const SHORT: Self = Self { callbacks: 24, calls: 8, steps: 24 };
+    /// As long as the guest has memory for it.
+    pub(super) const LONG: Self = Self { callbacks: 64, calls: 64, steps: 96 };
+}
+
 /// A script of some callbacks with some calls each.
-pub(super) fn script(dice: &mut Dice) -> Vec<u8> {
+pub(super) fn script(dice: &mut Dice, length: Length) -> Vec<u8> {
     // Most calls are of the interface: the rest answers by itself.
     let (of_interface, all): (Vec<_>, Vec<_>) =
         (functions().filter(|(module, _)| *module == "env").collect(), functions().collect());
@@ -212,8 +229,8 @@ pub(super) fn script(dice: &mut Dice) -> Vec<u8> {
         script.extend_from_slice(&op.to_le_bytes());
         script.extend_from_slice(&with.to_le_bytes()[..2]);
     };
-    for _ in 0..dice.below(24) {
-        for _ in 0..dice.below(8) {
+    for _ in 0..dice.below(length.callbacks) {
+        for _ in 0..dice.below(length.calls) {
             if dice.below(16) == 0 {
                 put(&mut script, ALLOCATOR, dice.below(ALLOCATOR_WAYS));
             }

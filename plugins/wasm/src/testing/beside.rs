@@ -98,6 +98,15 @@ impl Beside {
         on_answer(answer);
     }
 
+    /// Takes any of the calls that were not answered, and forgets those that were.
+    pub(crate) fn take_call(&self, any: u64) -> Option<OnHttpAnswer> {
+        let mut calls = self.http.borrow_mut();
+        calls.retain(|(_call, on_answer)| on_answer.is_some());
+        let count = u64::try_from(calls.len()).ok().filter(|count| *count > 0)?;
+        let at = usize::try_from(any % count).ok()?;
+        calls.get_mut(at)?.1.take()
+    }
+
     pub(crate) fn grpc_stream(
         &self,
         method: GrpcMethod,

@@ -1,0 +1,72 @@
+//! Host calls with any arguments, in bulk.
+
+use proptest::{
+    prelude::any,
+    test_runner::{Config, TestRunner},
+};
+
+use super::Run;
+use crate::fuzz::{
+    self,
+    random::{Sum, modules, with_seeds},
+};
+
+const MODULES: u64 = 3000;
+const CALLS: u64 = 5_000_000;
+const RANGES: u32 = 10_000_000;
+/// What calls may take in all; a build that is not optimised makes as many as fit.
+const SECONDS: f64 = 50.0;
+
+/// Random modules, then scripts of hostile host calls until there are enough.
+pub(super) fn fuzz(run: &mut Run) {
+    let random = modules(MODULES);
+    run.figure("modules", random.tried);
+    run.figure("modules_started", random.started);
+    run.figure("modules_calls", random.calls);
+    run.figure("modules_milliseconds", milliseconds(run));
+    let wanted = CALLS.saturating_sub(random.calls);
+    let begun = std::time::SystemTime::now();
+    let before = run.seconds();
+    let goes_on = |calls: u64| {
+        let spent = begun.elapsed().unwrap_or_default().as_secs_f64();
+        calls < wanted && before + spent < SECONDS
+    };
+    let scripts = with_seeds(u64::MAX / 2, goes_on, fuzz::long_script);
+    let calls = random.calls + scripts.calls;
+    run.figure("scripts", scripts.tried);
+    run.figure("host_calls", calls);
+    run.figure("host_calls_that_reached_the_host", random.reached + scripts.reached);
+    run.figure("panics", count(&random) + count(&scripts));
+    for seed in random.panics.iter().chain(&scripts.panics) {
+        run.must(false, format!("the host panicked: seed {seed:#x}"));
+    }
+    run.must(random.started > MODULES / 10, "few random modules started");
+    // What an unoptimised host does not get done is in the figures.
+    let enough = if cfg!(debug_assertions) { CALLS / 10 } else { CALLS };
+    run.must(calls >= enough, format!("{calls} host calls in {SECONDS} seconds"));
+}
+
+fn count(sum: &Sum) -> u64 {
+    u64::try_from(sum.panics.len()).unwrap_or(u64::MAX)
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a figure")]
+fn milliseconds(run: &Run) -> u64 {
+    (run.seconds() * 1000.0) as u64
+}
+
+/// Addresses and lengths: any, and those near to the end of the memory.
+pub(super) fn ranges(run: &mut Run) {
+    let config = Config { cases: RANGES, failure_persistence: None, ..Config::default() };
+    let any_range = (any::<u32>(), any::<u32>(), 0_usize..(1 << 32), any::<u8>());
+    let ran = TestRunner::new(config).run(&any_range, |(ptr, len, memory_len, near)| {
+        // Half of them end within a few bytes of the end.
+        let rest = (memory_len as u64).saturating_sub(u64::from(ptr));
+        let close = (rest + u64::from(near >> 1)).saturating_sub(64);
+        let len = if near & 1 == 0 { len } else { u32::try_from(close).unwrap_or(len) };
+        fuzz::guest_range(ptr, len, memory_len);
+        Ok(())
+    });
+    run.figure("cases", RANGES.into());
+    run.must(ran.is_ok(), format!("{ran:?}"));
+}
