@@ -9,10 +9,11 @@ use host_extension::{FaultKind, InstanceSpec, LoadedPlugin, Phases, PluginFault}
 use plugins_policy::Recorder;
 
 use crate::{
-    Backends, LoadFailure, LoadWarning, Moment, PluginPlan,
+    Backends, LoadFailure, LoadWarning, Moment, Oddity, PluginPlan,
     charge::{Charge, DenialLog},
-    confine::confine,
+    confine::{confine, enforced},
     ledger::Account,
+    needs::missing,
     snapshot::{Entry, Generation, Health},
     source::{Artifact, Digest},
     trial::{TrialWorker, Trials},
@@ -97,9 +98,18 @@ impl Attempt<'_> {
             return Ok(Loaded::Same(Arc::clone(last)));
         }
         let charge = self.charge(&artifact);
-        let (plan, warnings) = confine(self.plan, &charge.rights, self.recorder.as_deref());
+        let mut warnings = enforced(self.plan)?;
+        let (plan, left_out) = confine(self.plan, &charge.rights, self.recorder.as_deref());
+        warnings.extend(left_out);
         let loaded = self.backends.load(&plan, &artifact)?;
+        let missing = missing(&loaded.uses(), artifact.package.asked(), &charge.rights);
+        warnings.extend(missing.into_iter().map(|oddity| self.warning(oddity)));
         Ok(Loaded::New(Fresh { digest: artifact.digest, loaded, charge, warnings }))
+    }
+
+    fn warning(&self, oddity: Oddity) -> LoadWarning {
+        let policy = Arc::clone(&self.plan.policy.name);
+        LoadWarning { plugin: self.plan.name.clone(), policy, oddity }
     }
 
     fn charge(&self, artifact: &Artifact) -> Charge {

@@ -1,10 +1,11 @@
 //! What the configuration gives a plugin, as far as it may have it: variables of its environment,
-//! and places that its process may read.
+//! and places that its process may read; and whether what its policy forbids can be forbidden.
 
 use std::{path::Path, sync::Arc};
 
+use host_extension::{FaultKind, PluginFault};
 use host_types::{PluginName, RunIn};
-use plugins_policy::{Access, Capability, Recorder, Rights};
+use plugins_policy::{Access, Capability, Enforcement, KernelFacts, Recorder, Rights, Runs};
 
 use crate::{BackendKind, LoadWarning, Oddity, PluginPlan};
 
@@ -27,6 +28,34 @@ pub(crate) fn confine(
         plan.process.sandbox.read.retain(|place| gate.lets_read(place));
     }
     (plan, gate.warnings)
+}
+
+/// Whether the restrictions that a policy states hold for a plugin here. Gives those that do not
+/// and need not.
+///
+/// # Errors
+/// One must, and does not.
+pub(crate) fn enforced(plan: &PluginPlan) -> Result<Vec<LoadWarning>, PluginFault> {
+    let runs = match plan.backend {
+        BackendKind::Wasm => Runs::Wasm,
+        _ if has_process(plan) => Runs::Child { confined: plan.process.sandbox.enabled },
+        BackendKind::Builtin | BackendKind::Native | BackendKind::Process => Runs::InProxy,
+    };
+    // Only for children the kernel matters, which is asked by trying.
+    let kernel = if matches!(runs, Runs::Child { .. }) {
+        plugins_process::facts()
+    } else {
+        KernelFacts::default()
+    };
+    let unenforced = Enforcement { runs, kernel }
+        .check(&plan.policy)
+        .map_err(|error| PluginFault::new(FaultKind::LoadFailed, error.to_string()))?;
+    let warning = |unenforced| LoadWarning {
+        plugin: plan.name.clone(),
+        policy: Arc::clone(&plan.policy.name),
+        oddity: Oddity::Unenforced(unenforced),
+    };
+    Ok(unenforced.into_iter().map(warning).collect())
 }
 
 /// True where a plugin runs in a process of its own.

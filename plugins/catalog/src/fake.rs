@@ -1,6 +1,8 @@
 //! A backend for tests. An artifact is text: `broken` does not verify; `v1 refuses a b` loads
 //! as version `v1` and does not start with the configurations `a` and `b`.
 
+mod lines;
+
 use std::{
     cell::Cell,
     net::SocketAddr,
@@ -14,15 +16,17 @@ use std::{
 };
 
 use host_extension::{
-    BodyKind, CallResult, Condition, ConnectionFacts, FaultKind, FieldWrite, FilterFactory,
-    FilterUse, HeaderMapKind, HostCalls, InstanceSpec, LoadedPlugin, LocalReply, LogLevel, OnError,
-    Phases, PluginFault, PropertyValue, Protocol, Stream, StreamFilter, Subject, WorkerScope,
+    BodyKind, CallResult, Capability, Condition, Connection, ConnectionFacts, FaultKind,
+    FieldWrite, FilterFactory, FilterUse, HeaderMapKind, HostCalls, InstanceSpec, LoadedPlugin,
+    LocalReply, LogLevel, NetworkFilter, OnError, Phases, PluginFault, PropertyValue, Protocol,
+    Stream, StreamFilter, Subject, WorkerScope,
 };
 use host_telemetry::Metrics;
 use host_types::{ConnectionId, Headers, ListenerName, PluginName, StreamId, VmSettings};
 use http::{HeaderMap, StatusCode};
 use parking_lot::Mutex;
 
+pub(crate) use self::lines::lines;
 use crate::{
     BackendKind, Backends, Catalog, Moment, MonotonicClock, PluginBackend, PluginPlan, PluginSpec,
     WorkerCatalog,
@@ -34,12 +38,16 @@ pub(crate) struct Script {
     pub(crate) loads: AtomicUsize,
     pub(crate) trials: AtomicUsize,
     pub(crate) starts: AtomicUsize,
+    /// So many trials fail.
+    pub(crate) failing_trials: AtomicUsize,
     /// So many starts on workers fail.
     pub(crate) failing_starts: AtomicUsize,
     /// The next filters cannot be made because of these, the last one first.
     pub(crate) create_faults: Mutex<Vec<PluginFault>>,
     /// Instances outlive the faults of their filters.
     pub(crate) outlives_faults: AtomicBool,
+    /// What a plugin can be seen to use.
+    pub(crate) uses: Mutex<Vec<Capability>>,
     /// What runs the plugins has been given up.
     pub(crate) tripped: AtomicBool,
     /// Instances that are alive.
@@ -103,12 +111,9 @@ impl LoadedPlugin for FakePlugin {
         }
         if scope.worker.is_none() {
             script.trials.fetch_add(1, Relaxed);
+            fail_one_of(&script.failing_trials)?;
         } else {
-            let failing = script.failing_starts.load(Relaxed);
-            if failing > 0 {
-                script.failing_starts.store(failing - 1, Relaxed);
-                return Err(PluginFault::new(FaultKind::TimedOut, "the start took too long"));
-            }
+            fail_one_of(&script.failing_starts)?;
             script.starts.fetch_add(1, Relaxed);
         }
         Ok(Rc::new(FakeFactory {
@@ -119,6 +124,10 @@ impl LoadedPlugin for FakePlugin {
         }))
     }
 
+    fn uses(&self) -> Vec<Capability> {
+        self.script.uses.lock().clone()
+    }
+
     fn condition(&self) -> Option<Condition> {
         self.script.tripped.load(Relaxed).then(|| Condition {
             state: "tripped",
@@ -126,6 +135,25 @@ impl LoadedPlugin for FakePlugin {
             pid: None,
             story: "it ended too often".to_owned(),
         })
+    }
+}
+
+/// Fails where so many starts are to fail, which are one less then.
+fn fail_one_of(failing: &AtomicUsize) -> Result<(), PluginFault> {
+    let left = failing.load(Relaxed).checked_sub(1);
+    let Some(left) = left else { return Ok(()) };
+    failing.store(left, Relaxed);
+    Err(PluginFault::new(FaultKind::TimedOut, "the start took too long"))
+}
+
+impl FakeFactory {
+    fn filter(&self) -> Result<Box<FakeFilter>, PluginFault> {
+        match self.script.create_faults.lock().pop() {
+            Some(fault) => Err(fault),
+            None => {
+                Ok(Box::new(FakeFilter { version: self.version.clone(), instance: self.instance }))
+            }
+        }
     }
 }
 
@@ -139,16 +167,22 @@ impl FilterFactory for FakeFactory {
     }
 
     fn stream_filter(&self, _stream: &Rc<Stream>) -> Result<Box<dyn StreamFilter>, PluginFault> {
-        match self.script.create_faults.lock().pop() {
-            Some(fault) => Err(fault),
-            None => {
-                Ok(Box::new(FakeFilter { version: self.version.clone(), instance: self.instance }))
-            }
-        }
+        let filter: Box<dyn StreamFilter> = self.filter()?;
+        Ok(filter)
+    }
+
+    fn network_filter(
+        &self,
+        _connection: &Rc<Connection>,
+    ) -> Result<Box<dyn NetworkFilter>, PluginFault> {
+        let filter: Box<dyn NetworkFilter> = self.filter()?;
+        Ok(filter)
     }
 }
 
 impl StreamFilter for FakeFilter {}
+
+impl NetworkFilter for FakeFilter {}
 
 impl std::fmt::Debug for FakeFilter {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -234,7 +268,7 @@ impl HostCalls for NoHost {
     fn log(&self, _plugin: &str, _level: LogLevel, _line: &str) {}
 
     fn now(&self) -> SystemTime {
-        SystemTime::UNIX_EPOCH
+        SystemTime::now()
     }
 }
 
@@ -272,6 +306,14 @@ impl House {
 
     pub(crate) fn write(&self, plugin: &str, artifact: impl AsRef<[u8]>) {
         std::fs::write(self.directory.path().join(plugin), artifact).expect("the artifact");
+    }
+
+    /// Writes a package whose artifact is `text`.
+    pub(crate) fn package(&self, plugin: &str, manifest: &str, text: &str) {
+        let directory = self.directory.path().join(plugin);
+        std::fs::create_dir_all(&directory).expect("a directory");
+        std::fs::write(directory.join("plugin.toml"), manifest).expect("the manifest");
+        std::fs::write(directory.join("code"), text).expect("the artifact");
     }
 
     pub(crate) fn remove(&self, plugin: &str) {
@@ -315,6 +357,22 @@ impl House {
 
 pub(crate) fn serve(factory: &dyn FilterFactory) -> Result<String, PluginFault> {
     factory.stream_filter(&stream()).map(|filter| format!("{filter:?}"))
+}
+
+/// As [`serve`], for a connection.
+pub(crate) fn serve_connection(factory: &dyn FilterFactory) -> Result<String, PluginFault> {
+    let facts = Rc::clone(&stream().connection);
+    let connection = Rc::new(Connection::new(facts, SystemTime::UNIX_EPOCH));
+    factory.network_filter(&connection).map(|filter| format!("{filter:?}"))
+}
+
+/// A manifest whose top says this, and whose table of the plugin says that.
+pub(crate) fn manifest(top: &str, plugin: &str) -> String {
+    format!(
+        "schema = 1\n{top}\n[plugin]\nname = \"greet\"\nversion = \"1.0.0\"\n{plugin}\n\
+         [[provides]]\npoint = \"stream_filter\"\nphases = [\"request_headers\"]\n\
+         [[artifact]]\nbackend = \"wasm\"\nfile = \"code\"\n"
+    )
 }
 
 pub(crate) fn trapped() -> PluginFault {

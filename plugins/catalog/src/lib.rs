@@ -28,6 +28,7 @@ mod charge;
 mod confine;
 mod ledger;
 mod native;
+mod needs;
 mod plan;
 mod process;
 mod records;

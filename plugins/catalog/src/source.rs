@@ -123,6 +123,11 @@ impl Package {
         }
     }
 
+    /// What it asks for; `None` where no manifest says so.
+    pub(crate) fn asked(&self) -> Option<&[Permission]> {
+        self.asked.as_deref()
+    }
+
     /// What a policy leaves of what it asks for. Where all is to be let, what is not allowed is
     /// carried out all the same.
     pub(crate) fn rights(&self, plan: &PluginPlan, lets_all: bool) -> Rights {

@@ -3,7 +3,7 @@
 use std::{fmt, path::PathBuf, sync::Arc};
 
 use host_types::PluginName;
-use plugins_policy::{Capability, Permission};
+use plugins_policy::{Capability, Permission, Unenforced};
 
 /// Something about a plugin's permissions that is likely not meant. Shows itself as a line that
 /// says what to do.
@@ -22,22 +22,33 @@ pub struct LoadWarning {
 #[non_exhaustive]
 pub enum Oddity {
     /// Its code may use something of which nothing is allowed.
-    MayUse(Capability),
+    MayUse {
+        /// What.
+        capability: Capability,
+        /// False where its manifest does not ask for it, so that no policy can grant it.
+        is_asked: bool,
+    },
     /// Its manifest asks for something that the policy does not grant.
     NotGranted(Permission),
     /// The configuration gives it a variable that it may not see.
     Variable(Arc<str>),
     /// The configuration lets it read a place that it may not.
     Place(PathBuf),
+    /// A restriction that its policy states does not hold, and need not.
+    Unenforced(Unenforced),
 }
 
 impl fmt::Display for LoadWarning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { plugin, policy, oddity } = self;
         match oddity {
-            Oddity::MayUse(capability) => {
+            Oddity::MayUse { capability, is_asked } => {
                 let word = capability.word();
-                write!(f, "plugin `{plugin}` may use `{word}`, which is not allowed")?;
+                write!(f, "plugin `{plugin}` may use `{word}`, which ")?;
+                if !is_asked {
+                    return f.write_str("its plugin.toml does not ask for (`permissions`)");
+                }
+                f.write_str("is not allowed")?;
                 advise(f, word, policy)
             }
             Oddity::NotGranted(permission) => {
@@ -58,6 +69,7 @@ impl fmt::Display for LoadWarning {
                 write!(f, "plugin `{plugin}` cannot read `{place}` of its `sandbox.read`")?;
                 advise(f, &format!("files.read:{place}"), policy)
             }
+            Oddity::Unenforced(unenforced) => write!(f, "plugin `{plugin}`: {unenforced}"),
         }
     }
 }

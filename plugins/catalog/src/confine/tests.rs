@@ -1,1 +1,138 @@
+use std::path::PathBuf;
 
+use host_extension::FaultKind;
+use host_types::NativeSettings;
+use plugins_policy::{Mode, Permission, Policy, Preset, Restriction};
+
+use super::*;
+
+fn permissions(words: &[&str]) -> Vec<Permission> {
+    words.iter().map(|word| word.parse().expect("a permission")).collect()
+}
+
+/// A plugin with two variables and two places, under a policy.
+fn plan(backend: BackendKind, policy: Policy) -> PluginPlan {
+    let mut plan = crate::fake::plan("greet", Path::new("greet"));
+    let variables = || vec![("HOME".into(), "a".into()), ("TOKEN".into(), "b".into())];
+    plan.backend = backend;
+    plan.policy = Arc::new(policy);
+    plan.vm.environment = variables();
+    plan.process.environment = variables();
+    plan.process.sandbox.read = vec![PathBuf::from("/etc/greet"), PathBuf::from("/srv/data")];
+    plan
+}
+
+/// The variables and places that are left, and what is told of the others.
+fn left(plan: &PluginPlan) -> (Vec<String>, Vec<PathBuf>, Vec<Oddity>) {
+    let rights = Rights::new(&plan.policy, None, "greet");
+    let (confined, warnings) = confine(plan, &rights, None);
+    let environment = if plan.backend == BackendKind::Wasm {
+        confined.vm.environment
+    } else {
+        confined.process.environment
+    };
+    let names = environment.iter().map(|(name, _value)| name.to_string()).collect();
+    let oddities = warnings.into_iter().map(|warning| warning.oddity).collect();
+    (names, confined.process.sandbox.read, oddities)
+}
+
+#[test]
+fn a_plugin_sees_the_variables_and_places_that_it_may_and_the_others_are_told() {
+    let grants = permissions(&["environment:HOME", "files.read:/srv"]);
+    let policy = Policy { grants, ..Policy::of(Preset::None) };
+    let (names, places, oddities) = left(&plan(BackendKind::Process, policy.clone()));
+    assert_eq!((names, places), (vec!["HOME".to_owned()], vec![PathBuf::from("/srv/data")]));
+    let etc = PathBuf::from("/etc/greet");
+    assert_eq!(oddities, [Oddity::Variable("TOKEN".into()), Oddity::Place(etc)]);
+
+    let (names, places, oddities) = left(&plan(BackendKind::Wasm, policy));
+    assert_eq!(names, ["HOME"]);
+    assert_eq!(places.len(), 2, "what is said for another backend waits");
+    assert_eq!(oddities, [Oddity::Variable("TOKEN".into())]);
+}
+
+#[test]
+fn a_preset_lets_a_plugin_see_all_variables_and_only_the_widest_all_places() {
+    let (names, places, oddities) = left(&plan(BackendKind::Process, Policy::default()));
+    assert_eq!((names.len(), places.len(), oddities.len()), (2, 0, 2));
+    let (names, places, oddities) = left(&plan(BackendKind::Process, Policy::of(Preset::Trusted)));
+    assert_eq!((names.len(), places.len(), oddities.len()), (2, 2, 0));
+}
+
+#[test]
+fn a_library_in_a_child_is_confined_as_any_child_and_one_in_the_proxy_reads_what_it_likes() {
+    let mut native = plan(BackendKind::Native, Policy::of(Preset::None));
+    assert_eq!(left(&native).2, []);
+    native.native = NativeSettings { run_in: RunIn::Runner, ..NativeSettings::default() };
+    assert_eq!(left(&native).2.len(), 4);
+    native.process.sandbox.enabled = false;
+    assert_eq!(left(&native).2.len(), 2, "nothing keeps it from places");
+}
+
+#[test]
+fn a_permissive_policy_takes_nothing_away_and_a_recorder_notes_what_was_given() {
+    let lets = Policy { mode: Mode::Permissive, ..Policy::of(Preset::None) };
+    let plan = plan(BackendKind::Process, lets);
+    let (names, places, oddities) = left(&plan);
+    assert_eq!((names.len(), places.len(), oddities.len()), (2, 2, 0));
+    let recorder = Recorder::default();
+    confine(&plan, &Rights::new(&plan.policy, None, "greet"), Some(&recorder));
+    let mut noted: Vec<_> = recorder.grants().iter().map(ToString::to_string).collect();
+    noted.sort_unstable();
+    assert_eq!(
+        noted,
+        ["environment:HOME", "environment:TOKEN", "files.read:/etc/greet", "files.read:/srv/data"]
+    );
+}
+
+#[test]
+fn what_is_left_out_is_told_with_what_grants_it() {
+    let warning = |oddity| {
+        let (plugin, policy) = ("greet".into(), "strict".into());
+        LoadWarning { plugin, policy, oddity }.to_string()
+    };
+    assert_eq!(
+        warning(Oddity::Variable("A\nB".into())),
+        "plugin `greet` does not see its environment variable `A\\nB`: to grant it, add \
+         \"environment:A\\nB\" to `grants` of the policy `strict`"
+    );
+    assert_eq!(
+        warning(Oddity::Place("/etc/greet".into())),
+        "plugin `greet` cannot read `/etc/greet` of its `sandbox.read`: to grant it, add \
+         \"files.read:/etc/greet\" to `grants` of the policy `strict`"
+    );
+    assert_eq!(
+        warning(Oddity::MayUse { capability: Capability::HttpCall, is_asked: true }),
+        "plugin `greet` may use `http_call`, which is not allowed: to grant it, add \
+         \"http_call\" to `grants` of the policy `strict`"
+    );
+    assert_eq!(
+        warning(Oddity::MayUse { capability: Capability::HttpCall, is_asked: false }),
+        "plugin `greet` may use `http_call`, which its plugin.toml does not ask for \
+         (`permissions`)"
+    );
+}
+
+#[test]
+fn a_restriction_that_a_library_in_the_proxy_can_break_refuses_it_unless_it_need_not_hold() {
+    let mut policy = Policy { stated: vec![Restriction::Memory], ..Policy::default() };
+    for backend in [BackendKind::Native, BackendKind::Builtin] {
+        let fault = enforced(&plan(backend, policy.clone())).expect_err("nobody enforces it");
+        assert_eq!(fault.kind, FaultKind::LoadFailed);
+        for part in ["`memory`", "allow_unenforced: [memory]"] {
+            assert!(fault.message.contains(part), "{fault}");
+        }
+    }
+    assert_eq!(enforced(&plan(BackendKind::Wasm, policy.clone())), Ok(Vec::new()));
+    policy.allow_unenforced = vec![Restriction::Memory];
+    let oddities = enforced(&plan(BackendKind::Native, policy)).expect("it need not hold");
+    let [warning] = oddities.as_slice() else { panic!("{oddities:?}") };
+    assert!(warning.to_string().contains("`memory` cannot be enforced"), "{warning}");
+}
+
+#[test]
+fn what_nobody_stated_need_not_be_enforced() {
+    for backend in [BackendKind::Native, BackendKind::Builtin, BackendKind::Wasm] {
+        assert_eq!(enforced(&plan(backend, Policy::of(Preset::None))), Ok(Vec::new()));
+    }
+}

@@ -1,8 +1,11 @@
+mod failures;
+mod policy;
+
 use std::{rc::Rc, time::Duration};
 
 use host_extension::{FaultKind, FilterUse, OnError, Phases};
 
-use crate::fake::{House, filter_use, serve};
+use crate::fake::{House, filter_use, manifest, serve};
 
 const EVERY_POLICY: [OnError; 3] = [OnError::Closed, OnError::Open, OnError::Reload];
 
