@@ -7,7 +7,7 @@ use std::{
 };
 
 use host_extension::Phases;
-use host_types::{Isolation, NativeAllowed, PluginName, ProcessSettings, RunIn, VmSettings};
+use host_types::{Isolation, NativeAllowed, PluginName, RunIn, VmSettings};
 use plugins_catalog::{BackendKind, PluginPlan};
 use plugins_policy::{Policy, Preset, Restriction};
 
@@ -57,10 +57,13 @@ fn plugin(
     let native = native::native(model.native.unwrap_or_default(), shared.native);
     // A policy that was refused is none here; then the plan is not used.
     let mut ruling = shared.policies.get(&ruling?).cloned().unwrap_or_default();
-    let (vm, process) = (vm?, process?);
+    let (vm, mut process) = (vm?, process?);
     if backend == BackendKind::Process || (backend, native.run_in) == IN_RUNNER {
-        state_sandbox(&mut ruling.policy, &process, &at.key("process").key("sandbox"));
+        state_sandbox(&mut ruling.policy, &at.key("process").key("sandbox"));
     }
+    let need_not = |restriction| ruling.policy.allow_unenforced.contains(&restriction);
+    process.sandbox.may_lack_files = need_not(Restriction::Files);
+    process.sandbox.may_lack_network = need_not(Restriction::Network);
     Some(PluginPlan {
         name: PluginName::from(model.name.as_str()),
         backend,
@@ -78,18 +81,14 @@ fn plugin(
 /// A library that runs in a process of its own.
 const IN_RUNNER: (BackendKind, RunIn) = (BackendKind::Native, RunIn::Runner);
 
-/// A sandbox states what it keeps a process from, if it is one by default, too; of its limits
-/// those that are written.
-fn state_sandbox(policy: &mut Policy, process: &ProcessSettings, at: &Cursor<'_>) {
-    if !process.sandbox.enabled {
-        return;
+/// The limits of a sandbox that are written are stated, too.
+fn state_sandbox(policy: &mut Policy, at: &Cursor<'_>) {
+    let keys = [(Restriction::Memory, "memory_mib"), (Restriction::Processes, "processes_max")];
+    for (restriction, key) in keys {
+        if at.has(key) && !policy.stated.contains(&restriction) {
+            policy.stated.push(restriction);
+        }
     }
-    policy.stated.extend([Restriction::Files, Restriction::Network, Restriction::Processes]);
-    if at.has("memory_mib") && !policy.stated.contains(&Restriction::Memory) {
-        policy.stated.push(Restriction::Memory);
-    }
-    let order = |one: &Restriction| Restriction::ALL.iter().position(|known| known == one);
-    policy.stated.sort_by_key(order);
 }
 
 /// Where the artifact is; what is compiled in has a name, no place.

@@ -77,7 +77,7 @@ fn ruling(model: &PolicyConfig, at: &Cursor<'_>, spans: &mut Spans) -> Ruling {
             ModeWord::Enforce => Mode::Enforce,
             ModeWord::Permissive => Mode::Permissive,
         },
-        stated: stated(&denials, &at.key("limits")),
+        stated: stated(&at.key("limits")),
         allow_unenforced: unenforced(&model.allow_unenforced, &at.key("allow_unenforced")),
         grants,
         denials,
@@ -138,21 +138,15 @@ fn nearest(word: &str) -> Option<&'static str> {
     suggest::nearest(word, words.chain(beginnings))
 }
 
-/// The restrictions that an entry states, in their order: what is written, not what is default.
-fn stated(denials: &[Permission], limits: &Cursor<'_>) -> Vec<Restriction> {
-    let denies = |capability| {
-        denials.iter().any(|one| one.capabilities().any(|denied| denied == capability))
-    };
-    let is_stated = |restriction: &Restriction| match restriction {
-        Restriction::Memory => limits.has("memory_mib"),
-        Restriction::Cpu => limits.has("cpu_ms_per_call") || limits.has("cpu_ms_per_second"),
-        Restriction::Table => limits.has("table_elements_max"),
-        Restriction::Clock => denies(Capability::Clock),
-        Restriction::Random => denies(Capability::Random),
-        // Sandboxes of processes state the others.
-        _ => false,
-    };
-    Restriction::ALL.into_iter().filter(is_stated).collect()
+/// The restrictions that the limits of an entry state: what is written, not what is default.
+fn stated(limits: &Cursor<'_>) -> Vec<Restriction> {
+    let keys = [
+        (Restriction::Memory, ["memory_mib"].as_slice()),
+        (Restriction::Cpu, &["cpu_ms_per_call", "cpu_ms_per_second"]),
+        (Restriction::Table, &["table_elements_max"]),
+    ];
+    let is_stated = |keys: &[&str]| keys.iter().any(|key| limits.has(key));
+    keys.into_iter().filter(|(_one, keys)| is_stated(keys)).map(|(one, _keys)| one).collect()
 }
 
 fn unenforced(models: &[RestrictionWord], at: &Cursor<'_>) -> Vec<Restriction> {

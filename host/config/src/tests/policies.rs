@@ -54,7 +54,7 @@ fn every_key_of_a_policy_reaches_the_plan() {
         grants: vec![permission("headers.request.write:x-*"), permission("http_call:auth")],
         denials: vec![permission("headers.request.read:cookie"), permission("clock")],
         mode: Mode::Permissive,
-        stated: vec![Restriction::Memory, Restriction::Cpu, Restriction::Table, Restriction::Clock],
+        stated: vec![Restriction::Memory, Restriction::Cpu, Restriction::Table],
         allow_unenforced: vec![Restriction::Memory, Restriction::Clock],
     };
     assert_eq!(*greet.policy, policy);
@@ -128,24 +128,37 @@ fn what_is_written_is_stated_and_what_is_default_is_not() {
     assert_eq!(of(", limits: { cpu_ms_per_second: 1 }"), ["cpu"]);
     assert_eq!(of(", limits: { table_elements_max: 1, cpu_ms_per_call: 1 }"), ["cpu", "table"]);
     assert_eq!(of(", preset: none"), [""; 0]);
-    assert_eq!(of(", denials: [random, clock]"), ["clock", "random"]);
 }
 
 #[test]
-fn a_sandbox_states_what_it_keeps_a_process_from() {
+fn a_sandbox_states_the_limits_that_are_written() {
     let of = |lines: &str| {
         let plugin = format!("  - {{ name: p, source: greet.wasm, policy: a, {lines} }}\n");
         stated("  - { name: a, limits: { table_elements_max: 1 } }\n", &plugin)
     };
-    assert_eq!(of("backend: process"), ["table", "files", "network", "processes"]);
+    assert_eq!(of("backend: process"), ["table"]);
     assert_eq!(of("backend: process, process: { sandbox: none }"), ["table"]);
-    let with_memory = "backend: process, process: { sandbox: { memory_mib: 8 } }";
-    assert_eq!(of(with_memory), ["memory", "table", "files", "network", "processes"]);
-    assert_eq!(of("backend: native"), ["table"]);
-    let runner = "backend: native, native: { run_in: runner }";
-    assert_eq!(of(runner), ["table", "files", "network", "processes"]);
+    let limits = "process: { sandbox: { memory_mib: 8, processes_max: 9, files_max: 16 } }";
+    let with = |backend: &str| of(&format!("backend: {backend}, {limits}"));
+    assert_eq!(with("process"), ["table", "memory", "processes"]);
+    assert_eq!(with("native, native: { run_in: runner }"), ["table", "memory", "processes"]);
     // It waits until the backend is chosen that it is said for.
-    assert_eq!(of("backend: wasm, process: { sandbox: { memory_mib: 8 } }"), ["table"]);
+    assert_eq!(with("native"), ["table"]);
+    assert_eq!(with("wasm"), ["table"]);
+}
+
+#[test]
+fn a_sandbox_may_lack_what_need_not_be_enforced() {
+    let of = |words: &str| {
+        let policy = format!("  - {{ name: a, allow_unenforced: [{words}] }}\n");
+        let plugin = "  - { name: p, backend: process, source: greet.wasm, policy: a }\n";
+        let plan = parse_here(&with(&policy, plugin), Format::Yaml).unwrap().plan;
+        let sandbox = &plan.plugins[0].process.sandbox;
+        (sandbox.may_lack_files, sandbox.may_lack_network)
+    };
+    assert_eq!(of(""), (false, false));
+    assert_eq!(of("files, memory"), (true, false));
+    assert_eq!(of("network"), (false, true));
 }
 
 #[test]
