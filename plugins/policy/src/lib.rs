@@ -30,5 +30,5 @@ pub use guard::Guard;
 pub use policy::{Mode, Policy, Restriction};
 pub use preset::Preset;
 pub use recorder::Recorder;
-pub use rights::{Access, Rights, Rule};
+pub use rights::{Access, CapabilityReport, Extent, Names, Rights, Rule, Source, WhyNot};
 pub use ward::{OnDenial, Ward};

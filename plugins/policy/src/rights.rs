@@ -3,8 +3,11 @@
 //! Made once for a generation of a plugin, asked at every host call. [`Rights::allows`] answers,
 //! [`Rights::explain`] says by which rule; both decide by the same function.
 
+mod report;
+
 use abi_manifest::{Argument, Capability, Pattern, Permission};
 
+pub use self::report::{CapabilityReport, Extent, Names, Source, WhyNot};
 use crate::{
     Mode, Policy,
     fields::{FieldClass, class_of, writes_fields},
