@@ -18,7 +18,7 @@ async fn plays(backend: Backend, ways: &[Way]) {
     let mut wrong = Vec::new();
     for cell in cells {
         let outcome = stage.play(cell).await;
-        wrong.extend(holds(cell, &outcome).err());
+        wrong.extend(holds(backend, cell, &outcome).err());
         if !stage.agrees(cell, &outcome) {
             let (name, text) = (&outcome.name, &outcome.text);
             let expected = stage.expected(cell);

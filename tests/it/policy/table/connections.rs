@@ -17,7 +17,8 @@ pub(super) fn rows() -> Vec<Row> {
             Capability::TcpDownstreamWrite,
             "tcp.downstream.write",
             json!({ "downstream_data": [{ "once": [{ "append": ["downstream", "!"] }] }] }),
-        ),
+        )
+        .beside(&["tcp.downstream.read"]),
         of(
             Capability::TcpUpstreamRead,
             "tcp.upstream.read",
@@ -27,6 +28,7 @@ pub(super) fn rows() -> Vec<Row> {
             Capability::TcpUpstreamWrite,
             "tcp.upstream.write",
             json!({ "upstream_data": [{ "once": [{ "append": ["upstream", "!"] }] }] }),
-        ),
+        )
+        .beside(&["tcp.upstream.read"]),
     ]
 }

@@ -19,7 +19,8 @@ fn fields() -> Vec<Row> {
                 { "note": ["request", "x-probe"] }, { "note_all": ["request", "x-p"] },
             ] }),
         )
-        .field("x-probe", "here"),
+        .field("x-probe", "here")
+        .withheld_from_children(),
         Row::new(
             Capability::HeadersRequestWrite,
             "headers.request.write:x-made",
@@ -31,7 +32,8 @@ fn fields() -> Vec<Row> {
             json!({ "response_headers": [
                 { "note": ["response", "x-upstream"] }, { "note_all": ["response", "x-u"] },
             ] }),
-        ),
+        )
+        .withheld_from_children(),
         Row::new(
             Capability::HeadersResponseWrite,
             "headers.response.write:x-made",
@@ -53,6 +55,7 @@ fn bodies() -> Vec<Row> {
             "body.request.write",
             json!({ "request_body": ["pause_unless_end", { "append": ["request", "!"] }] }),
         )
+        .beside(&["body.request.read"])
         .post("hello"),
         Row::new(
             Capability::BodyResponseRead,
@@ -63,7 +66,8 @@ fn bodies() -> Vec<Row> {
             Capability::BodyResponseWrite,
             "body.response.write",
             json!({ "response_body": ["pause_unless_end", { "append": ["response", "!"] }] }),
-        ),
+        )
+        .beside(&["body.response.read"]),
     ]
 }
 
