@@ -9,6 +9,7 @@
 //! [`Rights`], then [`Guard`].
 
 mod call;
+mod catalogue;
 mod counts;
 mod denial;
 mod enforcement;
@@ -22,6 +23,7 @@ mod ward;
 
 pub use abi_manifest::{Argument, Capability, Pattern, Permission, PermissionError};
 pub use call::HostCall;
+pub use catalogue::catalogue;
 pub use counts::CallCounts;
 pub use denial::{Denial, DenialCounts};
 pub use enforcement::{Enforcement, KernelFacts, Runs, Unenforced, UnenforcedError};

@@ -85,6 +85,21 @@ impl Restriction {
             Self::Random => "random",
         }
     }
+
+    /// What it restricts, in a few words.
+    #[must_use]
+    pub const fn summary(self) -> &'static str {
+        match self {
+            Self::Memory => "memory of an instance",
+            Self::Cpu => "processor time of a callback, and of a second",
+            Self::Table => "elements of a table",
+            Self::Files => "which files it reads, and that it writes none",
+            Self::Network => "that it reaches nothing but through the proxy",
+            Self::Processes => "how many processes and threads it makes",
+            Self::Clock => "that it reads no clock",
+            Self::Random => "that it draws no random numbers",
+        }
+    }
 }
 
 impl Policy {
