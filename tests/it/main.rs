@@ -9,6 +9,8 @@
 )]
 
 #[cfg(test)]
+mod attacks;
+#[cfg(test)]
 mod check;
 #[cfg(test)]
 mod common;
@@ -36,6 +38,8 @@ mod operations;
 mod packages;
 #[cfg(test)]
 mod policy;
+#[cfg(test)]
+mod policy_cli;
 #[cfg(test)]
 mod reload;
 #[cfg(test)]

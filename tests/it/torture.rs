@@ -4,11 +4,15 @@
 //! for `cargo xtask torture`, which names a file in `MORTISE_TORTURE_RUNS`, to which each run
 //! adds a line of JSON. Start reading at [`run::Run`].
 
+mod egress;
 mod evil;
+mod floods;
 mod freezes;
 mod kills;
 mod libraries;
+mod loops;
 mod orphans;
+mod pace;
 mod run;
 mod storm;
 mod swap;
@@ -39,6 +43,20 @@ async fn a_plugin_moves_from_backend_to_backend_under_load() {
     run.finish();
 }
 
+#[tokio::test]
+async fn an_endless_loop_in_any_callback_of_a_stream_costs_its_own_stream_alone() {
+    let mut run = Run::new("r8-loops-short");
+    loops::loops(&mut run, 2).await;
+    run.finish();
+}
+
+#[tokio::test]
+async fn a_plugin_reaches_nothing_but_what_it_may_call() {
+    let mut run = Run::new("r24-egress-short");
+    egress::egress(&mut run).await;
+    run.finish();
+}
+
 macro_rules! whole {
     ($($test:ident, $name:literal, $run:ident => $go:expr;)+) => {
         $(#[tokio::test]
@@ -52,11 +70,14 @@ macro_rules! whole {
 }
 
 whole! {
+    r8_loops, "r8-loops", run => loops::loops(&mut run, 91);
     r9_traps, "r9-trap-storm", run => traps::traps(&mut run, Duration::from_secs(10));
     r14_kills, "r14-kill-children", run => kills::kills(&mut run, Duration::from_secs(20));
     r15_freezes, "r15-freeze-child", run => freezes::freezes(&mut run);
     r16_evil, "r16-evil-children", run => evil::evil(&mut run);
     r17_orphans, "r17-kill-proxy", run => orphans::orphans(&mut run, 5);
+    r24_egress, "r24-egress", run => egress::egress(&mut run);
+    r25_floods, "r25-floods", run => floods::floods(&mut run);
     r28_libraries, "r28-native", run => libraries::libraries(&mut run);
     swaps, "swap-backends", run => swap::swaps(&mut run, 3);
 }

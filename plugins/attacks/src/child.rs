@@ -54,6 +54,11 @@ impl Plugin for Evil {
     type Config = String;
     const PHASES: Phases = Phases::REQUEST_HEADERS.and(Phases::RESPONSE_HEADERS);
 
+    /// Text as it stands.
+    fn parse(config: &[u8]) -> Result<String, Refusal> {
+        String::from_utf8(config.to_vec()).map_err(Refusal::config)
+    }
+
     fn start(config: String, _host: &Host<'_>) -> Result<Self, Refusal> {
         let mut words = config.split_whitespace().map(str::to_owned);
         let word = words.next().ok_or_else(|| Refusal::config("it says not what to try"))?;

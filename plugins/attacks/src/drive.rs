@@ -24,7 +24,7 @@ use tokio::{
 
 use self::judge::Judge;
 use crate::{
-    attack::{Attack, Form},
+    attack::Form,
     catalogue,
     neighbour::Load,
     page::{self, Metrics},
@@ -78,13 +78,18 @@ pub async fn run<T: Target>(
     let begun = Instant::now();
     let peers = Peers::start().await?;
     let setup = peers.setup(options);
+    let no_children = options.no_children.clone().or_else(|| setup.no_script());
+    let wanted = catalogue::all().into_iter().filter(|attack| attack.name.contains(options.filter));
+    let (attacks, left_out): (Vec<_>, Vec<_>) =
+        wanted.partition(|attack| no_children.is_none() || matches!(attack.form, Form::Module(_)));
     setup.write(&[])?;
     let mut target = start(&setup.config())?;
     let web = until_ready(&setup, &mut target).await?;
     let before = quiet_load(web).await?;
-    let attacks: Vec<Attack> = chosen(options).collect();
     let during = Load::start(web)?;
-    let mut report = Report { attacks: skipped(options), before, during: before, broken: None };
+    let skipped = |attack| Verdict { skipped: no_children.clone(), ..Verdict::of(attack) };
+    let attacked = left_out.iter().map(skipped).collect();
+    let mut report = Report { attacks: attacked, before, during: before, broken: None };
     setup.write(&attacks)?;
     target.reload();
     match until_taken(&setup, &mut target).await {
@@ -109,25 +114,6 @@ pub async fn run<T: Target>(
     }
     report.during = during.finish();
     Ok(report)
-}
-
-fn wanted(options: &Options<'_>) -> impl Iterator<Item = Attack> {
-    catalogue::all().into_iter().filter(|attack| attack.name.contains(options.filter))
-}
-
-fn is_left_out(options: &Options<'_>, attack: &Attack) -> bool {
-    matches!(attack.form, Form::Child(_)) && options.no_children.is_some()
-}
-
-fn chosen(options: &Options<'_>) -> impl Iterator<Item = Attack> {
-    wanted(options).filter(|attack| !is_left_out(options, attack))
-}
-
-fn skipped(options: &Options<'_>) -> Vec<Verdict> {
-    let left_out = wanted(options).filter(|attack| is_left_out(options, attack));
-    left_out
-        .map(|attack| Verdict { skipped: options.no_children.clone(), ..Verdict::of(&attack) })
-        .collect()
 }
 
 async fn quiet_load(web: SocketAddr) -> io::Result<crate::Figures> {

@@ -4,7 +4,7 @@ use std::{
     fmt::Write as _,
     fs, io,
     net::SocketAddr,
-    os::unix::fs::{DirBuilderExt, PermissionsExt},
+    os::unix::fs::{DirBuilderExt, PermissionsExt, symlink},
     path::{Path, PathBuf},
 };
 
@@ -14,6 +14,8 @@ use crate::{
     modules::module,
 };
 
+/// The clusters beside the one that is granted.
+const CLUSTERS: [&str; 3] = ["attacked", "bytes", "quiet"];
 /// The longest path that stands in a script's first line, on any kernel.
 const INTERPRETER_BYTES_MAX: usize = 120;
 
@@ -60,13 +62,17 @@ impl Setup<'_> {
         fs::rename(draft, self.config())
     }
 
-    /// The child is a script that starts the proxy's own program: so no copy of that is made for
-    /// each of them.
+    /// The child is a script that starts the proxy's own program, by a link whose path a script can
+    /// name: so no copy of the program is made for each of them.
     fn write_child(&self) -> io::Result<()> {
-        let script = self.script();
+        let (script, link) = (self.script(), self.link());
         let folder = script.parent().unwrap_or(self.folder);
         fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-        fs::write(&script, format!("#!{} {}\n", self.program.display(), child::ARGUMENT))?;
+        match symlink(self.program, &link) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+        fs::write(&script, format!("#!{} {}\n", link.display(), child::ARGUMENT))?;
         fs::set_permissions(script, fs::Permissions::from_mode(0o700))
     }
 
@@ -74,9 +80,15 @@ impl Setup<'_> {
         self.folder.join("children").join("evil")
     }
 
-    fn is_interpreter(&self) -> bool {
-        let path = self.program.to_string_lossy();
-        path.len() <= INTERPRETER_BYTES_MAX && !path.contains(char::is_whitespace)
+    fn link(&self) -> PathBuf {
+        self.folder.join("children").join("mortise")
+    }
+
+    /// Why there can be no script here that starts the program, where there cannot.
+    pub(crate) fn no_script(&self) -> Option<String> {
+        let link = self.link().display().to_string();
+        let is_named = link.len() <= INTERPRETER_BYTES_MAX && !link.contains(char::is_whitespace);
+        (!is_named).then(|| format!("no script can name {link}: set TMPDIR to another place"))
     }
 
     fn text(&self, attacks: &[Attack]) -> String {
@@ -186,12 +198,7 @@ impl Setup<'_> {
             Form::Child(_) => {
                 let read = quoted(&self.program.to_string_lossy());
                 let sandbox = format!("sandbox: {{ read: [{read}], memory_mib: 256 }}");
-                let (source, arguments) = if self.is_interpreter() {
-                    (self.script(), String::new())
-                } else {
-                    (self.program.to_owned(), format!("arguments: [{}], ", child::ARGUMENT))
-                };
-                (source, format!(", process: {{ {arguments}{more}, {sandbox} }}"))
+                (self.script(), format!(", process: {{ {more}, {sandbox} }}"))
             }
         }
     }
@@ -201,7 +208,13 @@ impl Setup<'_> {
         let admin = self.admin().display().to_string();
         let own = self.config().display().to_string();
         match attack.form {
-            Form::Module("ssrf") => Some(targets(self.trap).join("\n")),
+            Form::Module("ssrf") => {
+                let mut targets = targets(self.trap);
+                if attack.name == "ssrf_granted" {
+                    targets.retain(|target| !CLUSTERS.contains(&target.as_str()));
+                }
+                Some(targets.join("\n"))
+            }
             Form::Module(_) => None,
             Form::Child(word @ ("files" | "secrets")) => Some(format!("{word} {own}")),
             Form::Child(word @ "sockets") => Some(format!("{word} {} {admin}", self.trap)),
@@ -274,12 +287,9 @@ pub fn targets(trap: SocketAddr) -> Vec<String> {
         "allowed/../quiet",
         "allowed%00",
         "allowed,quiet",
-        "quiet",
-        "attacked",
-        "bytes",
         "",
     ];
-    all.extend(alike.map(str::to_owned));
+    all.extend(alike.into_iter().chain(CLUSTERS).map(str::to_owned));
     all.push(format!("allowed@127.0.0.1:{port}"));
     all.push(format!("http://allowed@127.0.0.1:{port}/"));
     all.push(format!("outbound|{port}||127.0.0.1"));

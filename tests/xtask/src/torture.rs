@@ -1,11 +1,23 @@
 //! `cargo xtask torture`: the reliability runs, with their figures.
 
-use std::fs;
+use std::{fs, path::Path};
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
-use crate::{journey, matrix::results, run::Report};
+use crate::{
+    journey,
+    matrix::results,
+    run::{Report, cargo},
+};
+
+/// Crates that have runs of their own, beside those against the built proxy, and how the names of
+/// these begin.
+const CRATES: [(&str, &[&str]); 3] = [
+    ("plugins-wasm", &["r8", "r10", "r11", "r12", "r31"]),
+    ("plugins-process", &["r12"]),
+    ("host-pipeline", &["r12"]),
+];
 
 /// Runs those whose name begins with `only`, one after the other, and prints what they measured.
 pub(crate) fn torture(report: &mut Report, only: &str, as_json: bool) -> Result<()> {
@@ -13,6 +25,7 @@ pub(crate) fn torture(report: &mut Report, only: &str, as_json: bool) -> Result<
     let filter = format!("torture::{}", only.replace('-', "_"));
     let more = ["--ignored", "--test-threads=1"];
     let ran = journey::run(report, "torture", &filter, &["MORTISE_TORTURE_RUNS"], &file, &more);
+    let ran = ran.and(of_crates(report, only, &file));
     let runs = parse(&fs::read_to_string(&file).unwrap_or_default())?;
     if as_json {
         println!("{}", json!({ "runs": runs }));
@@ -26,6 +39,23 @@ pub(crate) fn torture(report: &mut Report, only: &str, as_json: bool) -> Result<
         bail!("no run has a name that begins with {only:?}");
     }
     Ok(())
+}
+
+/// The runs within crates, which append to the same file.
+fn of_crates(report: &mut Report, only: &str, file: &Path) -> Result<()> {
+    let mut outcome = Ok(());
+    for (package, _runs) in CRATES.iter().filter(|(_package, runs)| may_have(runs, only)) {
+        let filter = format!("torture::{}", only.replace('-', "_"));
+        let mut test = cargo(&["test", "--locked", "-p", package, "--lib", "--", &filter]);
+        test.args(["--ignored", "--test-threads=1"]).env("MORTISE_TORTURE_RUNS", file);
+        outcome = outcome.and(report.step(&format!("torture of {package}"), &mut test));
+    }
+    outcome
+}
+
+/// True where one of these names may begin with `only`.
+fn may_have(runs: &[&str], only: &str) -> bool {
+    runs.iter().any(|run| run.starts_with(only) || only.starts_with(run))
 }
 
 fn parse(text: &str) -> Result<Vec<Value>> {

@@ -78,7 +78,7 @@ pub(super) const ALL: &[Attack] = &[
         form: Form::Module("metric_flood"),
         policy: "limits: { cpu_ms_per_call: 500, metrics_max: 50 }",
         counted: Counted::Refused("define_metric"),
-        named: &["metrics"],
+        named: &["metrics_max"],
         held_by: HeldBy::Quota,
         ..BASE
     },
@@ -89,7 +89,7 @@ pub(super) const ALL: &[Attack] = &[
         policy: "grants: [\"http_call:allowed\"], preset: default, \
                  limits: { cpu_ms_per_call: 500, calls_max: 8 }",
         counted: Counted::Refused("http_call"),
-        named: &["calls_max", "under way"],
+        named: &["calls_max"],
         held_by: HeldBy::Quota,
         ..BASE
     },

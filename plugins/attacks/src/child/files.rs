@@ -45,17 +45,19 @@ pub(super) fn write(with: &[String]) -> Could {
             drop(fs::remove_file(&path));
         }
     }
-    let others = with.iter().map(PathBuf::from);
+    let own: Vec<_> = with.iter().map(PathBuf::from).collect();
+    for path in &own {
+        if fs::rename(path, path.with_extension("moved")).is_ok() {
+            could.push("rename");
+            drop(fs::rename(path.with_extension("moved"), path));
+        }
+    }
     let system = ["etc/passwd", "etc/ld.so.preload", "etc/hosts", "dev/kmsg", "dev/mem"];
     let system = system.iter().map(|path| Path::new("/").join(path));
-    for path in others.chain(system) {
+    for path in own.into_iter().chain(system) {
         // Nothing is written: what opens could be.
         if OpenOptions::new().append(true).open(&path).is_ok() {
             could.push("open-for-writing");
-        }
-        if fs::rename(&path, path.with_extension("moved")).is_ok() {
-            could.push("rename");
-            drop(fs::rename(path.with_extension("moved"), &path));
         }
     }
     let up = ["..", "../..", "../../.."].map(|up| Path::new(up).join(NAME));

@@ -30,16 +30,12 @@ fn a_run_without_attacks_has_no_plugins() {
 }
 
 #[test]
-fn a_program_whose_path_no_script_can_name_is_started_as_it_is() {
-    let folder = tempfile::tempdir().expect("a folder");
-    for (program, by_script) in [
-        ("/usr/bin/mortise", true),
-        ("/opt/my programs/mortise", false),
-        ("/a".repeat(100).as_str(), false),
-    ] {
-        let text = setup(folder.path(), Path::new(program)).text(&all());
-        assert_eq!(text.contains("children/evil"), by_script, "{program}");
-        assert_eq!(text.contains("arguments: [plugin-attack]"), !by_script, "{program}");
+fn where_no_script_can_name_the_program_there_are_no_children() {
+    let program = Path::new("/opt/my programs/mortise");
+    assert_eq!(setup(Path::new("/a/b"), program).no_script(), None);
+    for folder in ["/a/my files", &"/a".repeat(100)] {
+        let why = setup(Path::new(folder), program).no_script();
+        assert!(why.is_some_and(|why| why.contains("TMPDIR")), "{folder}");
     }
 }
 
@@ -49,7 +45,11 @@ fn all_files_are_written() {
     let setup = setup(folder.path(), Path::new("/usr/bin/mortise"));
     setup.write(&all()).expect("written");
     let script = fs::read_to_string(folder.path().join("children/evil")).expect("a script");
-    assert_eq!(script, "#!/usr/bin/mortise plugin-attack\n");
+    let link = folder.path().join("children/mortise");
+    assert_eq!(script, format!("#!{} plugin-attack\n", link.display()));
+    assert_eq!(fs::read_link(link).expect("a link"), Path::new("/usr/bin/mortise"));
+    // The second configuration finds the link of the first.
+    setup.write(&[]).expect("written again");
     assert!(folder.path().join("modules/victim.wasm").exists());
     assert!(folder.path().join("modules/loop_tick.wasm").exists());
     assert!(setup.config().exists());

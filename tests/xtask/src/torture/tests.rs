@@ -13,3 +13,10 @@ fn a_run_is_shown_with_its_figures_and_what_was_wrong() {
     assert!(shown.ends_with("wrong: two"), "{shown}");
     assert!(parse("{").is_err());
 }
+
+#[test]
+fn a_crate_is_asked_for_the_runs_that_it_may_have() {
+    for (only, yes) in [("", true), ("r1", true), ("r11", true), ("r11-wasm", true), ("r9", false)] {
+        assert_eq!(may_have(&["r10", "r11"], only), yes, "{only}");
+    }
+}
