@@ -97,6 +97,24 @@ impl Metrics {
         self.0.defined.clone()
     }
 
+    /// How often a plugin was denied what, by the word of the permission that was missing, summed
+    /// over the workers; what it was never denied is left out.
+    #[must_use]
+    pub fn denials(&self, plugin: &PluginName) -> BTreeMap<&'static str, u64> {
+        let mut denials = BTreeMap::new();
+        for worker in self.0.shards.lock().values() {
+            let plugins = worker.0.plugins.lock();
+            for (_key, shard) in plugins.iter().filter(|((name, _backend), _)| name == plugin) {
+                shard.for_each_denial(&mut |permission, count| {
+                    if count > 0 {
+                        *denials.entry(permission).or_default() += count;
+                    }
+                });
+            }
+        }
+        denials
+    }
+
     /// All metrics in the OpenMetrics text format, summed over the workers.
     #[must_use]
     pub fn encode(&self) -> String {

@@ -36,6 +36,19 @@ pub(crate) fn confine(
 /// # Errors
 /// One must, and does not.
 pub(crate) fn enforced(plan: &PluginPlan) -> Result<Vec<LoadWarning>, PluginFault> {
+    let unenforced = enforcement(plan)
+        .check(&plan.policy)
+        .map_err(|error| PluginFault::new(FaultKind::LoadFailed, error.to_string()))?;
+    let warning = |unenforced| LoadWarning {
+        plugin: plan.name.clone(),
+        policy: Arc::clone(&plan.policy.name),
+        oddity: Oddity::Unenforced(unenforced),
+    };
+    Ok(unenforced.into_iter().map(warning).collect())
+}
+
+/// How a plugin runs, and on what kernel.
+pub(crate) fn enforcement(plan: &PluginPlan) -> Enforcement {
     let runs = match plan.backend {
         BackendKind::Wasm => Runs::Wasm,
         _ if has_process(plan) => Runs::Child { confined: plan.process.sandbox.enabled },
@@ -47,15 +60,7 @@ pub(crate) fn enforced(plan: &PluginPlan) -> Result<Vec<LoadWarning>, PluginFaul
     } else {
         KernelFacts::default()
     };
-    let unenforced = Enforcement { runs, kernel }
-        .check(&plan.policy)
-        .map_err(|error| PluginFault::new(FaultKind::LoadFailed, error.to_string()))?;
-    let warning = |unenforced| LoadWarning {
-        plugin: plan.name.clone(),
-        policy: Arc::clone(&plan.policy.name),
-        oddity: Oddity::Unenforced(unenforced),
-    };
-    Ok(unenforced.into_iter().map(warning).collect())
+    Enforcement { runs, kernel }
 }
 
 /// True where a plugin runs in a process of its own.

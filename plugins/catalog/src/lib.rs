@@ -36,6 +36,7 @@ mod recovery;
 mod slot;
 mod snapshot;
 mod source;
+mod survey;
 mod trial;
 mod warning;
 mod wasm;
@@ -48,6 +49,7 @@ pub use plan::{BackendKind, PluginPlan};
 pub use records::Records;
 pub use snapshot::{CatalogSnapshot, LoadFailure, PluginState, PluginStatus};
 pub use source::Digest;
+pub use survey::Survey;
 pub use warning::{LoadWarning, Oddity};
 pub use worker::{MonotonicClock, WorkerCatalog};
 

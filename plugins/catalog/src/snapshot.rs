@@ -15,6 +15,7 @@ use host_extension::{
 };
 use host_types::PluginName;
 use parking_lot::Mutex;
+use plugins_policy::Policy;
 
 use crate::{Digest, LoadWarning, PluginPlan, charge::Charge, trial::Trials};
 
@@ -112,6 +113,8 @@ pub struct PluginStatus {
     pub backend: &'static str,
     /// Its artifact.
     pub source: PathBuf,
+    /// What it may do.
+    pub policy: Arc<Policy>,
     /// How it is.
     pub state: PluginState,
     /// The digest of the artifact that serves.
@@ -303,6 +306,7 @@ impl Entry {
             name: self.plan.name.clone(),
             backend: self.plan.backend.label(),
             source: self.plan.source.clone(),
+            policy: Arc::clone(&serving.map_or(&self.plan, |serving| &serving.plan).policy),
             state: self.state(),
             digest: serving.map(|generation| generation.digest),
             generation: serving.map(|generation| generation.number),

@@ -54,7 +54,7 @@ pub(crate) struct Package {
 
 /// Why an artifact could not be read.
 #[derive(Debug, thiserror::Error)]
-enum SourceError {
+pub(crate) enum SourceError {
     #[error("cannot read the artifact: {0}")]
     Unreadable(#[from] io::Error),
     #[error("the artifact is not a regular file")]
@@ -191,7 +191,8 @@ fn in_package(directory: &Path, backend: BackendKind) -> Result<Artifact, Source
     Ok(Artifact { path, bytes, digest, package })
 }
 
-fn manifest_of(directory: &Path) -> Result<(Vec<u8>, Manifest), SourceError> {
+/// The manifest of a package, with its text.
+pub(crate) fn manifest_of(directory: &Path) -> Result<(Vec<u8>, Manifest), SourceError> {
     let manifest = directory.join(FILE_NAME);
     if !manifest.exists() {
         return Err(SourceError::NoPackage);

@@ -1,0 +1,53 @@
+//! What a plugin may do, found out without loading any code of it.
+
+use std::path::PathBuf;
+
+use abi_manifest::FILE_NAME;
+use plugins_policy::{Permission, Rights, Unenforced};
+
+use crate::{BackendKind, PluginPlan, confine::enforcement, source};
+
+/// What a plugin may do. Only the manifest of its package is read.
+#[derive(Debug)]
+pub struct Survey {
+    /// The manifest of its package, where it has one.
+    pub manifest: Option<PathBuf>,
+    /// What the manifest asks for; `None` where there is no manifest, and everything is asked
+    /// for.
+    pub asked: Option<Vec<Permission>>,
+    /// Traffic must never go on without it: the configuration says so, or the manifest.
+    pub is_security: bool,
+    /// What it may do.
+    pub rights: Rights,
+    /// What its policy states and does not hold here.
+    pub unenforced: Vec<Unenforced>,
+    /// Why the manifest cannot be read; then nothing is asked for, and it will not be loaded.
+    pub problem: Option<String>,
+}
+
+impl Survey {
+    /// Looks at one plugin.
+    #[must_use]
+    pub fn of(plan: &PluginPlan) -> Self {
+        let has_manifest = plan.backend != BackendKind::Builtin && plan.source.is_dir();
+        let manifest = has_manifest.then(|| plan.source.join(FILE_NAME));
+        let (said, problem) = match manifest.is_some().then(|| source::manifest_of(&plan.source)) {
+            None => (None, None),
+            Some(Ok((_text, manifest))) => (Some(manifest), None),
+            Some(Err(error)) => (None, Some(error.to_string())),
+        };
+        let is_security = plan.is_security || said.as_ref().is_some_and(|said| said.is_security);
+        let asked = manifest.is_some().then(|| said.map_or_else(Vec::new, |said| said.permissions));
+        Self {
+            rights: Rights::new(&plan.policy, asked.as_deref(), plan.shared_namespace()),
+            unenforced: enforcement(plan).unenforced(&plan.policy),
+            manifest,
+            asked,
+            is_security,
+            problem,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
