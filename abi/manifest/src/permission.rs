@@ -105,9 +105,12 @@ impl FromStr for Permission {
         if named_by(word).any(|one| one.argument() == Argument::None) {
             return Err(PermissionError::NoArgument { word: word.into() });
         }
-        let parsed = pattern
-            .parse()
-            .map_err(|source| PermissionError::Pattern { pattern: pattern.into(), source })?;
+        let refused = |source| PermissionError::Pattern { pattern: pattern.into(), source };
+        let parsed: Pattern = pattern.parse().map_err(refused)?;
+        let is_path = named_by(word).any(|one| one.argument() == Argument::Path);
+        if is_path && !parsed.is_path() {
+            return Err(refused(PatternError::NoPath));
+        }
         Ok(Self { word: word.into(), pattern: Some(parsed) })
     }
 }

@@ -45,7 +45,8 @@ code that decides.
 A permission is written `WORD` or `WORD:PATTERN`. The first parts of a word name all that begin \
 with them: `headers` is all of `headers.request.read`, `headers.request.write`, \
 `headers.response.read` and `headers.response.write`. A pattern narrows a permission down to \
-names; `*` in it stands for any number of bytes. Without one the permission is for all names, and \
+names; `*` in it stands for any number of bytes. A name of more than 256 bytes is granted by no \
+pattern but `*`; denials hold for names of any length. Without one the permission is for all names, and \
 for the plugin's own namespace where it is about namespaces. What has no names takes no pattern.
 
 A plugin may do what its manifest asks for **and** its policy grants **and** no denial takes away. \

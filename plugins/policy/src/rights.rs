@@ -58,6 +58,9 @@ pub struct Rights {
     whole: u32,
 }
 
+/// Names longer than this are of no pattern that grants something or asks for it, but of `*`.
+const NAME_BYTES_MAX: usize = 256;
+
 /// Permissions by [`Capability::index`].
 type Table = Vec<Vec<Entry>>;
 
@@ -113,6 +116,16 @@ impl<'a> Access<'a> {
             _ => return None,
         };
         Some(Self { name, ..self })
+    }
+}
+
+impl Entry {
+    /// True where it is about every name, not only about the own namespace.
+    fn is_for_all(&self, argument: Argument) -> bool {
+        match &self.pattern {
+            None => argument != Argument::Namespace,
+            Some(pattern) => pattern.as_str() == "*",
+        }
     }
 }
 
@@ -207,14 +220,15 @@ impl Rights {
             let route = self.decide(Access::whole(Capability::Route));
             return if matches!(route, Decision::Granted(_)) { route } else { Decision::Routing };
         }
-        let asks = self.asked.as_ref().is_none_or(|asked| self.find(asked, access).is_some());
+        let asks =
+            self.asked.as_ref().is_none_or(|asked| self.find_cheaply(asked, access).is_some());
         if !asks {
             return Decision::NotAsked;
         }
         if class == FieldClass::Framing {
             return self.decide_framing(access);
         }
-        let grant = self.find(&self.granted, access);
+        let grant = self.find_cheaply(&self.granted, access);
         grant.map_or(Decision::NotGranted, |entry| Decision::Granted(entry.place))
     }
 
@@ -240,12 +254,23 @@ impl Rights {
         by(access).or_else(|| by(access.alias()?))
     }
 
+    /// As [`Self::find`], but a long name is of no pattern: a hostile manifest has many of them,
+    /// and a hostile plugin long names. Denials are the operator's own, and hold for any name.
+    fn find_cheaply<'t>(&self, table: &'t Table, access: Access<'_>) -> Option<&'t Entry> {
+        let argument = access.capability.argument();
+        if access.name.len() <= NAME_BYTES_MAX || argument == Argument::Path {
+            return self.find(table, access);
+        }
+        entries(table, access.capability).iter().find(|entry| entry.is_for_all(argument))
+    }
+
     fn covers(&self, entry: &Entry, access: Access<'_>) -> bool {
         let argument = access.capability.argument();
         match (&entry.pattern, argument) {
             (None, Argument::Namespace) => access.name == self.namespace.as_bytes(),
             (None, _) => true,
             (Some(pattern), Argument::Header) => pattern.matches(access.name, true),
+            (Some(_every), _) if entry.is_for_all(argument) => true,
             (Some(pattern), Argument::Path) => is_below(pattern.as_str(), access.name),
             (Some(pattern), _) => pattern.matches(access.name, false),
         }
@@ -253,11 +278,9 @@ impl Rights {
 
     fn is_whole(&self, capability: Capability) -> bool {
         let argument = capability.argument();
-        let is_all = |entry: &Entry| match &entry.pattern {
-            None => argument != Argument::Namespace,
-            Some(pattern) => pattern.as_str() == "*",
+        let has_all = |table: &Table| {
+            entries(table, capability).iter().any(|entry| entry.is_for_all(argument))
         };
-        let has_all = |table: &Table| entries(table, capability).iter().any(is_all);
         entries(&self.denied, capability).is_empty()
             && has_all(&self.granted)
             && self.asked.as_ref().is_none_or(has_all)

@@ -19,6 +19,9 @@ pub enum PatternError {
     /// It has bytes that no name has.
     #[error("it has spaces or control characters")]
     Unprintable,
+    /// It is to be a path, and is none from the root on.
+    #[error("it is no absolute path; `*` stands for all of them, and in none")]
+    NoPath,
     /// It has too many wildcards.
     #[error("it has more than {WILDCARDS_MAX} `*`")]
     TooManyWildcards,
@@ -29,6 +32,11 @@ impl Pattern {
     #[must_use]
     pub fn is_exact(&self) -> bool {
         !self.0.contains('*')
+    }
+
+    /// True for an absolute path, and for `*`, which is all of them.
+    pub(super) fn is_path(&self) -> bool {
+        &*self.0 == "*" || (self.0.starts_with('/') && self.is_exact())
     }
 
     /// The text of it.

@@ -32,6 +32,10 @@ fn what_is_no_permission_is_refused_with_the_nearest_word() {
     assert!(refused("http_call:a b").contains("spaces"), "{}", refused("http_call:a b"));
     assert!(refused(&format!("http_call:{}", "*".repeat(9))).contains("more than 8"));
     assert!(refused(&"x".repeat(257)).contains("256"));
+    for path in ["etc", "/etc/*", "*.pem", "~/x"] {
+        let refused = refused(&format!("files.read:{path}"));
+        assert!(refused.contains("no absolute path"), "{refused}");
+    }
 }
 
 #[test]
@@ -41,6 +45,7 @@ fn permissions_are_written_as_they_were_read() {
         "headers.request.write:x-*",
         "headers.request.write::authority",
         "files.read:/etc/ssl",
+        "files.read:*",
     ] {
         assert_eq!(text.parse::<Permission>().unwrap().to_string(), text);
     }

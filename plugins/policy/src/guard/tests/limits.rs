@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use host_extension::{GrpcEvent, GrpcStream, HttpAnswer, OutboundError, Subscription};
+use proptest::{collection, prelude::*};
 
 use super::*;
 
@@ -207,4 +208,88 @@ fn a_queue_that_was_given_is_not_asked_for_again() {
     let _answer = bench.guard.enqueue(3, b"b");
     assert_eq!(bench.guard.enqueue(4, b"c"), Err(CallError::Denied));
     assert_eq!(*bench.host.seen.borrow(), ["enqueue 3 a", "enqueue 3 b"]);
+}
+
+/// One step of a plugin or of its host.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Call,
+    Open,
+    /// The host refuses what comes next.
+    Refused,
+    /// The host answers or closes the one at this place, where it still waits.
+    End(usize),
+    /// The plugin lets go of the one at this place.
+    LetGo(usize),
+}
+
+/// What a plugin holds: a call or a stream, and how the host ends it.
+struct Held {
+    _own: Box<dyn std::any::Any>,
+    end: Option<Box<dyn FnOnce()>>,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let place = 0_usize..8;
+    let step = prop_oneof![
+        3 => Just(Step::Call),
+        3 => Just(Step::Open),
+        1 => Just(Step::Refused),
+        2 => place.clone().prop_map(Step::End),
+        2 => place.prop_map(Step::LetGo),
+    ];
+    collection::vec(step, 0..80)
+}
+
+/// Starts one more; `None` where a limit was reached.
+fn start(bench: &Bench, is_call: bool) -> Option<Held> {
+    if is_call {
+        let own = call(bench).ok()?;
+        let (_call, on_answer) = bench.host.http.borrow_mut().pop().unwrap();
+        let end = Box::new(move || on_answer(Err(OutboundError::Reset)));
+        return Some(Held { _own: Box::new(own), end: Some(end) });
+    }
+    let own = open(bench).ok()?;
+    let (_method, on_event) = bench.host.grpc.borrow_mut().pop().unwrap();
+    let end = Box::new(move || on_event(GrpcEvent::Closed { status: 0, message: "".into() }));
+    Some(Held { _own: Box::new(own), end: Some(end) })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_happens_no_more_calls_are_under_way_than_may_be_and_no_place_is_lost(
+        max in 0_usize..5, steps in steps(),
+    ) {
+        let bench = limited(PluginLimits { calls_max: max, ..PluginLimits::default() });
+        let mut held: Vec<Held> = Vec::new();
+        for step in steps {
+            // What the host has ended is under way no more, though the plugin still holds it.
+            let under_way = held.iter().filter(|one| one.end.is_some()).count();
+            prop_assert!(under_way <= max);
+            match step {
+                Step::Call | Step::Open => {
+                    let started = start(&bench, matches!(step, Step::Call));
+                    prop_assert_eq!(started.is_some(), under_way < max);
+                    held.extend(started);
+                }
+                Step::Refused => {
+                    bench.host.works.set(false);
+                    prop_assert!(call(&bench).is_err());
+                    bench.host.works.set(true);
+                }
+                Step::End(place) => {
+                    if let Some(end) = held.get_mut(place).and_then(|one| one.end.take()) {
+                        end();
+                    }
+                }
+                Step::LetGo(place) if place < held.len() => drop(held.remove(place)),
+                Step::LetGo(_nothing) => {}
+            }
+        }
+        drop(held);
+        let all: Vec<_> = (0..=max).map(|_one| start(&bench, true)).collect();
+        prop_assert_eq!(all.iter().flatten().count(), max, "all places are free again");
+    }
 }
