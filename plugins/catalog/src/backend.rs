@@ -26,6 +26,8 @@ pub struct PluginSpec<'a> {
     pub process: &'a ProcessSettings,
     /// How its library is loaded, where it is one.
     pub native: &'a NativeSettings,
+    /// What it may do, as a text that is the same for equal rights: only equals share a machine.
+    pub grants: &'a str,
 }
 
 /// A way of running plugins.
@@ -67,6 +69,7 @@ impl Backends {
             vm: &plan.vm,
             process: &artifact.package.process(&plan.process),
             native: &plan.native,
+            grants: &format!("{:?}", artifact.package.rights(plan, false)),
         })
     }
 }

@@ -9,8 +9,8 @@ use crate::{PluginBackend, PluginSpec};
 
 impl PluginBackend for WasmBackend {
     fn load(&self, spec: PluginSpec<'_>) -> Result<Arc<dyn LoadedPlugin>, PluginFault> {
-        let PluginSpec { name, bytes, limits, phases, vm, .. } = spec;
-        Self::load(self, WasmSpec { name, bytes, limits, phases, vm })
+        let PluginSpec { name, bytes, limits, phases, vm, grants, .. } = spec;
+        Self::load(self, WasmSpec { name, bytes, limits, phases, vm, grants })
     }
 }
 

@@ -24,6 +24,8 @@ mod contexts;
 mod desk;
 mod filter;
 mod instance;
+#[cfg(test)]
+mod lifecycles;
 mod lines;
 mod load;
 mod network;

@@ -47,6 +47,9 @@ pub struct WasmSpec<'a> {
     pub phases: Option<Phases>,
     /// How its virtual machines are made and shared.
     pub vm: &'a VmSettings,
+    /// What it may do, as any text that is the same for equal rights: who lives in one guest can
+    /// do what any of them may, so that only equals do.
+    pub grants: &'a str,
 }
 
 /// A compiled module, with all that its guests have in common.
@@ -54,9 +57,8 @@ pub(crate) struct Compiled {
     pub(crate) name: PluginName,
     pub(crate) limits: PluginLimits,
     pub(crate) vm: VmSettings,
-    /// What a policy lets it ask the host for, in order; none says anything yet. Guests with
-    /// other grants are other guests.
-    pub(crate) grants: Vec<Box<str>>,
+    /// What it may do. Guests with other grants are other guests.
+    pub(crate) grants: Box<str>,
     pub(crate) pre: InstancePre<VmData>,
     /// The hash of the module's bytes.
     pub(crate) digest: [u8; 32],
@@ -117,7 +119,7 @@ impl WasmBackend {
             name: spec.name.clone(),
             limits: spec.limits.clone(),
             vm: spec.vm.clone(),
-            grants: Vec::new(),
+            grants: spec.grants.into(),
             pre,
             digest: Sha256::digest(spec.bytes).into(),
             version: facts.version,

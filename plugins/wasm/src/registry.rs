@@ -49,10 +49,7 @@ fn key(compiled: &Compiled) -> Option<[u8; 32]> {
     });
     key.limits(&compiled.limits);
     // Who lives in one guest can do what any of them may.
-    key.number(compiled.grants.len());
-    for grant in &compiled.grants {
-        key.add(grant.as_bytes());
-    }
+    key.add(compiled.grants.as_bytes());
     key.add(format!("{:?}", compiled.phases).as_bytes());
     Some(key.0.finalize().into())
 }

@@ -497,14 +497,15 @@ pub(crate) fn load(
     phases: Option<Phases>,
 ) -> Result<Arc<dyn LoadedPlugin>, PluginFault> {
     let vm = VmSettings::default();
-    BACKEND.load(WasmSpec { name: &"guest".into(), bytes, limits, phases, vm: &vm })
+    BACKEND.load(WasmSpec { name: &"guest".into(), bytes, limits, phases, vm: &vm, grants: "" })
 }
 
 /// A plugin of another name, or with other machines.
 #[track_caller]
 pub(crate) fn load_as(name: &str, bytes: &[u8], vm: &VmSettings) -> Arc<dyn LoadedPlugin> {
     let limits = PluginLimits::default();
-    let spec = WasmSpec { name: &name.into(), bytes, limits: &limits, phases: None, vm };
+    let spec =
+        WasmSpec { name: &name.into(), bytes, limits: &limits, phases: None, vm, grants: "" };
     BACKEND.load(spec).expect("it loads")
 }
 

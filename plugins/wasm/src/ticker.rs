@@ -5,9 +5,8 @@
 //!
 //! A call says so before it begins, with two reads of shared memory that hardly ever changes,
 //! and again each time that half of its budget is over. So when nobody said so for longer
-//! than half of the longest budget, no guest runs. The ticker then sleeps until it is woken;
-//! that a beginning call and a ticker about to sleep miss each other cannot be excluded
-//! without a dearer instruction on every call, so it sleeps for [`REST_MAX`] at a time.
+//! than half of the longest budget, no guest runs. The ticker then sleeps until it is woken by
+//! the next call, for at most [`REST_MAX`] at a time.
 
 use std::{
     sync::{
@@ -24,8 +23,9 @@ use wasmtime::Engine;
 
 /// The length of a tick.
 pub(crate) const TICK: Duration = Duration::from_millis(1);
-/// The longest sleep while modules are loaded: how much later than its budget says a guest is
-/// stopped at worst, where its call began in the instant that the ticker went to rest.
+/// How much the ticker is preferred to other threads, where the process may say so.
+const PREFERENCE: i32 = -10;
+/// The longest sleep while modules are loaded. Whoever calls ends it.
 const REST_MAX: Duration = Duration::from_millis(100);
 /// Ticks without a call after the longest time that one can be silent.
 const SLACK_TICKS: u64 = 50;
@@ -97,11 +97,12 @@ impl Beat {
     #[inline]
     pub(crate) fn now(&self) {
         let Some(shared) = &self.0 else { return };
-        // Reads are cheap for all workers as long as nobody writes.
+        // Reads are cheap for all workers as long as nobody writes. In one order for all: either
+        // this sees that the ticker rests, or the ticker sees the call before it does.
         if !shared.called.load(Ordering::Relaxed) {
-            shared.called.store(true, Ordering::Relaxed);
+            shared.called.store(true, Ordering::SeqCst);
         }
-        if shared.resting.load(Ordering::Relaxed) {
+        if shared.resting.load(Ordering::SeqCst) {
             shared.wake();
         }
     }
@@ -144,6 +145,12 @@ impl Drop for Pulse {
 }
 
 fn tick(engine: &Engine, shared: &Shared) {
+    // It does next to nothing, a thousand times a second; on a machine that is overloaded a
+    // guest runs on for as long as this thread waits for a processor. Where the process may not
+    // be preferred it waits its turn.
+    if let Err(error) = rustix::process::nice(PREFERENCE) {
+        tracing::debug!(%error, "the Wasm ticker is not preferred to other threads");
+    }
     let mut quiet = 0_u64;
     loop {
         if shared.pulses.load(Ordering::Acquire) == 0 {

@@ -9,7 +9,7 @@ use mortise_sdk::{
 };
 
 use super::builtin_of;
-use crate::Builtin;
+use crate::{Builtin, lifecycles::KEEPER};
 
 pub(crate) fn builtins() -> Vec<Builtin> {
     vec![
@@ -17,6 +17,7 @@ pub(crate) fn builtins() -> Vec<Builtin> {
         builtin_of("several", entry_of!(several)),
         builtin_of("absent", entry_of!(absent)),
         builtin_of("none", no_table),
+        builtin_of("keeper", entry_of!(keeper)),
     ]
 }
 
@@ -44,6 +45,10 @@ const fn several() -> &'static Declaration {
 
 const fn absent() -> &'static Declaration {
     &ABSENT
+}
+
+const fn keeper() -> &'static Declaration {
+    &KEEPER
 }
 
 /// A plugin that serves nothing.

@@ -100,7 +100,14 @@ fn limited(instances_max: u32, limits: &PluginLimits, imports: &str, hooks: &str
     let backend = WasmBackend::new(&settings).expect("an engine");
     let vm = VmSettings { isolation: Isolation::PerStream, ..VmSettings::default() };
     let bytes = guest(imports, hooks);
-    let spec = WasmSpec { name: &"guest".into(), bytes: &bytes, limits, phases: None, vm: &vm };
+    let spec = WasmSpec {
+        name: &"guest".into(),
+        bytes: &bytes,
+        limits,
+        phases: None,
+        vm: &vm,
+        grants: "",
+    };
     Rig::of(backend.load(spec).expect("it loads"))
 }
 

@@ -16,6 +16,7 @@ fn load(backend: &WasmBackend) -> Arc<dyn LoadedPlugin> {
         limits: &PluginLimits::default(),
         phases: None,
         vm: &VmSettings::default(),
+        grants: "",
     };
     backend.load(spec).expect("it loads")
 }

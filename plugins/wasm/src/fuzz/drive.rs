@@ -49,7 +49,9 @@ impl Rig {
             ..PluginLimits::default()
         };
         let name = &"fuzz".into();
-        BACKEND.load(WasmSpec { name, bytes, limits: &limits, phases: None, vm }).map(Self)
+        BACKEND
+            .load(WasmSpec { name, bytes, limits: &limits, phases: None, vm, grants: "" })
+            .map(Self)
     }
 
     /// Serves a few streams and connections with it, in so many steps. Answers with the host

@@ -89,8 +89,14 @@ fn load(backend: &WasmBackend, size: usize, isolation: Isolation) -> Arc<dyn Loa
     };
     let vm = VmSettings { isolation, ..VmSettings::default() };
     let bytes = sniffer(size);
-    let spec =
-        WasmSpec { name: &"guest".into(), bytes: &bytes, limits: &limits, phases: None, vm: &vm };
+    let spec = WasmSpec {
+        name: &"guest".into(),
+        bytes: &bytes,
+        limits: &limits,
+        phases: None,
+        vm: &vm,
+        grants: "",
+    };
     backend.load(spec).expect("it loads")
 }
 

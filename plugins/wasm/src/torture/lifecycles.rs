@@ -178,7 +178,7 @@ fn rig(isolation: Isolation, id: Option<&str>) -> Rig {
     };
     let vm = VmSettings { id: id.map(Into::into), isolation, ..VmSettings::default() };
     let (name, bytes) = (&"guest".into(), &bookkeeper());
-    let spec = WasmSpec { name, bytes, limits: &limits, phases: None, vm: &vm };
+    let spec = WasmSpec { name, bytes, limits: &limits, phases: None, vm: &vm, grants: "" };
     Rig::of(BACKEND.load(spec).expect("it loads"))
 }
 

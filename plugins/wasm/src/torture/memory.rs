@@ -27,14 +27,14 @@ fn bomb() -> Vec<u8> {
       (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
         (local $page i32)
         (loop $more
+          (br_if $more (i32.ne (table.grow $t (ref.null func) (i32.const 100)) (i32.const -1))))
+        (loop $more
           (local.set $page (memory.grow (i32.const 1)))
           (if (i32.ne (local.get $page) (i32.const -1))
             (then
               (memory.fill (i32.shl (local.get $page) (i32.const 16)) (i32.const 170)
                 (i32.const 65536))
               (br $more))))
-        (loop $more
-          (br_if $more (i32.ne (table.grow $t (ref.null func) (i32.const 100)) (i32.const -1))))
         (if (local.get 2) (then unreachable))
         (i32.const 0))"#;
     guest("", rest)
@@ -48,7 +48,8 @@ fn load(backend: &WasmBackend, isolation: Isolation) -> Arc<dyn LoadedPlugin> {
     };
     let vm = VmSettings { isolation, ..VmSettings::default() };
     let name = &"bomb".into();
-    let spec = WasmSpec { name, bytes: &bomb(), limits: &limits, phases: None, vm: &vm };
+    let spec =
+        WasmSpec { name, bytes: &bomb(), limits: &limits, phases: None, vm: &vm, grants: "" };
     backend.load(spec).expect("it loads")
 }
 

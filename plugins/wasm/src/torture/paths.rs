@@ -128,7 +128,7 @@ impl Site {
             ..VmSettings::default()
         };
         let (name, limits) = (&"guest".into(), &limits());
-        let spec = WasmSpec { name, bytes: &self.bytes, limits, phases: None, vm: &vm };
+        let spec = WasmSpec { name, bytes: &self.bytes, limits, phases: None, vm: &vm, grants: "" };
         self.backend.load(spec).expect("it loads")
     }
 
@@ -258,6 +258,6 @@ fn what_begins_too_large_does_not_start_on_any_path() {
     let name = &"guest".into();
     let bytes = guest("", "(table 1000000 funcref)");
     let (limits, vm) = (limits(), VmSettings::default());
-    let spec = WasmSpec { name, bytes: &bytes, limits: &limits, phases: None, vm: &vm };
+    let spec = WasmSpec { name, bytes: &bytes, limits: &limits, phases: None, vm: &vm, grants: "" };
     assert!(site.backend.load(spec).is_err());
 }

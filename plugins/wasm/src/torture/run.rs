@@ -4,6 +4,9 @@ use std::{collections::BTreeMap, fmt::Display, fs, io::Write, time::SystemTime};
 
 use rustix::time::{ClockId, clock_gettime};
 
+/// So many say enough.
+const WRONG_MAX: usize = 20;
+
 /// A run under way.
 #[derive(Debug)]
 pub(super) struct Run {
@@ -27,7 +30,7 @@ impl Run {
 
     /// Remembers what is wrong, where it is.
     pub(super) fn must(&mut self, right: bool, what: impl Display) {
-        if !right {
+        if !right && self.wrong.len() < WRONG_MAX {
             self.wrong.push(what.to_string());
         }
     }
