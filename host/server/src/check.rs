@@ -1,4 +1,5 @@
-//! `mortise check`: says everything that `mortise run` would refuse.
+//! `mortise check`: says everything that `mortise run` would refuse, and what is odd about
+//! permissions.
 
 use std::{
     path::Path,
@@ -7,7 +8,7 @@ use std::{
 
 use host_config::Loaded;
 use host_telemetry::Metrics;
-use plugins_catalog::{LoadFailure, Moment};
+use plugins_catalog::{LoadFailure, LoadWarning, Moment};
 use plugins_native::Builtin;
 use serde_json::json;
 
@@ -26,25 +27,30 @@ pub fn check(path: &Path, builtins: &[Builtin]) -> CheckReport {
     let settings = assembly::wasm_settings(&plan);
     let catalog = match assembly::catalog(&Metrics::new(), &settings, builtins) {
         Ok(catalog) => catalog,
-        Err(fault) => return refused(path, &[fault.to_string()]),
+        Err(fault) => return report(path, &[fault.to_string()], &[]),
     };
     let moment = Moment { wall: SystemTime::now(), monotonic: Duration::ZERO };
-    let failures = catalog.load(&plan.plugins, &assembly::filter_uses(&plan), moment).failures();
-    if failures.is_empty() {
-        return CheckReport { is_clean: true, text: String::new(), json: json!({ "errors": [] }) };
-    }
-    let lines: Vec<String> = failures.iter().map(line).collect();
-    refused(path, &lines)
+    let snapshot = catalog.load(&plan.plugins, &assembly::filter_uses(&plan), moment);
+    let failures: Vec<String> = snapshot.failures().iter().map(line).collect();
+    report(path, &failures, &snapshot.warnings())
 }
 
 fn line(failure: &LoadFailure) -> String {
     format!("{failure} ({})", failure.source_path.display())
 }
 
-fn refused(path: &Path, lines: &[String]) -> CheckReport {
-    let text: String = lines.iter().map(|line| format!("{}: {line}\n", path.display())).collect();
-    let errors: Vec<_> = lines.iter().map(|line| json!({ "message": line })).collect();
-    CheckReport { is_clean: false, text, json: json!({ "errors": errors }) }
+/// Failures make the configuration a bad one; warnings do not.
+fn report(path: &Path, failures: &[String], warnings: &[LoadWarning]) -> CheckReport {
+    let file = path.display();
+    let errors = failures.iter().map(|line| format!("{file}: {line}\n"));
+    let odd = warnings.iter().map(|warning| format!("{file}: warning: {warning}\n"));
+    let text = errors.chain(odd).collect();
+    let errors: Vec<_> = failures.iter().map(|line| json!({ "message": line })).collect();
+    let odd = warnings.iter().map(
+        |warning| json!({ "plugin": warning.plugin.as_str(), "message": warning.to_string() }),
+    );
+    let json = json!({ "errors": errors, "warnings": odd.collect::<Vec<_>>() });
+    CheckReport { is_clean: failures.is_empty(), text, json }
 }
 
 /// Colour for a person at a terminal who did not ask for none (no-color.org).

@@ -5,6 +5,7 @@
 
 mod arguments;
 pub mod conformance;
+pub mod policy;
 
 use std::{
     ffi::OsString,
@@ -19,6 +20,7 @@ use arguments::{Arguments, Command};
 use clap::{CommandFactory, Parser};
 use clap_complete::Shell;
 use conformance::Conformance;
+use policy::PolicyCommand;
 use serde_json::Value;
 
 /// Where the configuration is looked for when none is named.
@@ -34,6 +36,8 @@ pub struct Commands<'a> {
     pub run: &'a dyn Fn(RunOptions) -> Result<(), Failure>,
     /// Checks a configuration file.
     pub check: &'a dyn Fn(&Path) -> CheckReport,
+    /// Says what plugins may do.
+    pub policy: &'a dyn Fn(PolicyCommand) -> Result<CheckReport, Failure>,
     /// What this machine can do for plugins.
     pub doctor: fn() -> CheckReport,
     /// What this proxy makes of evil plugins, of those whose names hold a text.
@@ -71,6 +75,8 @@ pub struct CheckReport {
 /// Why a command did not do what it was asked.
 #[derive(Debug)]
 pub enum Failure {
+    /// What was asked for does not exist.
+    Usage(miette::Report),
     /// The configuration is refused.
     Findings(miette::Report),
     /// Something that the configuration names cannot be bound, opened or reached.
@@ -128,6 +134,7 @@ fn execute(
             finished((commands.attack)(&filter), output, console)
         }
         Command::Doctor { output, .. } => report((commands.doctor)(), output, console),
+        Command::Policy(command) => about_policies(commands, command, console),
         Command::Schema => {
             console.print(format!("{:#}\n", (commands.schema)()).as_bytes(), Exit::Ok)
         }
@@ -151,6 +158,24 @@ fn finished(
     console: &mut Console<'_>,
 ) -> Exit {
     match outcome {
+        Ok(findings) => report(findings, output, console),
+        Err(failure) => console.fail(&failure),
+    }
+}
+
+fn about_policies(
+    commands: &Commands<'_>,
+    mut command: PolicyCommand,
+    console: &mut Console<'_>,
+) -> Exit {
+    if let Some(config) = command.config_mut() {
+        match console.config(config.take()) {
+            Ok(found) => *config = Some(found),
+            Err(exit) => return exit,
+        }
+    }
+    let output = command.output();
+    match (commands.policy)(command) {
         Ok(findings) => report(findings, output, console),
         Err(failure) => console.fail(&failure),
     }
@@ -233,6 +258,7 @@ impl Console<'_> {
 
     fn fail(&mut self, failure: &Failure) -> Exit {
         match failure {
+            Failure::Usage(report) => self.complain(format_args!("{report:?}"), Exit::Usage),
             Failure::Findings(report) => self.complain(format_args!("{report:?}"), Exit::Findings),
             Failure::Unreachable(report) => {
                 self.complain(format_args!("{report:?}"), Exit::Unreachable)

@@ -18,7 +18,7 @@ use host_telemetry::{AccessLog, AccessLogGuard, Clock, LogHandle, Metrics, Tick}
 use host_types::ListenerName;
 use host_upstream::Discovery;
 use miette::{Report, miette};
-use plugins_catalog::{Catalog, CatalogSnapshot, Moment, PluginPlan};
+use plugins_catalog::{Catalog, CatalogSnapshot, LoadWarning, Moment, PluginPlan, Records};
 use plugins_native::Builtin;
 use serde_json::json;
 use tokio::{
@@ -54,7 +54,24 @@ pub(crate) struct Control {
     sockets: Sockets,
     /// What is configured; `None` before the first configuration is in use.
     plan: Option<Plan>,
+    /// What was told of plugins already.
+    warnings: Vec<LoadWarning>,
+    /// Plugins are watched, and standard output is for what comes of it.
+    is_watched: bool,
     view: watch::Sender<Arc<AdminView>>,
+}
+
+/// What the control thread starts with.
+pub(crate) struct Start<'a> {
+    /// The configuration file.
+    pub(crate) path: PathBuf,
+    pub(crate) metrics: Metrics,
+    pub(crate) log: LogHandle,
+    pub(crate) access: Option<(AccessLog, AccessLogGuard)>,
+    /// The plugins that are compiled in.
+    pub(crate) builtins: &'a [Builtin],
+    /// Where is noted what plugins do, where that is wanted.
+    pub(crate) records: Option<Arc<Records>>,
 }
 
 impl Control {
@@ -62,17 +79,16 @@ impl Control {
     ///
     /// # Errors
     /// The system gives no thread, or a backend cannot run here.
-    pub(crate) fn start(
-        path: PathBuf,
-        plan: &Plan,
-        metrics: Metrics,
-        log: LogHandle,
-        access: Option<(AccessLog, AccessLogGuard)>,
-        builtins: &[Builtin],
-    ) -> Result<Self, Report> {
+    pub(crate) fn start(start: Start<'_>, plan: &Plan) -> Result<Self, Report> {
+        let Start { path, metrics, log, access, builtins, records } = start;
         let clock = Clock::new();
         let catalog = assembly::catalog(&metrics, &assembly::wasm_settings(plan), builtins)
             .map_err(|fault| miette!("plugins cannot run on this machine: {fault}"))?;
+        let is_watched = records.is_some();
+        let catalog = match records {
+            Some(records) => catalog.recording(records),
+            None => catalog,
+        };
         let commons = Commons { metrics: metrics.defined(), ..Commons::default() };
         let mut workers = Vec::new();
         for number in 0..u16::try_from(plan.workers).unwrap_or(u16::MAX) {
@@ -106,6 +122,8 @@ impl Control {
             workers,
             sockets: Sockets::default(),
             plan: None,
+            warnings: Vec::new(),
+            is_watched,
             view: watch::Sender::new(Arc::new(view)),
         })
     }
@@ -114,10 +132,11 @@ impl Control {
     pub(crate) fn admin_state(&self, ready: watch::Receiver<bool>) -> AdminState {
         let catalog = Arc::clone(&self.catalog);
         let discovery = self.discovery.clone();
+        let metrics = self.metrics.clone();
         AdminState {
             metrics: self.metrics.clone(),
             view: self.view.subscribe(),
-            plugins: Arc::new(move || pages::plugins(&catalog.status())),
+            plugins: Arc::new(move || pages::plugins(&catalog.status(), &metrics)),
             clusters: Arc::new(move || pages::clusters(&discovery.status())),
             ready,
         }
@@ -169,6 +188,7 @@ impl Control {
             .map_err(|error| miette!("{}", telemetry::chain(&error)))?;
         let snapshot = self.load_plugins(&plan, now).await?;
         self.renew_logs(&plan).await?;
+        self.warn_of_plugins(&snapshot);
         self.sockets.commit(&prepared);
         let quotas = snapshot.shared_quotas();
         self.commons.state.set_data_quotas(quotas.clone());
@@ -207,6 +227,15 @@ impl Control {
         }
     }
 
+    /// What is odd about plugins is told once, until it changes.
+    fn warn_of_plugins(&mut self, snapshot: &CatalogSnapshot) {
+        let warnings = snapshot.warnings();
+        for warning in warnings.iter().filter(|warning| !self.warnings.contains(warning)) {
+            tracing::warn!(plugin = %warning.plugin, "{warning}");
+        }
+        self.warnings = warnings;
+    }
+
     /// The last of what can fail: a file that cannot be opened leaves both logs as they were.
     async fn renew_logs(&mut self, next: &Plan) -> Result<(), Report> {
         let Some(current) = &self.plan else { return Ok(()) };
@@ -214,7 +243,8 @@ impl Control {
         let access = if current.access_log == next.access_log {
             None
         } else {
-            let access = telemetry::start_access_log(&next.access_log, &self.metrics);
+            let plan = telemetry::access_plan(next, self.is_watched);
+            let access = telemetry::start_access_log(&plan, &self.metrics);
             Some(access.map_err(|error| refused(&error))?)
         };
         if current.log.level != next.log.level {
@@ -305,6 +335,7 @@ impl Control {
         let moment = self.moment(SystemTime::now());
         let retried = spawn_blocking(move || catalog.retry(moment)).await;
         if let (Ok(Some(snapshot)), Some(plan)) = (retried, self.plan.clone()) {
+            self.warn_of_plugins(&snapshot);
             self.hand_out(&plan, snapshot, Prepared::default()).await;
         }
     }

@@ -24,6 +24,7 @@ mod control;
 pub mod doctor;
 mod files;
 mod pages;
+pub mod policy;
 pub mod run;
 mod sockets;
 mod telemetry;
@@ -45,6 +46,7 @@ pub fn main(builtins: &[Builtin]) -> ExitCode {
     cli::main(&cli::Commands {
         run: &|options| run::run(options, builtins),
         check: &|path| check::check(path, builtins),
+        policy: &|command| policy::policy(command, builtins),
         doctor: doctor::doctor,
         attack: attack::attack,
         schema: host_config::schema,

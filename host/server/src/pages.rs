@@ -2,12 +2,15 @@
 
 use std::time::UNIX_EPOCH;
 
+use host_telemetry::Metrics;
 use host_upstream::ClusterStatus;
 use plugins_catalog::PluginStatus;
 use serde_json::{Value, json};
 
+use crate::policy::show::mode;
+
 /// The content of `/plugins`.
-pub(crate) fn plugins(status: &[PluginStatus]) -> Value {
+pub(crate) fn plugins(status: &[PluginStatus], metrics: &Metrics) -> Value {
     let page = |plugin: &PluginStatus| {
         let loaded_at = plugin.loaded_at.and_then(|at| at.duration_since(UNIX_EPOCH).ok());
         let failures: Vec<String> =
@@ -16,6 +19,12 @@ pub(crate) fn plugins(status: &[PluginStatus]) -> Value {
             "name": plugin.name.as_str(),
             "backend": plugin.backend,
             "source": plugin.source.display().to_string(),
+            "policy": {
+                "name": &*plugin.policy.name,
+                "preset": plugin.policy.preset.word(),
+                "mode": mode(plugin.policy.mode),
+            },
+            "denied": metrics.denials(&plugin.name),
             "state": plugin.state.label(),
             "generation": plugin.generation,
             "digest": plugin.digest.as_ref().map(ToString::to_string),

@@ -1,10 +1,14 @@
 //! `mortise run`: starts everything, keeps it running, and stops it in order.
 
-use std::{process, time::SystemTime};
+use std::{
+    process,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use host_telemetry::Metrics;
 use miette::miette;
-use plugins_catalog::PluginPlan;
+use plugins_catalog::{PluginPlan, Records};
 use plugins_native::Builtin;
 use tokio::{
     runtime::Builder,
@@ -17,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     admin,
     cli::{Failure, RunOptions},
-    control::Control,
+    control::{Control, Start},
     files::Watcher,
     telemetry,
 };
@@ -27,6 +31,28 @@ use crate::{
 /// # Errors
 /// The first configuration is refused, or something that it names cannot be bound or opened.
 pub fn run(options: RunOptions, builtins: &[Builtin]) -> Result<(), Failure> {
+    watched(options, builtins, None)
+}
+
+/// How plugins are watched while the proxy runs.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    /// Where is noted what they do. Whatever a policy forbids is carried out.
+    pub(crate) records: Arc<Records>,
+    /// When the proxy stops by itself.
+    pub(crate) stop_after: Option<Duration>,
+}
+
+/// As [`run`], and notes what plugins do where they are watched. Then standard output is for what
+/// comes of it, and nothing else writes there.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) fn watched(
+    options: RunOptions,
+    builtins: &[Builtin],
+    watch: Option<Watch>,
+) -> Result<(), Failure> {
     // Before anything is read: what changes from here on is noticed.
     let mut watcher = Watcher::start().map_err(unreachable)?;
     watcher.watch(std::iter::once(options.config.clone()));
@@ -36,11 +62,14 @@ pub fn run(options: RunOptions, builtins: &[Builtin]) -> Result<(), Failure> {
     let log = telemetry::start_log(&loaded.plan.log, &metrics).map_err(unreachable)?;
     let runtime = Builder::new_current_thread().enable_all().build().map_err(unreachable)?;
     runtime.block_on(async {
-        let access =
-            telemetry::start_access_log(&loaded.plan.access_log, &metrics).map_err(unreachable)?;
-        let control = Control::start(options.config, &loaded.plan, metrics, log, access, builtins)
-            .map_err(Failure::Unreachable)?;
+        let stop_after = watch.as_ref().and_then(|watch| watch.stop_after);
+        let records = watch.map(|watch| watch.records);
+        let access_plan = telemetry::access_plan(&loaded.plan, records.is_some());
+        let access = telemetry::start_access_log(&access_plan, &metrics).map_err(unreachable)?;
+        let start = Start { path: options.config, metrics, log, access, builtins, records };
+        let control = Control::start(start, &loaded.plan).map_err(Failure::Unreachable)?;
         let mut running = Running::start(loaded, control, watcher).await?;
+        running.stop_at = stop_after.map(|after| Instant::now() + after);
         running.until_stopped().await;
         running.stop().await;
         Ok(())
@@ -60,6 +89,8 @@ struct Running {
     admin: Option<admin::Bound>,
     admin_stop: CancellationToken,
     watcher: Watcher,
+    /// When it stops by itself.
+    stop_at: Option<Instant>,
 }
 
 /// What the process is told from outside.
@@ -97,7 +128,7 @@ impl Running {
             None => None,
         };
         control.begin(loaded).await.map_err(Failure::Unreachable)?;
-        let running = Self { control, signals, ready, admin, admin_stop, watcher };
+        let running = Self { control, signals, ready, admin, admin_stop, watcher, stop_at: None };
         running.ready.send_replace(true);
         running.announce();
         Ok(running)
@@ -139,6 +170,9 @@ impl Running {
         tokio::select! {
             _ = self.signals.stop.recv() => Event::Stop,
             _ = self.signals.interrupt.recv() => Event::Stop,
+            () = sleep_until(self.stop_at.unwrap_or_else(Instant::now)), if self.stop_at.is_some() => {
+                Event::Stop
+            }
             _ = self.signals.reload.recv() => Event::Hangup,
             () = self.watcher.changed() => Event::FilesChanged,
             () = sleep_until(retry_at.unwrap_or_else(Instant::now)), if retry_at.is_some() => {

@@ -3,7 +3,7 @@
 use std::{error::Error, fmt::Write as _};
 
 use host_config::{
-    AccessLogPlan, AccessLogTarget as PlannedTarget, LogFormat as PlannedFormat, LogPlan,
+    AccessLogPlan, AccessLogTarget as PlannedTarget, LogFormat as PlannedFormat, LogPlan, Plan,
 };
 use host_telemetry::{
     AccessLog, AccessLogError, AccessLogGuard, AccessLogTarget, LogError, LogFormat, LogHandle,
@@ -20,6 +20,16 @@ pub(crate) fn start_log(plan: &LogPlan, metrics: &Metrics) -> Result<LogHandle, 
         PlannedFormat::Json => LogFormat::Json,
     };
     init_logs(&plan.level, format, metrics)
+}
+
+/// Where the access log goes: nowhere in place of to standard output, where that is needed for
+/// something else.
+pub(crate) fn access_plan(plan: &Plan, output_is_taken: bool) -> AccessLogPlan {
+    let mut access = plan.access_log.clone();
+    if output_is_taken && access.target == PlannedTarget::Stdout {
+        access.target = PlannedTarget::Off;
+    }
+    access
 }
 
 /// Starts the access log, where there is to be one.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-use super::conformance::Conformance;
+use super::{conformance::Conformance, policy::PolicyCommand};
 
 /// A proxy made of slots: filters as Wasm modules, child processes or native libraries,
 /// in HTTP and TCP traffic.
@@ -58,6 +58,9 @@ pub(super) enum Command {
         #[arg(short, long, value_enum, default_value_t)]
         output: Output,
     },
+    /// Say what plugins may do, why, and what they would need.
+    #[command(subcommand)]
+    Policy(PolicyCommand),
     /// Print the JSON Schema of the configuration, for editors.
     Schema,
     /// Print a completion script.

@@ -19,6 +19,24 @@ const COMMANDS: Commands<'static> = Commands {
             json: json!({ "ok": is_clean }),
         }
     },
+    policy: &|command| match command {
+        PolicyCommand::Explain { plugin, .. } if plugin == "nobody" => {
+            Err(Failure::Usage(miette::miette!("no plugin `nobody`")))
+        }
+        PolicyCommand::Explain { permission, config, .. } => Ok(CheckReport {
+            is_clean: permission.to_string() == "log",
+            text: format!("{permission} in {}\n", config.expect("a file").display()),
+            json: json!({ "allowed": permission.to_string() == "log" }),
+        }),
+        PolicyCommand::Catalogue => {
+            let text = "# Permissions\n".to_owned();
+            Ok(CheckReport { is_clean: true, text, json: json!(null) })
+        }
+        PolicyCommand::Show { .. } | PolicyCommand::Record { .. } => {
+            let text = "policies:\n".to_owned();
+            Ok(CheckReport { is_clean: true, text, json: json!({ "plugins": [] }) })
+        }
+    },
     doctor: || CheckReport {
         is_clean: true,
         text: "Landlock: yes\n".to_owned(),
@@ -84,6 +102,24 @@ fn exit_codes_say_what_kind_of_failure_it_was() {
     check("conformance run --url http://127.0.0.1:1 --abi 0.3.0", 2, "", "0.3.0");
     check("conformance run --tcp 127.0.0.1:1", 2, "", "--url");
     check("check -o xml", 2, "", "[possible values: text, json]");
+}
+
+#[test]
+fn policies_are_asked_about() {
+    check("policy show -c a.yaml", 0, "policies:\n", "");
+    check("policy show -c a.yaml -o json", 0, "\"plugins\": []", "");
+    check("policy show", 2, "", "name a file with --config");
+    check("policy explain p log -c a.yaml", 0, "log in a.yaml\n", "");
+    check("policy explain p http_call:auth -c a.yaml", 1, "http_call:auth in a.yaml\n", "");
+    check("policy explain p route -c a.yaml -o json", 1, "\"allowed\": false", "");
+    check("policy explain nobody log -c a.yaml", 2, "", "no plugin `nobody`");
+    check("policy explain p lgo -c a.yaml", 2, "", "there is no permission `lgo`");
+    check("policy explain p http_call:a* -c a.yaml", 2, "", "without a `*`");
+    check("policy explain p", 2, "", "<PERMISSION>");
+    check("policy record -c a.yaml --for 5", 0, "policies:\n", "");
+    check("policy record -c a.yaml --for 0", 2, "", "--for");
+    check("policy catalogue", 0, "# Permissions\n", "");
+    check("policy", 2, "", "Usage: mortise policy <COMMAND>");
 }
 
 #[test]

@@ -1,6 +1,7 @@
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use host_extension::{Condition, FaultKind, PluginFault};
+use host_telemetry::Metrics;
 use host_upstream::{ClusterStatus, Endpoint, SourceKind};
 use plugins_catalog::{LoadFailure, PluginState, PluginStatus};
 use serde_json::json;
@@ -21,6 +22,7 @@ fn a_plugin_that_failed_says_why() {
         name: "p".into(),
         backend: "wasm",
         source: PathBuf::from("p.wasm"),
+        policy: Arc::default(),
         state: PluginState::Failed,
         digest: None,
         generation: None,
@@ -38,7 +40,18 @@ fn a_plugin_that_failed_says_why() {
         }),
         last_fault: None,
     };
-    let page = plugins(&[status]);
+    let metrics = Metrics::new();
+    for worker in [0, 1] {
+        let shard = metrics.worker(worker).plugin(&"p".into(), "wasm");
+        shard.report_denials(|show| {
+            show("http_call", 2);
+            show("log", 0);
+        });
+    }
+    let page = plugins(&[status], &metrics);
+    assert_eq!(page[0]["denied"], json!({ "http_call": 4 }));
+    let policy = json!({ "name": "default", "preset": "default", "mode": "enforce" });
+    assert_eq!(page[0]["policy"], policy);
     assert_eq!(page[0]["state"], "failed");
     assert_eq!(page[0]["last_error"], "load_failed: no such file");
     assert_eq!(page[0]["process"]["state"], "backoff");

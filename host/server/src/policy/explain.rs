@@ -1,0 +1,207 @@
+//! `mortise policy explain`: whether a plugin may do something, by which rule, and how to change
+//! that.
+//!
+//! The keys of the JSON are stable: `plugin`, `permission`, `allowed`, `permissive`, and
+//! `answers[]`, one for each capability that the permission names, with `permission`, `allowed`,
+//! `rule`, `reason`, `place` (`file`, `line`, `column`; `null` where there is none) and `advice`.
+
+use std::fmt::Write as _;
+
+use host_config::Place;
+use plugins_policy::{Access, Argument, Capability, Names, Permission, Rights, Rule};
+use serde_json::{Value, json};
+
+use super::{
+    show::names,
+    survey::{Subject, Surveyed},
+};
+use crate::cli::CheckReport;
+
+/// Whether one thing is allowed.
+#[derive(Debug)]
+struct Answer {
+    /// What was asked, as it is written.
+    permission: String,
+    allowed: bool,
+    /// A stable word.
+    rule: &'static str,
+    reason: String,
+    /// Where the rule stands in the configuration.
+    place: Option<Place>,
+    advice: Option<String>,
+}
+
+/// Answers; not clean where something of it is not allowed.
+pub(super) fn explain(
+    surveyed: &Surveyed,
+    subject: &Subject,
+    permission: &Permission,
+) -> CheckReport {
+    let teller = Teller { surveyed, subject };
+    let answers: Vec<_> =
+        permission.capabilities().map(|one| teller.answer(one, permission)).collect();
+    let allowed = answers.iter().all(|answer| answer.allowed);
+    let permissive = subject.survey.rights.is_permissive();
+    let mut text: String = answers.iter().map(|answer| teller.text(answer)).collect();
+    if permissive && !allowed {
+        text.push_str("The policy is permissive: it is logged, and carried out all the same.\n");
+    }
+    let json = json!({
+        "plugin": subject.plan.name.as_str(),
+        "permission": permission.to_string(),
+        "allowed": allowed,
+        "permissive": permissive,
+        "answers": answers.iter().map(|answer| teller.json(answer)).collect::<Vec<_>>(),
+    });
+    CheckReport { is_clean: allowed, text, json }
+}
+
+struct Teller<'a> {
+    surveyed: &'a Surveyed,
+    subject: &'a Subject,
+}
+
+impl Teller<'_> {
+    fn answer(&self, capability: Capability, asked: &Permission) -> Answer {
+        let own = self.subject.plan.shared_namespace();
+        let word = capability.word();
+        match (asked.pattern(), capability.argument()) {
+            (Some(name), _) => {
+                let access = Access::to(capability, name.as_str().as_bytes());
+                self.of_one(format!("{word}:{name}"), access)
+            }
+            (None, Argument::None) => self.of_one(word.to_owned(), Access::whole(capability)),
+            // Without a name the own namespace is meant, here as in policies.
+            (None, Argument::Namespace) => {
+                self.of_one(word.to_owned(), Access::to(capability, own.as_bytes()))
+            }
+            (None, _) => self.of_all(capability),
+        }
+    }
+
+    /// Of one name, or of what has no names.
+    fn of_one(&self, permission: String, access: Access<'_>) -> Answer {
+        let rights = &self.subject.survey.rights;
+        let rule = rights.explain(access);
+        let (word, reason, place) = self.rule(rule);
+        let advice = (!rule.allows()).then(|| self.advice(&permission, access, rule));
+        Answer { permission, allowed: rule.allows(), rule: word, reason, place, advice }
+    }
+
+    /// Of every name that there is.
+    fn of_all(&self, capability: Capability) -> Answer {
+        let report = self.subject.survey.rights.report_of(capability);
+        let permission = capability.word().to_owned();
+        let is_whole = report.in_force.iter().any(|extent| {
+            extent.names == Names::All && extent.within.is_none() && report.denied.is_empty()
+        });
+        if report.why_not.is_none() && !is_whole {
+            let reason = format!("only for {}", names(&report));
+            let advice = Some(format!("name one to ask about it: `{permission}:NAME`"));
+            let (allowed, place) = (false, None);
+            return Answer { permission, allowed, rule: "partly", reason, place, advice };
+        }
+        // Nothing tells ordinary names apart, so any of them stands for all.
+        let name = if capability.argument() == Argument::Path { "/" } else { "x" };
+        self.of_one(permission, Access::to(capability, name.as_bytes()))
+    }
+
+    /// A rule as a stable word, in words, and where it stands.
+    fn rule(&self, rule: Rule<'_>) -> (&'static str, String, Option<Place>) {
+        let policy = &self.subject.plan.policy;
+        let (name, places) = (&*policy.name, &self.surveyed.places);
+        match rule {
+            Rule::Preset => {
+                let reason = format!("the preset `{}` grants it", policy.preset.word());
+                ("preset", reason, places.policy(name))
+            }
+            Rule::Grant(grant) => {
+                let reason = format!("`grants` of the policy `{name}` has `{grant}`");
+                ("grant", reason, places.grant(name, grant))
+            }
+            Rule::Denial(denial) => {
+                let reason = format!("`denials` of the policy `{name}` has `{denial}`");
+                ("denial", reason, places.denial(name, denial))
+            }
+            Rule::NotAsked => ("not_asked", "its plugin.toml does not ask for it".to_owned(), None),
+            Rule::Routing => {
+                let reason = "the field routes requests, which takes `route`".to_owned();
+                ("routing", reason, places.policy(name))
+            }
+            Rule::Framing => {
+                let reason = "the field frames messages, and no grant names it".to_owned();
+                ("framing", reason, places.policy(name))
+            }
+            _ => {
+                let reason = format!("nothing grants it: the policy is `{name}`");
+                ("not_granted", reason, places.policy(name))
+            }
+        }
+    }
+
+    /// What to do so that it is allowed.
+    fn advice(&self, permission: &str, access: Access<'_>, rule: Rule<'_>) -> String {
+        match rule {
+            Rule::Denial(denial) => format!("take `{denial}` out of `denials`, or narrow it down"),
+            Rule::NotAsked => self.advice_to_ask(permission, access),
+            Rule::Routing => self.advice_to_grant("route"),
+            _ => self.advice_to_grant(permission),
+        }
+    }
+
+    fn advice_to_ask(&self, permission: &str, access: Access<'_>) -> String {
+        let survey = &self.subject.survey;
+        let manifest = survey.manifest.as_ref().map(|path| path.display().to_string());
+        let manifest = manifest.unwrap_or_else(|| "plugin.toml".to_owned());
+        let mut advice = format!("its author adds \"{permission}\" to `permissions` in {manifest}");
+        let plan = &self.subject.plan;
+        if !Rights::new(&plan.policy, None, plan.shared_namespace()).allows(access) {
+            let _always = write!(advice, "; then {}", self.advice_to_grant(permission));
+        }
+        advice
+    }
+
+    fn advice_to_grant(&self, permission: &str) -> String {
+        let plan = &self.subject.plan;
+        let (policy, preset) = (&*plan.policy.name, plan.policy.preset.word());
+        if self.surveyed.places.policy(policy).is_some() {
+            return format!("add \"{permission}\" to `grants` of the policy `{policy}`");
+        }
+        let name = &plan.name;
+        format!(
+            "add `{{ name: {name}-policy, preset: {preset}, grants: [\"{permission}\"] }}` to \
+             `policies`, and `policy: {name}-policy` to the plugin{}",
+            self.at(self.surveyed.places.plugin(name.as_str()))
+        )
+    }
+
+    fn at(&self, place: Option<Place>) -> String {
+        let file = self.surveyed.file.display();
+        place.map_or_else(String::new, |at| format!(" ({file}:{}:{})", at.line, at.column))
+    }
+
+    fn text(&self, answer: &Answer) -> String {
+        let Answer { permission, reason, advice, .. } = answer;
+        let verdict = if answer.allowed { "yes" } else { "no" };
+        let mut text = format!("{verdict}: `{permission}`: {reason}{}\n", self.at(answer.place));
+        if let Some(advice) = advice {
+            let _always = writeln!(text, "  to change that: {advice}");
+        }
+        text
+    }
+
+    fn json(&self, answer: &Answer) -> Value {
+        let place = answer.place.map(|place| {
+            let file = self.surveyed.file.display().to_string();
+            json!({ "file": file, "line": place.line, "column": place.column })
+        });
+        json!({
+            "permission": answer.permission,
+            "allowed": answer.allowed,
+            "rule": answer.rule,
+            "reason": answer.reason,
+            "place": place,
+            "advice": answer.advice,
+        })
+    }
+}

@@ -1,0 +1,489 @@
+use std::{fs, path::Path};
+
+use expect_test::{Expect, expect};
+use serde_json::json;
+use tempfile::TempDir;
+
+use super::*;
+use crate::cli::Output;
+
+/// A package whose manifest asks for some things, and a module alone. There is no code.
+const CONFIG: &str = "\
+listeners:
+  - { address: 127.0.0.1:0, protocol: tcp, cluster: app }
+clusters: [{ name: app, endpoints: [127.0.0.1:9] }]
+plugins:
+  - { name: asks, backend: wasm, source: package, policy: strict }
+  - name: alone
+    backend: wasm
+    source: alone.wasm
+  - { name: inside, backend: builtin, source: inside, policy: loose }
+policies:
+  - name: strict
+    preset: read_only
+    grants:
+      - headers.request.write:x-*
+      - http_call:auth
+      - http_call:other
+    denials: [\"headers.request.read:cookie\", clock]
+    limits: { cpu_ms_per_second: 100, held_body_kib: 8 }
+  - name: loose
+    preset: trusted
+    mode: permissive
+    denials: [foreign]
+    allow_unenforced: [memory]
+    limits: { memory_mib: 8, cpu_ms_per_call: 5 }
+";
+
+const MANIFEST: &str = r#"
+schema = 1
+permissions = ["headers.request", "http_call:a*", "clock", "reply"]
+[plugin]
+name = "asks"
+version = "1.0.0"
+security = true
+[[provides]]
+point = "stream_filter"
+phases = ["request_headers"]
+[[artifact]]
+backend = "wasm"
+file = "asks.wasm"
+"#;
+
+fn house() -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("package")).unwrap();
+    fs::write(folder.path().join("package/plugin.toml"), MANIFEST).unwrap();
+    let file = folder.path().join("mortise.yaml");
+    fs::write(&file, CONFIG).unwrap();
+    (folder, file)
+}
+
+fn show_in(file: &Path) -> CheckReport {
+    let command = PolicyCommand::Show { config: Some(file.to_path_buf()), output: Output::Text };
+    policy(command, &[]).unwrap()
+}
+
+#[test]
+fn what_plugins_may_do_is_shown_in_words() {
+    let (folder, file) = house();
+    let text = show_in(&file).text.replace(&format!("{}/", folder.path().display()), "");
+    expect![[r#"
+        asks (wasm, package)
+          policy `strict`, beginning with the preset `read_only`, enforced
+          its plugin.toml asks for `headers.request`, `http_call:a*`, `clock`, `reply`
+          for security: traffic never goes on without it
+          may
+            read request headers: all but `cookie`
+            change request headers: `x-*`
+            call clusters over HTTP: `auth`
+          may not
+            answer requests itself: the policy does not grant it
+            read the clocks: the policy denies `clock`
+          does not ask to
+            read response headers, change response headers, read request bodies, change request bodies, read response bodies, change response bodies, change where requests go, break off streams and connections, read properties, set properties, call clusters over gRPC, read shared data, set shared data, use queues, count metrics, write to the log, draw random numbers, be called by a timer, see environment variables, call foreign functions, read what clients send, change what clients send, read what clients are sent, change what clients are sent, read files
+          limits
+            memory_mib                       64 MiB
+            table_elements_max               20000
+            cpu_ms_per_call                  10 ms
+            cpu_ms_start                     1000 ms
+            contexts_max                     65536
+            calls_max                        1024
+            call_bytes_max                   1048576
+            call_timeout_ms_max              60000 ms
+            tick_ms_min                      10 ms
+            metrics_max                      1000
+            shared_data_kib                  16384 KiB
+            log_lines_per_second_max         1000
+            log_line_bytes_max               8192
+            cpu_ms_per_second                100 ms
+            held_body_kib                    8 KiB
+
+        alone (wasm, alone.wasm)
+          preset `default`, enforced
+          no plugin.toml: it asks for everything
+          may
+            read request headers: all
+            change request headers: all but those that route requests, those that frame messages
+            read response headers: all
+            change response headers: all but those that route requests, those that frame messages
+            read request bodies
+            change request bodies
+            read response bodies
+            change response bodies
+            answer requests itself
+            break off streams and connections
+            read properties: all
+            set properties: all
+            read shared data: its own
+            set shared data: its own
+            use queues: its own
+            count metrics
+            write to the log
+            read the clocks
+            draw random numbers
+            be called by a timer
+            see environment variables: all
+            read what clients send
+            change what clients send
+            read what clients are sent
+            change what clients are sent
+          may not
+            change where requests go: the policy does not grant it
+            call clusters over HTTP: the policy does not grant it
+            call clusters over gRPC: the policy does not grant it
+            call foreign functions: the policy does not grant it
+            read files: the policy does not grant it
+          limits
+            memory_mib                       64 MiB
+            table_elements_max               20000
+            cpu_ms_per_call                  10 ms
+            cpu_ms_start                     1000 ms
+            contexts_max                     65536
+            calls_max                        1024
+            call_bytes_max                   1048576
+            call_timeout_ms_max              60000 ms
+            tick_ms_min                      10 ms
+            metrics_max                      1000
+            shared_data_kib                  16384 KiB
+            log_lines_per_second_max         1000
+            log_line_bytes_max               8192
+
+        inside (builtin, inside)
+          policy `loose`, beginning with the preset `trusted`, PERMISSIVE: what it forbids is logged and carried out
+          no plugin.toml: it asks for everything
+          may
+            read request headers: all
+            change request headers: all
+            read response headers: all
+            change response headers: all
+            read request bodies
+            change request bodies
+            read response bodies
+            change response bodies
+            answer requests itself
+            change where requests go
+            break off streams and connections
+            read properties: all
+            set properties: all
+            call clusters over HTTP: all
+            call clusters over gRPC: all
+            read shared data: all
+            set shared data: all
+            use queues: all
+            count metrics
+            write to the log
+            read the clocks
+            draw random numbers
+            be called by a timer
+            see environment variables: all
+            read what clients send
+            change what clients send
+            read what clients are sent
+            change what clients are sent
+            read files: `/`
+          may not
+            call foreign functions: the policy denies `foreign`
+          limits
+            memory_mib                       8 MiB
+            table_elements_max               20000
+            cpu_ms_per_call                  5 ms
+            cpu_ms_start                     1000 ms
+            contexts_max                     65536
+            calls_max                        1024
+            call_bytes_max                   1048576
+            call_timeout_ms_max              60000 ms
+            tick_ms_min                      10 ms
+            metrics_max                      1000
+            shared_data_kib                  16384 KiB
+            log_lines_per_second_max         1000
+            log_line_bytes_max               8192
+          the restriction `memory` cannot be enforced: a library in the proxy's own process does what the proxy may do; run it in a child (`native: { run_in: runner }`), or as Wasm
+          the restriction `cpu` cannot be enforced: a library in the proxy's own process does what the proxy may do; run it in a child (`native: { run_in: runner }`), or as Wasm, or say `allow_unenforced: [cpu]` (it is not loaded)
+    "#]].assert_eq(&text);
+}
+
+#[test]
+fn what_plugins_may_do_is_shown_to_programs() {
+    let (_folder, file) = house();
+    let plugins = show_in(&file).json["plugins"].clone();
+    let [asks, alone, inside] = &plugins.as_array().unwrap()[..] else { panic!() };
+    let policy = json!({
+        "name": "strict",
+        "preset": "read_only",
+        "mode": "enforce",
+        "grants": ["headers.request.write:x-*", "http_call:auth", "http_call:other"],
+        "denials": ["headers.request.read:cookie", "clock"],
+    });
+    assert_eq!(asks["policy"], policy);
+    assert_eq!(asks["asks"].as_array().unwrap().len(), 4);
+    assert_eq!((&asks["security"], &alone["security"]), (&json!(true), &json!(false)));
+    assert_eq!(alone["asks"], json!(null));
+    assert_eq!(alone["limits"]["calls_max"], 1024);
+    assert_eq!(asks["limits"]["cpu_ms_per_second"], 100);
+    let capability = |plugin: &Value, word: &str| {
+        let all = plugin["capabilities"].as_array().unwrap();
+        all.iter().find(|one| one["permission"] == word).unwrap().clone()
+    };
+    let read = capability(asks, "headers.request.read");
+    assert_eq!(read["names"], json!([{ "pattern": "*", "within": null }]));
+    assert_eq!(read["denied"], json!(["headers.request.read:cookie"]));
+    let call = capability(asks, "http_call");
+    assert_eq!(call["names"], json!([{ "pattern": "auth", "within": null }]));
+    assert_eq!(call["granted"][0], json!({ "pattern": "auth", "by": "http_call:auth" }));
+    let why_not = |word: &str| capability(asks, word)["why_not"].clone();
+    assert_eq!(why_not("clock"), "denied");
+    assert_eq!(why_not("reply"), "not_granted");
+    assert_eq!(why_not("log"), "not_asked");
+    assert_eq!(capability(alone, "shared_data.read")["names"][0]["pattern"], json!(null));
+    let unenforced = inside["unenforced"].as_array().unwrap();
+    let words: Vec<_> =
+        unenforced.iter().map(|one| (&one["restriction"], &one["allowed"])).collect();
+    assert_eq!(words, [(&json!("memory"), &json!(true)), (&json!("cpu"), &json!(false))]);
+}
+
+#[track_caller]
+fn explained(plugin: &str, permission: &str, allowed: bool, expect: Expect) {
+    let (folder, file) = house();
+    let command = PolicyCommand::Explain {
+        plugin: plugin.to_owned(),
+        permission: permission.parse().unwrap(),
+        config: Some(file),
+        output: Output::Text,
+    };
+    let report = policy(command, &[]).unwrap();
+    assert_eq!((report.is_clean, &report.json["allowed"]), (allowed, &json!(allowed)));
+    expect.assert_eq(&report.text.replace(&format!("{}/", folder.path().display()), ""));
+}
+
+#[test]
+fn a_yes_names_its_rule() {
+    explained(
+        "asks",
+        "http_call:auth",
+        true,
+        expect![[r#"
+        yes: `http_call:auth`: `grants` of the policy `strict` has `http_call:auth` (mortise.yaml:15:9)
+    "#]],
+    );
+    explained(
+        "asks",
+        "headers.request.read:accept",
+        true,
+        expect![[r#"
+        yes: `headers.request.read:accept`: the preset `read_only` grants it (mortise.yaml:11:11)
+    "#]],
+    );
+    explained(
+        "alone",
+        "log",
+        true,
+        expect![[r#"
+        yes: `log`: the preset `default` grants it
+    "#]],
+    );
+    explained(
+        "alone",
+        "shared_data",
+        true,
+        expect![[r#"
+        yes: `shared_data.read`: the preset `default` grants it
+        yes: `shared_data.write`: the preset `default` grants it
+    "#]],
+    );
+    explained(
+        "alone",
+        "headers.request.read",
+        true,
+        expect![[r#"
+        yes: `headers.request.read`: the preset `default` grants it
+    "#]],
+    );
+}
+
+#[test]
+fn a_no_says_what_would_make_it_a_yes() {
+    explained(
+        "asks",
+        "headers.request.read:cookie",
+        false,
+        expect![[r#"
+        no: `headers.request.read:cookie`: `denials` of the policy `strict` has `headers.request.read:cookie` (mortise.yaml:17:15)
+          to change that: take `headers.request.read:cookie` out of `denials`, or narrow it down
+    "#]],
+    );
+    explained(
+        "asks",
+        "headers.request.read",
+        false,
+        expect![[r#"
+        no: `headers.request.read`: only for all but `cookie`
+          to change that: name one to ask about it: `headers.request.read:NAME`
+    "#]],
+    );
+    explained(
+        "asks",
+        "http_call:other",
+        false,
+        expect![[r#"
+        no: `http_call:other`: its plugin.toml does not ask for it
+          to change that: its author adds "http_call:other" to `permissions` in package/plugin.toml
+    "#]],
+    );
+    explained(
+        "asks",
+        "grpc_call:auth",
+        false,
+        expect![[r#"
+        no: `grpc_call:auth`: its plugin.toml does not ask for it
+          to change that: its author adds "grpc_call:auth" to `permissions` in package/plugin.toml; then add "grpc_call:auth" to `grants` of the policy `strict`
+    "#]],
+    );
+    explained(
+        "asks",
+        "reply",
+        false,
+        expect![[r#"
+        no: `reply`: nothing grants it: the policy is `strict` (mortise.yaml:11:11)
+          to change that: add "reply" to `grants` of the policy `strict`
+    "#]],
+    );
+    explained(
+        "asks",
+        "headers.request.write:host",
+        false,
+        expect![[r#"
+        no: `headers.request.write:host`: the field routes requests, which takes `route` (mortise.yaml:11:11)
+          to change that: add "route" to `grants` of the policy `strict`
+    "#]],
+    );
+    explained(
+        "asks",
+        "headers.request.write:te",
+        false,
+        expect![[r#"
+        no: `headers.request.write:te`: the field frames messages, and no grant names it (mortise.yaml:11:11)
+          to change that: add "headers.request.write:te" to `grants` of the policy `strict`
+    "#]],
+    );
+    explained(
+        "alone",
+        "http_call:auth",
+        false,
+        expect![[r#"
+        no: `http_call:auth`: nothing grants it: the policy is `default`
+          to change that: add `{ name: alone-policy, preset: default, grants: ["http_call:auth"] }` to `policies`, and `policy: alone-policy` to the plugin (mortise.yaml:6:11)
+    "#]],
+    );
+    explained(
+        "alone",
+        "shared_data.read:other",
+        false,
+        expect![[r#"
+        no: `shared_data.read:other`: nothing grants it: the policy is `default`
+          to change that: add `{ name: alone-policy, preset: default, grants: ["shared_data.read:other"] }` to `policies`, and `policy: alone-policy` to the plugin (mortise.yaml:6:11)
+    "#]],
+    );
+    explained(
+        "inside",
+        "foreign:f",
+        false,
+        expect![[r#"
+        no: `foreign:f`: `denials` of the policy `loose` has `foreign` (mortise.yaml:22:15)
+          to change that: take `foreign` out of `denials`, or narrow it down
+        The policy is permissive: it is logged, and carried out all the same.
+    "#]],
+    );
+}
+
+#[test]
+fn programs_learn_where_a_rule_stands() {
+    let (_folder, file) = house();
+    let command = PolicyCommand::Explain {
+        plugin: "asks".to_owned(),
+        permission: "http_call:auth".parse().unwrap(),
+        config: Some(file.clone()),
+        output: Output::Json,
+    };
+    let json = policy(command, &[]).unwrap().json;
+    let answer = &json["answers"][0];
+    let place = json!({ "file": file.display().to_string(), "line": 15, "column": 9 });
+    assert_eq!((&answer["place"], &answer["rule"]), (&place, &json!("grant")));
+    assert_eq!((&json["allowed"], &json["permissive"]), (&json!(true), &json!(false)));
+}
+
+#[test]
+fn a_plugin_that_is_not_there_is_no_answer() {
+    let (_folder, file) = house();
+    let command = PolicyCommand::Explain {
+        plugin: "nobody".to_owned(),
+        permission: "log".parse().unwrap(),
+        config: Some(file),
+        output: Output::Text,
+    };
+    let failure = policy(command, &[]).unwrap_err();
+    let Failure::Usage(report) = failure else { panic!("{failure:?}") };
+    assert!(report.to_string().ends_with("it has `asks`, `alone`, `inside`"), "{report}");
+}
+
+#[test]
+fn a_configuration_that_is_refused_is_no_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("mortise.yaml");
+    fs::write(&file, "listeners: 5\n").unwrap();
+    let command = PolicyCommand::Show { config: Some(file), output: Output::Text };
+    assert!(matches!(policy(command, &[]), Err(Failure::Findings(_))));
+}
+
+#[test]
+fn a_package_with_a_bad_manifest_is_told() {
+    let (folder, file) = house();
+    fs::write(folder.path().join("package/plugin.toml"), "schema = 9\n").unwrap();
+    let report = show_in(&file);
+    assert!(report.text.contains("  it is not loaded: "), "{}", report.text);
+    assert!(report.json["plugins"][0]["problem"].is_string());
+}
+
+#[test]
+fn what_was_recorded_is_a_configuration() {
+    let (_folder, file) = house();
+    let surveyed = survey(&file).unwrap();
+    let grants = |words: &[&str]| words.iter().map(|word| word.parse().unwrap()).collect();
+    let records = [
+        ("asks".into(), grants(&["http_call:auth", "log", "headers.request.read:\"x\""])),
+        ("idle".into(), grants(&[])),
+        ("loose".into(), grants(&["shared_data"])),
+        ("none".into(), grants(&["foreign:f"])),
+    ];
+    let report = record::policies(&surveyed, &records);
+    expect![[r##"
+        # What plugins did while they were watched. Name its policy at each plugin (`policy: NAME`);
+        # limits and denials of the policies in use are not repeated.
+        policies:
+          # plugin `asks`; it runs under `strict`
+          - name: "asks"
+            grants:
+              - "http_call:auth"
+              - "log" # its plugin.toml does not ask for this
+              - "headers.request.read:\"x\""
+          # plugin `idle` did nothing that takes a permission
+          - name: "idle"
+            grants: []
+          # plugin `loose`
+          - name: "loose-recorded"
+            grants:
+              - "shared_data"
+          # plugin `none`
+          - name: "none-recorded"
+            grants:
+              - "foreign:f"
+    "##]]
+    .assert_eq(&report.text);
+    let before = CONFIG.split("policies:\n").next().unwrap();
+    let both = format!("{before}{}", report.text).replace("policy: strict", "policy: asks");
+    let both = both.replace("policy: loose", "policy: idle");
+    let format = host_config::Format::Yaml;
+    let loaded = host_config::parse("pasted", &both, format, file.parent().unwrap()).unwrap();
+    assert_eq!(loaded.plan.plugins[0].policy.grants, records[0].1);
+    assert_eq!(record::policies(&surveyed, &[]).text.lines().last(), Some("policies: []"));
+}
