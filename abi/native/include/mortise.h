@@ -115,7 +115,8 @@ enum {
     /* Wait. A head, trailers or a new connection wait for `resume`; a body or data are kept, and
      * come again with more, or go on with `resume`. */
     MORTISE_PAUSE = 1,
-    /* The client is answered with what `respond` was given in this callback. */
+    /* The client is answered with what `respond` was given in this callback. Where that was
+     * MORTISE_DENIED, the stream fails and the instance lives on; as with MORTISE_RESET. */
     MORTISE_RESPOND = 2,
     /* Break the stream off, or close the connection. */
     MORTISE_RESET = 3,

@@ -35,12 +35,13 @@ impl Dice {
         mixed ^ (mixed >> 31)
     }
 
-    fn below(&mut self, end: u64) -> u64 {
-        self.any() % end
+    fn below(&mut self, end: usize) -> usize {
+        let end = u64::try_from(end).expect("few");
+        usize::try_from(self.any() % end).expect("few")
     }
 
     fn pick<T>(&mut self, of: &[T]) -> Option<usize> {
-        (!of.is_empty()).then(|| self.any() as usize % of.len())
+        (!of.is_empty()).then(|| self.below(of.len()))
     }
 }
 
@@ -201,7 +202,7 @@ impl World {
     fn hook(&mut self, dice: &mut Dice) {
         let Some(at) = dice.pick(&self.streams) else { return };
         let mut open = self.streams.swap_remove(at);
-        let way = dice.below(2) as usize;
+        let way = dice.below(2);
         let settled = open.is_free(way).and_then(|is_free| {
             if !is_free {
                 return Ok(true);
@@ -225,7 +226,7 @@ impl World {
     fn data(&mut self, dice: &mut Dice) {
         let Some(at) = dice.pick(&self.connections) else { return };
         let mut open = self.connections.swap_remove(at);
-        let way = dice.below(2) as usize;
+        let way = dice.below(2);
         let settled = open.is_free(way).and_then(|is_free| {
             if !is_free {
                 return Ok(true);
@@ -341,22 +342,24 @@ fn filters_live_and_end_in_order_whatever_happens() {
     events(20_000);
 }
 
-/// Told as the runs against the built proxy are: a line of JSON.
-#[test]
-#[ignore = "a reliability run of up to a minute, to be run by itself"]
-fn torture_r12_native_lifecycles() {
-    const EVENTS: u64 = 1_000_000;
-    let begun = std::time::SystemTime::now();
-    let (filters, faults) = events(EVENTS);
-    let seconds = begun.elapsed().expect("later").as_secs_f64();
-    let build = if cfg!(debug_assertions) { "dev" } else { "release" };
-    let line = format!(
-        r#"{{"name":"r12-native-lifecycles","passed":true,"build":"{build}","figures":{{"events":{EVENTS},"filters":{filters},"faults":{faults},"seconds":{seconds}}},"wrong":[]}}"#
-    );
-    eprintln!("{line}");
-    if let Some(runs) = std::env::var_os("MORTISE_TORTURE_RUNS") {
-        let file = std::fs::OpenOptions::new().append(true).create(true).open(runs);
-        std::io::Write::write_all(&mut file.expect("a file"), format!("{line}\n").as_bytes())
-            .expect("the file of the runs");
+mod torture {
+    /// Told as the runs against the built proxy are: a line of JSON.
+    #[test]
+    #[ignore = "a reliability run of up to a minute, to be run by itself"]
+    fn r12_native_lifecycles() {
+        const EVENTS: u64 = 1_000_000;
+        let begun = std::time::SystemTime::now();
+        let (filters, faults) = super::events(EVENTS);
+        let seconds = begun.elapsed().expect("later").as_secs_f64();
+        let build = if cfg!(debug_assertions) { "dev" } else { "release" };
+        let line = format!(
+            r#"{{"name":"r12-native-lifecycles","passed":true,"build":"{build}","figures":{{"events":{EVENTS},"filters":{filters},"faults":{faults},"seconds":{seconds}}},"wrong":[]}}"#
+        );
+        eprintln!("{line}");
+        if let Some(runs) = std::env::var_os("MORTISE_TORTURE_RUNS") {
+            let file = std::fs::OpenOptions::new().append(true).create(true).open(runs);
+            std::io::Write::write_all(&mut file.expect("a file"), format!("{line}\n").as_bytes())
+                .expect("the file of the runs");
+        }
     }
 }

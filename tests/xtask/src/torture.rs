@@ -13,8 +13,9 @@ use crate::{
 
 /// Crates that have runs of their own, beside those against the built proxy, and how the names of
 /// these begin.
-const CRATES: [(&str, &[&str]); 3] = [
+const CRATES: [(&str, &[&str]); 4] = [
     ("plugins-wasm", &["r8", "r10", "r11", "r12", "r31"]),
+    ("plugins-native", &["r12"]),
     ("plugins-process", &["r12"]),
     ("host-pipeline", &["r12"]),
 ];

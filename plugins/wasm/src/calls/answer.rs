@@ -17,9 +17,10 @@
 //! | `Unsupported`  | Unimplemented   | Unimplemented   | Unimplemented   | Unimplemented   |
 //!
 //! A denied change is answered with "ok" and not made: no other status of a change is
-//! expected. The guard has counted it. `WrongPhase` is a mistake of the plugin, and every
-//! host answers it so; of a buffer the specification wants `NotFound`, also where it was to be
-//! changed.
+//! expected. The guard has counted it. A reply or a close is such a change; a guest that then
+//! waits would wait for ever, which is why its stream fails (`Context::refuse`). `WrongPhase` is
+//! a mistake of the plugin, and every host answers it so; of a buffer the specification wants
+//! `NotFound`, also where it was to be changed.
 //!
 //! Some families have their own words:
 //!

@@ -158,9 +158,10 @@ impl Site {
                 rig
             }
         };
-        let point = match path {
-            Path::Service => ExtensionPoint::Service,
-            _ => ExtensionPoint::StreamFilter,
+        let point = if path == Path::Service {
+            ExtensionPoint::Service
+        } else {
+            ExtensionPoint::StreamFilter
         };
         let spec = InstanceSpec { point, root_id: "".into(), config: config.into() };
         let worker = (path != Path::Trial).then_some(0);
