@@ -38,7 +38,7 @@ const NEVER_NOMINATED: [HeaderName; 8] = [
 ];
 
 /// Fields that may not stand in a trailer section (RFC 9110 section 6.5.1).
-const FORBIDDEN_TRAILERS: [&str; 25] = [
+const FORBIDDEN_TRAILERS: [&str; 26] = [
     "authorization",
     "cache-control",
     "connection",
@@ -49,6 +49,7 @@ const FORBIDDEN_TRAILERS: [&str; 25] = [
     "cookie",
     "expect",
     "host",
+    "http2-settings",
     "keep-alive",
     "max-forwards",
     "proxy-authorization",
@@ -86,6 +87,19 @@ pub(crate) fn remove_hop_by_hop(map: &mut HeaderMap) {
         });
         if trailers {
             map.insert(TE, HeaderValue::from_static("trailers"));
+        }
+    }
+}
+
+/// Removes the white space around values, which is no part of them and which HTTP/2 forbids: for
+/// a head that a plugin made.
+pub(crate) fn trim_values(map: &mut HeaderMap) {
+    let is_white = |byte: &u8| matches!(byte, b' ' | b'\t');
+    for value in map.values_mut() {
+        let text = value.as_bytes();
+        if text.first().is_some_and(is_white) || text.last().is_some_and(is_white) {
+            let trimmed = HeaderValue::from_bytes(text.trim_ascii());
+            *value = trimmed.unwrap_or(HeaderValue::from_static(""));
         }
     }
 }

@@ -169,6 +169,7 @@ fn local_parts(exchange: &Exchange, mut reply: LocalReply) -> (Headers, Source) 
         grpc::answer_grpc(&mut reply);
     }
     let mut map = reply.headers;
+    forward::trim_values(&mut map);
     forward::remove_hop_by_hop(&mut map);
     map.remove(CONTENT_LENGTH);
     if !exchange.end.is_bodyless(reply.status) {

@@ -101,17 +101,15 @@ impl Metrics {
     /// over the workers; what it was never denied is left out.
     #[must_use]
     pub fn denials(&self, plugin: &PluginName) -> BTreeMap<&'static str, u64> {
-        let mut denials = BTreeMap::new();
+        let mut denials = BTreeMap::<&'static str, u64>::new();
+        let mut count = |permission, times| *denials.entry(permission).or_default() += times;
         for worker in self.0.shards.lock().values() {
             let plugins = worker.0.plugins.lock();
             for (_key, shard) in plugins.iter().filter(|((name, _backend), _)| name == plugin) {
-                shard.for_each_denial(&mut |permission, count| {
-                    if count > 0 {
-                        *denials.entry(permission).or_default() += count;
-                    }
-                });
+                shard.for_each_denial(&mut count);
             }
         }
+        denials.retain(|_permission, times| *times > 0);
         denials
     }
 

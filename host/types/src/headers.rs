@@ -330,10 +330,20 @@ fn parse_final_status(value: &[u8]) -> Result<StatusCode, HeaderError> {
     if status.is_informational() { Err(HeaderError::Value) } else { Ok(status) }
 }
 
+/// White space around a value is no part of it (RFC 9110 section 5.5), and makes a message of
+/// HTTP/2 malformed (RFC 9113 section 8.2.1).
 fn field(name: &[u8], value: &[u8]) -> Result<(HeaderName, HeaderValue), HeaderError> {
+    let value = trim(value);
     let name = HeaderName::from_bytes(name).map_err(|_refused| HeaderError::Name)?;
     let value = HeaderValue::from_bytes(value).map_err(|_refused| HeaderError::Value)?;
     Ok((name, value))
+}
+
+fn trim(mut value: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
+        value = rest;
+    }
+    value
 }
 
 #[cfg(test)]

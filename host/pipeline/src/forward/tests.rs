@@ -1,6 +1,6 @@
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::{drop_forbidden_trailers, join_cookies, remove_hop_by_hop, upgrade_token};
+use super::{drop_forbidden_trailers, join_cookies, remove_hop_by_hop, trim_values, upgrade_token};
 
 fn map(fields: &[(&'static str, &'static str)]) -> HeaderMap {
     let pairs = fields
@@ -69,4 +69,11 @@ fn trailers_cannot_smuggle_framing() {
     let mut fields = map(&[("transfer-encoding", "chunked"), ("grpc-status", "0")]);
     drop_forbidden_trailers(&mut fields);
     assert_eq!(fields, map(&[("grpc-status", "0")]));
+}
+
+#[test]
+fn white_space_around_the_values_of_a_reply_goes() {
+    let mut left = map(&[("x-a", " a b\t"), ("x-b", "b"), ("x-c", " "), ("x-a", "c ")]);
+    trim_values(&mut left);
+    assert_eq!(left, map(&[("x-a", "a b"), ("x-b", "b"), ("x-c", ""), ("x-a", "c")]));
 }

@@ -2,6 +2,7 @@
 
 #![expect(clippy::excessive_nesting, reason = "a case is a loop in a runtime in a loop")]
 
+mod framing;
 mod length;
 mod open;
 

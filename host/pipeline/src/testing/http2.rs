@@ -21,6 +21,7 @@ impl<F: Future<Output = ()> + 'static> hyper::rt::Executor<F> for Executor {
 /// A connection to the listener of a world.
 pub(crate) async fn connect(world: &World) -> SendRequest<Body> {
     let stream = TcpStream::connect(world.address).await.unwrap();
+    stream.set_nodelay(true).unwrap();
     let (sender, connection) = handshake(Executor, TokioIo::new(stream)).await.unwrap();
     tokio::task::spawn_local(connection);
     sender

@@ -268,6 +268,7 @@ where
     let count = Rc::clone(&connections);
     tokio::task::spawn_local(async move {
         while let Ok((stream, _)) = listener.accept().await {
+            stream.set_nodelay(true).unwrap();
             count.set(count.get() + 1);
             tokio::task::spawn_local(serve(stream));
         }

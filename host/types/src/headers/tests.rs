@@ -113,3 +113,12 @@ fn a_view_has_what_may_be_seen_and_nothing_else() {
     let nothing = view.view(|_name| false);
     assert!(nothing.is_empty() && nothing.byte_size() == 0);
 }
+
+#[test]
+fn white_space_around_a_value_is_no_part_of_it() {
+    let mut headers = Headers::trailers(HeaderMap::new());
+    for (value, expect) in [(" a b\t", "a b"), ("\t \t", ""), ("a", "a"), (" ", "")] {
+        headers.replace(b"x", value.as_bytes()).expect("a field");
+        assert_eq!(headers.get(b"x"), Some(expect.as_bytes()), "{value:?}");
+    }
+}

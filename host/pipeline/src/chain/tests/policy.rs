@@ -131,6 +131,8 @@ async fn a_filter_for_security_runs_or_the_stream_is_refused_whatever_else_fails
     }
 }
 
+type Give = fn() -> Verdict;
+
 fn respond() -> Verdict {
     Verdict::Respond(Box::new(LocalReply::text(StatusCode::IM_A_TEAPOT, "no")))
 }
@@ -146,7 +148,7 @@ fn given(how: u8, verdict: Verdict) -> Step {
 
 #[tokio::test]
 async fn a_verdict_that_the_plugin_may_not_give_is_a_fault() {
-    let verdicts: [(Capability, fn() -> Verdict); 2] =
+    let verdicts: [(Capability, Give); 2] =
         [(Capability::Reply, respond), (Capability::Close, || Verdict::Reset)];
     for ((what, verdict), how) in
         verdicts.into_iter().flat_map(|one| [0, 1, 2].map(|how| (one, how)))
@@ -173,7 +175,7 @@ async fn a_verdict_that_the_plugin_may_not_give_is_a_fault() {
 
 #[tokio::test]
 async fn a_verdict_that_the_plugin_may_give_is_carried_out() {
-    let verdicts: [(Capability, fn() -> Verdict, Option<u16>); 2] =
+    let verdicts: [(Capability, Give, Option<u16>); 2] =
         [(Capability::Close, respond, Some(418)), (Capability::Reply, || Verdict::Reset, None)];
     for (other, verdict, status) in verdicts {
         let fake = Fake::new(&Log::default(), "a")

@@ -32,13 +32,10 @@ const MOMENTS: [Moment; 7] = [
 ];
 
 fn failing(fake: NetworkFake, fault: &PluginFault, moment: Moment) -> NetworkFake {
-    let fault = fault.clone();
-    let failed = move || Verdict::Failed(fault.clone());
+    let own = fault.clone();
+    let failed = move || Verdict::Failed(own.clone());
     match moment {
-        Moment::Making => match failed() {
-            Verdict::Failed(fault) => fake.refusing(fault),
-            _ => fake,
-        },
+        Moment::Making => fake.refusing(fault.clone()),
         Moment::New => fake.on_new(move |_| failed().into()),
         Moment::NewLater => fake.on_new(move |_| later(failed())),
         Moment::Data => fake.on_data(move |_, _, _| failed().into()),
@@ -47,10 +44,7 @@ fn failing(fake: NetworkFake, fault: &PluginFault, moment: Moment) -> NetworkFak
             let failed = failed();
             Step::HoldUntil(Box::pin(async { failed }))
         }),
-        Moment::HalfClosed => match failed() {
-            Verdict::Failed(fault) => fake.failing_at_end(fault),
-            _ => fake,
-        },
+        Moment::HalfClosed => fake.failing_at_end(fault.clone()),
     }
 }
 
