@@ -4,6 +4,7 @@ use std::{fmt, path::Path};
 
 use semver::Version;
 use serde::Deserialize;
+use toml::Spanned;
 
 use crate::Permission;
 
@@ -173,7 +174,7 @@ struct File {
     #[serde(default)]
     artifact: Vec<ArtifactEntry>,
     #[serde(default)]
-    permissions: Vec<Permission>,
+    permissions: Vec<Spanned<String>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -210,16 +211,14 @@ impl Manifest {
         check_name(&file.plugin.name)?;
         check_provides(&file.provides)?;
         check_artifacts(&file.artifact)?;
-        if file.permissions.len() > PERMISSIONS_MAX {
-            return Err(content(format!("at most {PERMISSIONS_MAX} `permissions` are read")));
-        }
+        let permissions = parse_permissions(text, &file.permissions)?;
         Ok(Self {
             name: file.plugin.name,
             version,
             summary: file.plugin.summary,
             provides: file.provides,
             artifacts: file.artifact,
-            permissions: file.permissions,
+            permissions,
             is_security: file.plugin.security,
         })
     }
@@ -328,6 +327,26 @@ fn check_artifacts(artifacts: &[ArtifactEntry]) -> Result<(), ManifestError> {
         }
     }
     Ok(())
+}
+
+/// The permissions of `text`; a refusal names the place.
+fn parse_permissions(
+    text: &str,
+    written: &[Spanned<String>],
+) -> Result<Vec<Permission>, ManifestError> {
+    if written.len() > PERMISSIONS_MAX {
+        return Err(content(format!("at most {PERMISSIONS_MAX} `permissions` are read")));
+    }
+    let parse = |one: &Spanned<String>| {
+        one.get_ref().parse().map_err(|error| {
+            let before = text.get(..one.span().start).unwrap_or_default();
+            let line = before.matches('\n').count() + 1;
+            let start = before.rsplit('\n').next().unwrap_or_default();
+            let column = start.chars().count() + 1;
+            ManifestError::Form(format!("at line {line}, column {column}: {error}").into())
+        })
+    };
+    written.iter().map(parse).collect()
 }
 
 /// What the parser says, without its drawing of the place.

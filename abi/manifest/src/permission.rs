@@ -10,8 +10,6 @@ mod pattern;
 
 use std::{fmt, str::FromStr};
 
-use serde::{Deserialize, Deserializer, de};
-
 pub use self::{
     capability::{Argument, Capability},
     pattern::{Pattern, PatternError},
@@ -119,13 +117,6 @@ impl fmt::Display for Permission {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.word)?;
         self.pattern.as_ref().map_or(Ok(()), |pattern| write!(f, ":{pattern}"))
-    }
-}
-
-impl<'de> Deserialize<'de> for Permission {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        text.parse().map_err(de::Error::custom)
     }
 }
 

@@ -1,4 +1,5 @@
 use expect_test::{Expect, expect};
+use proptest::prelude::*;
 
 use super::*;
 
@@ -137,4 +138,95 @@ fn a_package_of_nothing_is_refused() {
     let one = format!("{nothing}[[provides]]\npoint = \"service\"\nphases = []\n");
     expect!["`artifact` is missing: name at least one file"]
         .assert_eq(&Manifest::parse(&one).unwrap_err().to_string());
+}
+
+fn asking(permissions: &str) -> Result<Manifest, ManifestError> {
+    Manifest::parse(&WHOLE.replacen("schema = 1", &format!("schema = 1\n{permissions}"), 1))
+}
+
+#[test]
+fn what_a_plugin_asks_for_is_read_in_its_order() {
+    let manifest = asking(r#"permissions = ["log", "headers:x-*", "log"]"#).unwrap();
+    let asked: Vec<_> = manifest.permissions.iter().map(ToString::to_string).collect();
+    assert_eq!(asked, ["log", "headers:x-*", "log"]);
+    assert!(asking("").unwrap().permissions.is_empty(), "without the key it asks for nothing");
+}
+
+#[test]
+fn a_plugin_for_security_says_so() {
+    assert!(!Manifest::parse(WHOLE).unwrap().is_security);
+    let security = WHOLE.replacen("version", "security = true\nversion", 1);
+    assert!(Manifest::parse(&security).unwrap().is_security);
+}
+
+/// The refusal of a list of permissions.
+#[track_caller]
+fn check_permissions(permissions: &str, expect: &str) {
+    let refused = asking(permissions).unwrap_err().to_string();
+    assert_eq!(refused, expect, "{permissions}");
+}
+
+#[test]
+fn permissions_that_are_none_refuse_the_manifest_at_their_place() {
+    check_permissions(
+        r#"permissions = ["log", "htp_call"]"#,
+        "at line 3, column 23: there is no permission `htp_call`; did you mean `http_call`?",
+    );
+    check_permissions(
+        "permissions = [\n  \"log\",\n  \"reply:x\",\n]",
+        "at line 5, column 3: `reply` is granted as a whole: nothing comes behind it",
+    );
+    check_permissions(
+        r#"permissions = ["http_call:"]"#,
+        "at line 3, column 16: `` is no pattern: it is empty; leave the `:` out, or write `*`, for \
+         every name",
+    );
+    check_permissions(
+        r#"permissions = ["files.read:etc"]"#,
+        "at line 3, column 16: `etc` is no pattern: it is no absolute path; `*` stands for all of \
+         them, and in none",
+    );
+    check_permissions(
+        "permissions = [7]",
+        "at line 3, column 16: invalid type: integer `7`, expected a string",
+    );
+    check_permissions(
+        r#"permissions = "log""#,
+        "at line 3, column 15: invalid type: string \"log\", expected a sequence",
+    );
+    check_permissions(
+        &format!("permissions = [\"{}\"]", "x".repeat(257)),
+        "at line 3, column 16: a permission is at most 256 bytes long",
+    );
+    let security = WHOLE.replacen("version", "security = \"yes\"\nversion", 1);
+    let refused = Manifest::parse(&security).unwrap_err().to_string();
+    assert_eq!(refused, "at line 5, column 12: invalid type: string \"yes\", expected a boolean");
+}
+
+#[test]
+fn permissions_are_limited_in_number() {
+    let list = |count: usize| format!("permissions = [{}]", "\"log\",".repeat(count));
+    assert_eq!(asking(&list(256)).unwrap().permissions.len(), 256);
+    check_permissions(&list(257), "at most 256 `permissions` are read");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// A manifest is a stranger's: it is read, or refused with one line.
+    #[test]
+    fn a_spoilt_manifest_is_read_or_refused_with_one_line(
+        start in 0_usize..700, length in 0_usize..40, with in ".{0,12}|[\\[\\]\"=,:*#\n]{0,6}",
+    ) {
+        let permissions = "schema = 1\npermissions = [\"log\", \"http_call:a*\"]";
+        let mut text: Vec<char> = WHOLE.replacen("schema = 1", permissions, 1).chars().collect();
+        let start = start.min(text.len());
+        let end = (start + length).min(text.len());
+        text.splice(start..end, with.chars());
+        let text: String = text.into_iter().collect();
+        if let Err(refused) = Manifest::parse(&text) {
+            let line = refused.to_string();
+            prop_assert!(!line.is_empty() && !line.contains('\n'), "{line:?}");
+        }
+    }
 }
