@@ -1,7 +1,11 @@
 //! `mortise doctor --attack`: the evil plugins of the collection, against the built proxy.
 
+use std::{fs, net::SocketAddr, os::unix::fs::PermissionsExt, path::Path};
+
 use serde_json::Value;
-use tests_support::{Finished, mortise};
+use tests_support::{Config, Finished, Http, Proxy, Upstream, mortise, mortise_binary};
+
+use crate::common::{ask, get};
 
 fn attack(arguments: &[&str]) -> Finished {
     mortise(["doctor", "--attack"].iter().chain(arguments))
@@ -59,4 +63,53 @@ fn the_evil_child_is_not_for_people() {
     let finished = mortise(["plugin-attack"]);
     assert_eq!(finished.code, Some(1), "{finished:?}");
     assert!(!finished.stderr.is_empty(), "{finished:?}");
+}
+
+/// Modules that tell what they could.
+const MODULES: [&str; 6] =
+    ["metric_flood", "call_flood", "others_data", "properties", "cookie", "foreign_functions"];
+/// Words of the child that change nothing where nothing holds it.
+const WORDS: [&str; 3] = ["secrets", "sockets", "trace"];
+
+#[tokio::test]
+async fn what_is_granted_the_same_plugins_can_do() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let upstream = Upstream::echo(Http::One).await;
+    let proxy = Proxy::start(&trusting(folder.path(), upstream.address())).await;
+    for name in MODULES.iter().chain(&WORDS) {
+        let reply = ask(Http::One, proxy.web(), get(&format!("/{name}/"), &[("cookie", "evil=1")]));
+        let reply = reply.await;
+        assert_eq!(reply.header("x-tried"), "yes", "{name}: {reply:?}");
+        assert!(!reply.header("x-could").is_empty(), "{name}: {reply:?}");
+    }
+}
+
+/// All of them, trusted; the child without a sandbox.
+fn trusting(folder: &Path, upstream: SocketAddr) -> Config {
+    let mut routes = String::from("routes:\n");
+    let mut route = |name: &str, plugin: &str, config: &str| {
+        routes.push_str(&format!(
+            "- {{ match: {{ prefix: /{name}/ }}, cluster: allowed, \
+             stream_filters: [{{ plugin: {plugin}{config} }}] }}\n"
+        ));
+    };
+    let mut config = Config::new()
+        .cluster("allowed", upstream, "")
+        .policy("all", "preset: trusted\nlimits: { cpu_ms_per_call: 1000 }");
+    for name in MODULES.iter().chain(&["victim"]) {
+        let source = folder.join(name);
+        fs::write(&source, plugins_attacks::module(name).expect("a module")).expect("written");
+        config = config.plugin(name, &source, "policy: all");
+        route(name, name, "");
+    }
+    for word in WORDS {
+        route(word, "child", &format!(", config: {word} {upstream}"));
+    }
+    let script = folder.join("child");
+    let interpreter = mortise_binary().display();
+    let text = format!("#!{interpreter} {}\n", plugins_attacks::child::ARGUMENT);
+    fs::write(&script, text).expect("written");
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).expect("made executable");
+    let lines = "policy: trusted\nprocess: { sandbox: none, call_timeout_ms: 10000 }";
+    config.listener("web", &routes).plugin_on("process", "child", &script, lines)
 }

@@ -15,6 +15,8 @@ pub struct Attack {
     pub settings: &'static str,
     /// How it is provoked.
     pub drive: Drive,
+    /// How long it may take by its policy, in milliseconds.
+    pub budget_ms: u64,
     /// The replies that contain it.
     pub replies: &'static [Answer],
     /// What must be counted of it.

@@ -40,3 +40,24 @@ fn there_are_at_least_sixty_targets_and_all_differ() {
     assert!(targets.len() >= 60, "{}", targets.len());
     assert_eq!(targets.iter().collect::<HashSet<_>>().len(), targets.len());
 }
+
+/// `UPDATE_EXPECT=1` writes it anew.
+#[test]
+fn the_readme_lists_every_attack() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
+    let readme = std::fs::read_to_string(path).expect("a page");
+    let (before, listed) = readme.split_once(TABLE).expect("a table");
+    let line = |attack: &Attack| {
+        let word = attack.held_by.word();
+        format!("| `{}` | {} | {word} |\n", attack.name, attack.about)
+    };
+    let right: String = all().iter().map(line).collect();
+    if std::env::var_os("UPDATE_EXPECT").is_some() {
+        std::fs::write(path, format!("{before}{TABLE}{right}")).expect("written");
+    } else {
+        assert_eq!(listed, right);
+    }
+}
+
+/// What stands above the list.
+const TABLE: &str = "| name | does | held by |\n|---|---|---|\n";

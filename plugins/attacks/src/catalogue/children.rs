@@ -15,6 +15,7 @@ const BASE: Attack = Attack {
     policy: "",
     settings: "call_timeout_ms: 3000",
     drive: Drive::Report,
+    budget_ms: 3000,
     replies: &[Status(200)],
     counted: Counted::Denied("http_call"),
     named: &["is not allowed"],
@@ -52,7 +53,7 @@ pub(super) const ALL: &[Attack] = &[
     },
     Attack {
         name: "child_ssrf",
-        about: "reaches forty addresses by itself, then asks the proxy",
+        about: "reaches for sixty addresses by itself, then asks the proxy",
         form: Form::Child("ssrf"),
         ..BASE
     },
@@ -95,7 +96,7 @@ pub(super) const ALL: &[Attack] = &[
         form: Form::Child("log_flood"),
         policy: "limits: { log_lines_per_second_max: 100 }",
         counted: Counted::Refused("log"),
-        named: &["a line of many", "were dropped"],
+        named: &["were dropped"],
         held_by: HeldBy::Quota,
         ..BASE
     },
@@ -113,6 +114,7 @@ pub(super) const ALL: &[Attack] = &[
         about: "never leaves a callback",
         form: Form::Child("loop"),
         settings: "call_timeout_ms: 200, unresponsive_timeout_ms: 500",
+        budget_ms: 200,
         counted: Counted::Fault(&["timed_out", "crashed", "instance_lost"]),
         named: &["in time", "was killed", "ended", "answer"],
         held_by: HeldBy::Budget,
@@ -122,7 +124,6 @@ pub(super) const ALL: &[Attack] = &[
         name: "child_memory_bomb",
         about: "takes memory without end",
         form: Form::Child("memory_bomb"),
-        settings: "call_timeout_ms: 3000",
         held_by: HeldBy::Memory,
         ..LAST
     },

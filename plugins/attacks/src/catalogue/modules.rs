@@ -16,6 +16,7 @@ const BASE: Attack = Attack {
     policy: PATIENT,
     settings: "",
     drive: Drive::Report,
+    budget_ms: 500,
     replies: &[Status(200)],
     counted: Counted::Fault(FAULT),
     named: &["is not allowed"],
@@ -31,6 +32,7 @@ pub(super) const ALL: &[Attack] = &[
         about: "takes memory without end",
         form: Form::Module("memory_bomb"),
         policy: "limits: { cpu_ms_per_call: 1000, memory_mib: 16 }",
+        budget_ms: 1000,
         named: &["ran out of memory"],
         ..MEMORY
     },
@@ -68,7 +70,7 @@ pub(super) const ALL: &[Attack] = &[
         form: Form::Module("log_flood"),
         policy: "limits: { cpu_ms_per_call: 500, log_lines_per_second_max: 100 }",
         counted: Counted::Refused("log"),
-        named: &["forged line"],
+        named: &["were dropped"],
         held_by: HeldBy::Quota,
         ..BASE
     },
