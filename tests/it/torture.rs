@@ -4,6 +4,7 @@
 //! for `cargo xtask torture`, which names a file in `MORTISE_TORTURE_RUNS`, to which each run
 //! adds a line of JSON. Start reading at [`run::Run`].
 
+mod attacks;
 mod egress;
 mod evil;
 mod floods;
@@ -79,5 +80,6 @@ whole! {
     r24_egress, "r24-egress", run => egress::egress(&mut run);
     r25_floods, "r25-floods", run => floods::floods(&mut run);
     r28_libraries, "r28-native", run => libraries::libraries(&mut run);
+    attacks, "attacks", run => async { attacks::attacks(&mut run) };
     swaps, "swap-backends", run => swap::swaps(&mut run, 3);
 }
