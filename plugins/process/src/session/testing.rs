@@ -38,10 +38,15 @@ use crate::{
 
 /// Runs a test as a worker does.
 pub(crate) fn local(test: impl Future<Output = ()>) {
+    local_within(Duration::from_secs(20), test);
+}
+
+/// The same, of one that takes longer.
+pub(crate) fn local_within(limit: Duration, test: impl Future<Output = ()>) {
     let mut runtime = Builder::new_current_thread();
     let runtime = runtime.enable_all().build_local(LocalOptions::default()).expect("a loop");
     let in_time = async {
-        tokio::time::timeout(Duration::from_secs(20), test).await.expect("the test ends in time");
+        tokio::time::timeout(limit, test).await.expect("the test ends in time");
     };
     runtime.block_on(in_time);
 }

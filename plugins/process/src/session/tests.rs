@@ -5,6 +5,7 @@ mod denied;
 mod exchanges;
 mod hostile;
 mod loss;
+mod model;
 mod starts;
 
 use super::testing::*;

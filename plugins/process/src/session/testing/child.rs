@@ -80,7 +80,7 @@ impl FakeChild {
     }
 
     /// Forgets what came so far.
-    pub(super) fn forget(&self) {
+    pub(crate) fn forget(&self) {
         self.inner.seen.lock().clear();
     }
 
