@@ -215,7 +215,7 @@ fn refused_reply(status: StatusCode) -> LocalReply {
 }
 
 /// The stream of a request, with its filters, none of them called yet.
-fn open(
+pub(crate) fn open(
     connection: &HttpConnection,
     state: &Rc<ListenerState>,
     version: Version,

@@ -183,11 +183,8 @@ impl Listener {
             return;
         }
         let Ok(local) = stream.local_addr() else { return };
-        state.metrics.connections_total.increment();
-        state.metrics.connections_active.increment();
-        state.worker.connection_opened();
         let listener = Rc::clone(self);
-        let counted = Rc::new(Counted(state));
+        let counted = Counted::new(state);
         tokio::task::spawn_local(connection::run(listener, stream, peer, local, counted));
     }
 }
@@ -195,6 +192,16 @@ impl Listener {
 /// Counts a connection as open until the last clone is dropped, however its task ends: that
 /// of the connection itself, or that of the tunnel that it became.
 pub(crate) struct Counted(Rc<ListenerState>);
+
+impl Counted {
+    /// Of a connection that begins now.
+    pub(crate) fn new(state: Rc<ListenerState>) -> Rc<Self> {
+        state.metrics.connections_total.increment();
+        state.metrics.connections_active.increment();
+        state.worker.connection_opened();
+        Rc::new(Self(state))
+    }
+}
 
 impl Drop for Counted {
     fn drop(&mut self) {

@@ -4,6 +4,7 @@
 
 mod framing;
 mod length;
+mod lifecycles;
 mod open;
 
 use std::{cell::RefCell, rc::Rc};

@@ -121,7 +121,7 @@ impl Setup {
         World { address, metrics: shard, worker, listener, directory, log: guard }
     }
 
-    fn cluster(&self) -> ClusterPlan {
+    pub(crate) fn cluster(&self) -> ClusterPlan {
         let endpoints =
             self.upstream.iter().map(|address| Endpoint { address: *address, weight: 1 });
         ClusterPlan {
@@ -134,7 +134,7 @@ impl Setup {
         }
     }
 
-    fn plan(&self) -> ListenerPlan {
+    pub(crate) fn plan(&self) -> ListenerPlan {
         let used = |entry: ChainEntry| {
             let spec = InstanceSpec::default();
             FilterUse { plugin: entry.plugin, spec, on_error: entry.on_error }
