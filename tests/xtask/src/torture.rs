@@ -1,6 +1,6 @@
 //! `cargo xtask torture`: the reliability runs, with their figures.
 
-use std::{fs, path::Path};
+use std::{fs, io::Write as _, path::Path, process::Command, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
@@ -8,16 +8,55 @@ use serde_json::{Value, json};
 use crate::{
     journey,
     matrix::results,
-    run::{Report, cargo},
+    run::{Report, cargo, now},
 };
 
-/// Crates that have runs of their own, beside those against the built proxy, and how the names of
-/// these begin.
-const CRATES: [(&str, &[&str]); 4] = [
-    ("plugins-wasm", &["r8", "r10", "r11", "r12", "r31"]),
-    ("plugins-native", &["r12"]),
-    ("plugins-process", &["r12"]),
-    ("host-pipeline", &["r12"]),
+/// A run within a crate, beside those against the built proxy.
+struct Within {
+    package: &'static str,
+    /// The tests that it is.
+    tests: &'static str,
+    /// How the names of its runs begin.
+    names: &'static [&'static str],
+    tells: Tells,
+}
+
+/// Who writes down how it went.
+enum Tells {
+    /// The tests themselves: ignored ones, which append lines of JSON to the file that is named to
+    /// them.
+    Itself,
+    /// This program: tests that know nothing of runs, with what they are told.
+    Here(&'static [(&'static str, &'static str)]),
+}
+
+const MILLION: &str = "1000000";
+
+const WITHIN: [Within; 4] = [
+    Within {
+        package: "plugins-wasm",
+        tests: "torture::",
+        names: &["r8", "r10", "r11", "r12", "r31"],
+        tells: Tells::Itself,
+    },
+    Within {
+        package: "plugins-native",
+        tests: "torture::",
+        names: &["r12-native-lifecycles"],
+        tells: Tells::Itself,
+    },
+    Within {
+        package: "plugins-process",
+        tests: "session::tests::model::",
+        names: &["r12-process-lifecycles"],
+        tells: Tells::Here(&[]),
+    },
+    Within {
+        package: "host-pipeline",
+        tests: "stream::tests::lifecycles::",
+        names: &["r12-pipeline-lifecycles"],
+        tells: Tells::Here(&[("MORTISE_LIFECYCLE_EVENTS", MILLION)]),
+    },
 ];
 
 /// Runs those whose name begins with `only`, one after the other, and prints what they measured.
@@ -26,7 +65,7 @@ pub(crate) fn torture(report: &mut Report, only: &str, as_json: bool) -> Result<
     let filter = format!("torture::{}", only.replace('-', "_"));
     let more = ["--ignored", "--test-threads=1"];
     let ran = journey::run(report, "torture", &filter, &["MORTISE_TORTURE_RUNS"], &file, &more);
-    let ran = ran.and(of_crates(report, only, &file));
+    let ran_within = within(report, only, &file);
     let runs = parse(&fs::read_to_string(&file).unwrap_or_default())?;
     if as_json {
         println!("{}", json!({ "runs": runs }));
@@ -35,28 +74,56 @@ pub(crate) fn torture(report: &mut Report, only: &str, as_json: bool) -> Result<
             println!("{}", shown(run));
         }
     }
-    ran?;
+    ran.and(ran_within)?;
     if runs.is_empty() {
         bail!("no run has a name that begins with {only:?}");
     }
     Ok(())
 }
 
-/// The runs within crates, which append to the same file.
-fn of_crates(report: &mut Report, only: &str, file: &Path) -> Result<()> {
+/// The runs within crates.
+fn within(report: &mut Report, only: &str, file: &Path) -> Result<()> {
     let mut outcome = Ok(());
-    for (package, _runs) in CRATES.iter().filter(|(_package, runs)| may_have(runs, only)) {
-        let filter = format!("torture::{}", only.replace('-', "_"));
-        let mut test = cargo(&["test", "--locked", "-p", package, "--lib", "--", &filter]);
-        test.args(["--ignored", "--test-threads=1"]).env("MORTISE_TORTURE_RUNS", file);
-        outcome = outcome.and(report.step(&format!("torture of {package}"), &mut test));
+    for run in WITHIN.iter().filter(|run| run.may_be(only)) {
+        let begun = now();
+        let ran = report.step(&format!("torture in {}", run.package), &mut run.command(only, file));
+        let told = run.tell(file, ran.is_ok(), begun.elapsed());
+        outcome = outcome.and(ran).and(told);
     }
     outcome
 }
 
-/// True where one of these names may begin with `only`.
-fn may_have(runs: &[&str], only: &str) -> bool {
-    runs.iter().any(|run| run.starts_with(only) || only.starts_with(run))
+impl Within {
+    /// True where one of its names may begin with `only`.
+    fn may_be(&self, only: &str) -> bool {
+        self.names.iter().any(|name| name.starts_with(only) || only.starts_with(name))
+    }
+
+    fn command(&self, only: &str, file: &Path) -> Command {
+        let mut test = cargo(&["test", "--locked", "-p", self.package, "--lib", "--"]);
+        test.arg("--test-threads=1");
+        match self.tells {
+            Tells::Itself => {
+                let tests = format!("{}{}", self.tests, only.replace('-', "_"));
+                test.args([&tests, "--ignored"]).env("MORTISE_TORTURE_RUNS", file);
+            }
+            Tells::Here(variables) => {
+                test.args([self.tests, "--include-ignored"]).envs(variables.iter().copied());
+            }
+        }
+        test
+    }
+
+    /// Writes the line of one that does not write it itself.
+    fn tell(&self, file: &Path, passed: bool, took: Duration) -> Result<()> {
+        let (Tells::Here(_), [name, ..]) = (&self.tells, self.names) else { return Ok(()) };
+        let figures = json!({ "events": 1_000_000, "seconds": took.as_secs_f64() });
+        let line = json!({
+            "name": name, "passed": passed, "build": "dev", "figures": figures, "wrong": [],
+        });
+        let mut file = fs::OpenOptions::new().append(true).create(true).open(file)?;
+        writeln!(file, "{line}").context("the file of the runs")
+    }
 }
 
 fn parse(text: &str) -> Result<Vec<Value>> {

@@ -16,7 +16,24 @@ fn a_run_is_shown_with_its_figures_and_what_was_wrong() {
 
 #[test]
 fn a_crate_is_asked_for_the_runs_that_it_may_have() {
-    for (only, yes) in [("", true), ("r1", true), ("r11", true), ("r11-wasm", true), ("r9", false)] {
-        assert_eq!(may_have(&["r10", "r11"], only), yes, "{only}");
+    let names = |only: &str| -> Vec<&str> {
+        WITHIN.iter().filter(|run| run.may_be(only)).map(|run| run.package).collect()
+    };
+    assert_eq!(names("").len(), WITHIN.len());
+    assert_eq!(names("r11-wasm"), ["plugins-wasm"]);
+    assert_eq!(names("r12").len(), WITHIN.len());
+    assert_eq!(names("r12-native-lifecycles"), ["plugins-wasm", "plugins-native"]);
+    assert!(names("r14").is_empty());
+}
+
+#[test]
+fn who_tells_nothing_is_told_of() {
+    let file = std::env::temp_dir().join(format!("runs-{}", std::process::id()));
+    for run in &WITHIN {
+        run.tell(&file, true, Duration::from_secs(2)).expect("told");
     }
+    let runs = parse(&fs::read_to_string(&file).expect("a file")).expect("runs");
+    fs::remove_file(file).expect("removed");
+    let names: Vec<_> = runs.iter().filter_map(|run| run["name"].as_str()).collect();
+    assert_eq!(names, ["r12-process-lifecycles", "r12-pipeline-lifecycles"]);
 }
