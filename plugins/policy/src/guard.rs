@@ -325,8 +325,9 @@ impl HostCalls for Guard {
         });
         self.gate.count(HostCall::GrpcStream, place.is_ok());
         let place = place?;
+        let (gate, cluster) = (self.gate.clone(), method.cluster.clone());
         let stream = self.calls.grpc_stream(method, outbound::on_event(&place, on_event))?;
-        Ok(Box::new(GuardedGrpcStream { gate: self.gate.clone(), stream, _place: place }))
+        Ok(Box::new(GuardedGrpcStream { gate, stream, cluster, _place: place }))
     }
 
     fn every(&self, period: Duration, tick: Rc<dyn Fn()>) -> CallResult<Subscription> {

@@ -213,7 +213,9 @@ impl Capability {
             Self::BodyRequestWrite => "Change the request's body.",
             Self::BodyResponseRead => "Read the response's body.",
             Self::BodyResponseWrite => "Change the response's body.",
-            Self::Reply => "Answer a request itself, in place of the upstream.",
+            Self::Reply => {
+                "Answer a request itself, in place of the upstream, with fields and a body of its own."
+            }
             Self::Route => {
                 "Change where a request goes: `:method`, `:scheme`, `:authority`, `:path` and `host`."
             }

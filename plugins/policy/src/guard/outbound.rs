@@ -9,7 +9,7 @@ use host_extension::{
 use host_types::PluginLimits;
 
 use super::gate::Gate;
-use crate::HostCall;
+use crate::{Access, Capability, HostCall};
 
 /// How many calls a plugin has under way.
 #[derive(Clone, Debug, Default)]
@@ -102,6 +102,7 @@ pub(super) fn on_event(place: &Place, on_event: OnGrpcEvent) -> OnGrpcEvent {
 pub(super) struct GuardedGrpcStream {
     pub(super) gate: Gate,
     pub(super) stream: Box<dyn GrpcStream>,
+    pub(super) cluster: Box<str>,
     pub(super) _place: Place,
 }
 
@@ -110,7 +111,8 @@ impl GrpcStream for GuardedGrpcStream {
     fn send(&self, message: &[u8], end: bool) -> CallResult<()> {
         let fits = check_size(&self.gate.ward.limits, message.len());
         self.gate.count(HostCall::GrpcSend, fits.is_ok());
-        fits?;
+        let access = Access::to(Capability::GrpcCall, self.cluster.as_bytes());
+        fits.map_err(|_too_large| self.gate.limit(access, "call_bytes_max"))?;
         self.stream.send(message, end)
     }
 

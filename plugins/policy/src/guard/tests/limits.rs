@@ -136,6 +136,10 @@ fn the_bytes_of_a_call_are_limited() {
     assert_eq!(stream.send(&[0; 10], false), Err(CallError::NotFound), "the host's answer");
     assert_eq!(stream.send(&[0; 11], false), Err(CallError::LimitReached));
     assert_eq!(counted(&bench, HostCall::GrpcSend), (2, 1));
+    let told = bench.told.take();
+    assert_eq!(told.len(), 3);
+    assert!(told[0].starts_with("`http_call:app` reached `call_bytes_max`"), "{told:?}");
+    assert!(told[2].starts_with("`grpc_call:app` reached `call_bytes_max`"), "{told:?}");
 }
 
 #[test]
