@@ -99,3 +99,45 @@ fn shares_are_of_a_window_that_the_kernel_takes() {
     assert_eq!(share(0), (1000, 1_000_000));
     assert_eq!(share(4000), (400_000, 100_000), "several processors");
 }
+
+/// Directories of the kernel's in which this process may make groups, with controllers or without.
+fn real() -> Vec<Base> {
+    let mut bases = Place::found().bases().to_vec();
+    // Where both versions are mixed, the second may have no controllers, and groups all the same.
+    let mixed = Path::new("/sys/fs/cgroup/unified");
+    let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    if mixed.join("cgroup.procs").exists() && own.lines().any(|line| line == "0::/") {
+        let (version, path) = (Version::Two, mixed.to_owned());
+        bases.push(Base { version, path, controllers: Vec::new() });
+    }
+    bases.retain(|base| base.controllers.iter().all(|it| *it != Controller::Memory));
+    bases
+}
+
+#[test]
+fn what_is_in_a_group_is_killed_with_it() {
+    let bases = real();
+    if bases.is_empty() {
+        eprintln!("SKIPPED: this machine lets nobody make control groups");
+    }
+    for base in bases {
+        // A group that does not lead to the kernel's would take anything.
+        let version = base.version;
+        let group = Group::new(&Place::of(vec![base]), LIMITS).unwrap().unwrap();
+        let directory = group.directories()[0].to_path_buf();
+        #[expect(clippy::disallowed_methods, reason = "somebody to be in the group")]
+        let mut member = std::process::Command::new("sleep").arg("600").spawn().unwrap();
+        group.take(Pid::from_raw(member.id().try_into().unwrap()).unwrap()).unwrap();
+        let members = fs::read_to_string(directory.join("cgroup.procs")).unwrap();
+        assert_eq!(members.trim(), member.id().to_string());
+        drop(group);
+        let status = member.wait().unwrap();
+        let signal = std::os::unix::process::ExitStatusExt::signal(&status);
+        assert_eq!(signal, Some(9), "{version:?}");
+        let begun = std::time::SystemTime::now();
+        while directory.exists() {
+            assert!(begun.elapsed().unwrap() < Duration::from_secs(5), "{}", directory.display());
+            thread::yield_now();
+        }
+    }
+}
