@@ -347,13 +347,18 @@ impl Link {
                 LinkState::Live(_) | LinkState::New | LinkState::Gone => Step::CONTINUE,
             }
         });
-        if let Some(cpu) = cpu {
-            cpu.take(clock.reading(end), clock.between(start, end));
-        }
+        self.took(clock, start, end);
         if !self.phases.intersects(phase) {
             return step;
         }
         counted(step, phase, &self.entry.metrics, clock, (start, end))
+    }
+
+    /// Charges the plugin with the time of a hook.
+    fn took(&self, clock: &Clock, start: Tick, end: Tick) {
+        if let Some(cpu) = &self.bounds.cpu {
+            cpu.take(clock.reading(end), clock.between(start, end));
+        }
     }
 
     /// Applies `on_error`: the stream goes on without the filter, or ends.
@@ -378,11 +383,12 @@ impl Link {
         }
         let state = std::mem::replace(&mut *self.filter.borrow_mut(), LinkState::Gone);
         if let LinkState::Live(mut filter) = state {
-            let completed = self.spent.measure(clock, || {
+            let (completed, start, end) = self.spent.measure_call(clock, |_start| {
                 let completed = filter.on_complete(stream);
                 drop(filter);
                 completed
             });
+            self.took(clock, start, end);
             if let Err(fault) = completed {
                 self.entry.factory.on_fault(&fault);
             }

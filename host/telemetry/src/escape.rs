@@ -86,7 +86,7 @@ fn push_json_char(out: &mut Vec<u8>, character: char) {
 }
 
 /// Characters that end a line, drive a terminal, turn the direction of text or cannot be seen.
-fn is_hidden(character: char) -> bool {
+pub(crate) fn is_hidden(character: char) -> bool {
     character.is_control()
         || matches!(
             character,

@@ -73,7 +73,7 @@ impl Attempt<'_> {
             Err(_unread) => self.previous.is_some_and(|previous| previous.is_security),
         };
         let is_security = self.plan.is_security || said;
-        let outcome = match artifact.and_then(|artifact| self.load(artifact, is_security)) {
+        let outcome = match artifact.and_then(|artifact| self.load(&artifact, is_security)) {
             Ok(Loaded::Same(generation)) => {
                 let trials = self.trials_of_last(&generation);
                 let failures = self.refusals(&trials, None);
@@ -86,7 +86,7 @@ impl Attempt<'_> {
     }
 
     /// Verifies, and has the backend load it.
-    fn load(&self, artifact: Artifact, is_security: bool) -> Result<Loaded, PluginFault> {
+    fn load(&self, artifact: &Artifact, is_security: bool) -> Result<Loaded, PluginFault> {
         if is_security && self.open {
             return Err(PluginFault::new(FaultKind::LoadFailed, OPEN_SECURITY));
         }
@@ -97,11 +97,11 @@ impl Attempt<'_> {
         {
             return Ok(Loaded::Same(Arc::clone(last)));
         }
-        let charge = self.charge(&artifact);
+        let charge = self.charge(artifact);
         let mut warnings = enforced(self.plan)?;
         let (plan, left_out) = confine(self.plan, &charge.rights, self.recorder.as_deref());
         warnings.extend(left_out);
-        let loaded = self.backends.load(&plan, &artifact)?;
+        let loaded = self.backends.load(&plan, artifact)?;
         let missing = missing(&loaded.uses(), artifact.package.asked(), &charge.rights);
         warnings.extend(missing.into_iter().map(|oddity| self.warning(oddity)));
         Ok(Loaded::New(Fresh { digest: artifact.digest, loaded, charge, warnings }))

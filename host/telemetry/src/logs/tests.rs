@@ -78,3 +78,44 @@ fn a_filter_that_makes_no_sense_is_refused_with_its_text() {
     let error = parse("info,plugin=loud").unwrap_err();
     assert!(error.to_string().contains("`info,plugin=loud` is no log filter"), "{error}");
 }
+
+/// All that ends a line, drives a terminal, turns text around, cannot be seen or is no text.
+fn hostile() -> Vec<Vec<u8>> {
+    let controls = ('\0'..=' ').chain('\u{7f}'..='\u{9f}');
+    let turning = ('\u{202a}'..='\u{202e}').chain('\u{2066}'..='\u{2069}');
+    let separating = ['\u{2028}', '\u{2029}', '\u{feff}', '\u{200b}'].into_iter();
+    let all = controls.chain(turning).chain(separating).filter(|one| *one != ' ');
+    let mut lines: Vec<_> = all.map(|one| format!("a{one}b").into_bytes()).collect();
+    lines.extend(
+        [&b"a\xffb"[..], b"a\xc3b", b"a\xed\xa0\x80b", b"a\xf8b", b"a\r\nb", b"a\x1b]0;x\x07b"]
+            .map(<[u8]>::to_vec),
+    );
+    lines
+}
+
+#[test]
+fn a_line_of_a_plugin_is_one_record_without_a_raw_byte_that_deceives() {
+    let is_plain = |one: char| one == '\n' || !crate::escape::is_hidden(one);
+    for format in [LogFormat::Text, LogFormat::Json] {
+        for line in hostile() {
+            let text = capture("info", format, |_filter| {
+                log_plugin_line("greet", LogLevel::Info, &line);
+            });
+            let shown = line.escape_ascii();
+            assert_eq!(text.matches('\n').count(), 1, "{shown}: {text:?}");
+            assert!(text.ends_with('\n') && text.chars().all(is_plain), "{shown}: {text:?}");
+            assert!(!text.contains("ab"), "{shown}: it is still seen that there was one: {text:?}");
+        }
+    }
+}
+
+#[test]
+fn as_many_records_are_written_as_lines_were_given() {
+    let lines = hostile();
+    let text = capture("info", LogFormat::Json, |_filter| {
+        lines.iter().for_each(|line| log_plugin_line("greet", LogLevel::Warn, line));
+    });
+    let records: Result<Vec<serde_json::Value>, _> =
+        text.lines().map(serde_json::from_str).collect();
+    assert_eq!(records.expect("each is an object").len(), lines.len());
+}

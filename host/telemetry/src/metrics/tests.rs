@@ -128,6 +128,31 @@ fn a_plugin_is_shown_with_its_backend_its_faults_and_its_host_calls() {
 }
 
 #[test]
+fn what_a_plugin_was_denied_is_shown_by_permission_over_all_threads() {
+    let metrics = Metrics::new();
+    let shards = [metrics.worker(0), metrics.worker(1), metrics.control_thread()];
+    for shard in shards {
+        let plugin = shard.plugin(&"greet".into(), "wasm");
+        plugin.report_denials(|show| {
+            show("http_call", 2);
+            show("log", 0);
+        });
+    }
+    check(
+        &metrics,
+        "mortise_plugin_denied",
+        &expect![[r##"
+            # HELP mortise_plugin_denied What the plugin did, or was about to do, without the permission, by what is missing.
+            # TYPE mortise_plugin_denied counter
+            mortise_plugin_denied_total{plugin="greet",backend="wasm",permission="http_call"} 6
+            mortise_plugin_denied_total{plugin="greet",backend="wasm",permission="log"} 0
+        "##]],
+    );
+    assert_eq!(metrics.denials(&"greet".into()), [("http_call", 6)].into());
+    assert!(metrics.denials(&"other".into()).is_empty());
+}
+
+#[test]
 fn every_kind_of_fault_has_a_series() {
     assert_eq!(FAULT_LABELS, FaultKind::ALL.map(FaultKind::label));
 }

@@ -13,8 +13,7 @@ use tracing::{
 pub(crate) fn lines(work: impl FnOnce()) -> Vec<String> {
     let lines = Arc::<Mutex<Vec<String>>>::default();
     tracing::subscriber::with_default(Lines(Arc::clone(&lines)), work);
-    let written = lines.lock().clone();
-    written
+    lines.lock().clone()
 }
 
 struct Lines(Arc<Mutex<Vec<String>>>);

@@ -18,8 +18,12 @@ fn told(policy: &Policy, asked: Option<&[&str]>, uses: &[Capability]) -> Vec<Str
     let told = missing.into_iter().map(|oddity| match oddity {
         Oddity::NotGranted(permission) => format!("asks {permission}"),
         Oddity::MayUse { capability, is_asked: true } => format!("uses {}", capability.word()),
-        Oddity::MayUse { capability, .. } => format!("uses {} unasked", capability.word()),
-        other => panic!("{other:?}"),
+        Oddity::MayUse { capability, is_asked: false } => {
+            format!("uses {} unasked", capability.word())
+        }
+        other @ (Oddity::Variable(_) | Oddity::Place(_) | Oddity::Unenforced(_)) => {
+            panic!("{other:?}")
+        }
     });
     told.collect()
 }

@@ -2,6 +2,7 @@ use std::{sync::Arc, time::Duration};
 
 use host_extension::{FaultKind, FilterUse, OnError, Step, Verdict};
 use host_types::Isolation;
+use plugins_policy::Policy;
 use plugins_wasm::{WasmBackend, WasmSettings};
 
 use crate::{
@@ -136,6 +137,38 @@ fn uses_that_share_a_machine_lose_it_together_and_get_the_next_one_together() {
     assert_eq!(of(&uses[1]).faults.of("trapped").value(), 0);
     assert_eq!(of(&uses[1]).faults.of("instance_lost").value(), 2);
     assert_eq!(of(&uses[1]).restarts_total.value(), 2);
+}
+
+/// Who lives in one machine can do what any of them may.
+#[test]
+fn plugins_with_other_rights_live_in_machines_of_their_own() {
+    let hooks = r#"
+        (global $roots (mut i32) (i32.const 0))
+        (func (export "proxy_on_configure") (param i32 i32) (result i32)
+          (global.set $roots (i32.add (global.get $roots) (i32.const 1))) (i32.const 1))
+        (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
+          (i32.ne (global.get $roots) (i32.const 2)))"#;
+    for (denials, share) in [(vec![], true), (vec!["random"], false)] {
+        let house = house();
+        let uses = ["one", "two"].map(|name| filter_use(name, "", OnError::Closed));
+        let mut plans = ["one", "two"].map(|name| {
+            house.write(name, guest(hooks));
+            let mut plan = house.plan(name);
+            plan.vm.id = Some("both".into());
+            plan
+        });
+        let denials = denials.iter().map(|one: &&str| one.parse().expect("a permission"));
+        let denials = denials.collect();
+        plans[1].policy = Arc::new(Policy { denials, ..(*plans[0].policy).clone() });
+        house.worker.apply(house.catalog.load(&plans, &uses, house.now()));
+        let slots = uses.each_ref().map(|one| house.worker.instance(one));
+        let stream = stream();
+        for slot in &slots {
+            let mut filter = slot.stream_filter(&stream).expect("an instance serves");
+            let step = filter.on_request_headers(&stream, false);
+            assert_eq!(matches!(step, Step::Ready(Verdict::Continue)), share, "{step:?}");
+        }
+    }
 }
 
 /// Shares a machine between the uses of a plugin, in which the second one traps.

@@ -234,3 +234,26 @@ async fn time_that_was_taken_in_another_second_does_not_count() {
     let (chain, stream) = (chain(&[fake]), stream());
     pass(&chain, Side::Request, &stream).await.expect("the time is there again");
 }
+
+#[tokio::test]
+async fn the_time_of_the_last_hook_is_taken_as_well() {
+    let clock = Clock::new();
+    let look = async || {
+        let budget = Rc::new(CpuBudget::new(Duration::from_millis(1)));
+        let bounds = Bounds { cpu: Some(Rc::clone(&budget)), ..Bounds::default() };
+        let busy = Clock::new();
+        let fake = Fake::new(&Log::default(), "a").at_end(move |_| {
+            let start = busy.tick();
+            while busy.since(start) < Duration::from_millis(1) {
+                std::hint::spin_loop();
+            }
+        });
+        let fake = fake.terms(Terms { bounds, ..Terms::default() });
+        let first = chain(std::slice::from_ref(&fake));
+        first.call(0, Side::Request, HEAD, &stream()).await.expect("nothing was taken yet");
+        first.complete(&stream());
+        let next = chain(std::slice::from_ref(&fake));
+        next.call(0, Side::Request, HEAD, &stream()).await.is_err()
+    };
+    within_a_second(&clock, look).await;
+}

@@ -166,7 +166,9 @@ impl Link {
     ) -> Result<(), PluginFault> {
         let Ok(mut filter) = self.filter.try_borrow_mut() else { return Ok(()) };
         let Some(filter) = filter.as_mut() else { return Ok(()) };
-        self.spent.measure(clock, || hook(filter.as_mut()))
+        let (told, start, end) = self.spent.measure_call(clock, |_start| hook(filter.as_mut()));
+        self.took(clock, start, end);
+        told
     }
 
     /// Calls the last hook, and drops the filter.
