@@ -6,7 +6,7 @@ use semver::Version;
 use serde::Deserialize;
 use toml::Spanned;
 
-use crate::Permission;
+use crate::{Capability, Permission};
 
 /// The name of the file in a package.
 pub const FILE_NAME: &str = "plugin.toml";
@@ -25,6 +25,10 @@ pub const PLATFORM: &str = if cfg!(target_arch = "x86_64") {
 
 /// The most permissions that one manifest may ask for.
 const PERMISSIONS_MAX: usize = 256;
+
+/// The most of them that may be patterns with a `*`, for each capability: where one name stands
+/// for many, each call compares it with all of these.
+const WILDCARDS_MAX: usize = 32;
 
 /// The version of the format.
 const SCHEMA: u32 = 1;
@@ -346,7 +350,20 @@ fn parse_permissions(
             ManifestError::Form(format!("at line {line}, column {column}: {error}").into())
         })
     };
-    written.iter().map(parse).collect()
+    let permissions: Vec<Permission> = written.iter().map(parse).collect::<Result<_, _>>()?;
+    for capability in Capability::ALL {
+        let wild = permissions.iter().filter(|one| {
+            let is_wild = one.pattern().is_some_and(|pattern| !pattern.is_exact());
+            is_wild && one.capabilities().any(|other| other == capability)
+        });
+        if wild.count() > WILDCARDS_MAX {
+            return Err(content(format!(
+                "at most {WILDCARDS_MAX} `permissions` for `{}` may have a `*`",
+                capability.word()
+            )));
+        }
+    }
+    Ok(permissions)
 }
 
 /// What the parser says, without its drawing of the place.

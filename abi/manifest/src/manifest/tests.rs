@@ -208,6 +208,15 @@ fn permissions_are_limited_in_number() {
     let list = |count: usize| format!("permissions = [{}]", "\"log\",".repeat(count));
     assert_eq!(asking(&list(256)).unwrap().permissions.len(), 256);
     check_permissions(&list(257), "at most 256 `permissions` are read");
+    let wild = |count: usize| {
+        let wild: Vec<_> = (0..count).map(|number| format!("\"headers:x-{number}-*\"")).collect();
+        format!("permissions = [\"headers:exact\", {}]", wild.join(", "))
+    };
+    assert_eq!(asking(&wild(32)).unwrap().permissions.len(), 33);
+    check_permissions(
+        &wild(33),
+        "at most 32 `permissions` for `headers.request.read` may have a `*`",
+    );
 }
 
 proptest! {

@@ -1,8 +1,10 @@
 //! Patterns of names: bytes that stand for themselves, and `*` for any number of bytes.
 
-use std::{fmt, str::FromStr};
+use std::{borrow::Cow, fmt, str::FromStr};
 
-/// How many `*` one pattern may have: each costs a pass over the name.
+use memchr::{memchr, memmem, memrchr};
+
+/// How many `*` one pattern may have: each may cost a pass over the name.
 const WILDCARDS_MAX: usize = 8;
 
 /// Names that a permission is about.
@@ -46,32 +48,53 @@ impl Pattern {
     }
 
     /// Whether a name is one of these. Letters of ASCII in both cases are the same where
-    /// `ignore_case`. Takes at most a time in proportion to the product of both lengths.
+    /// `ignore_case`. Takes a time in proportion to the length of the name, times the number of
+    /// `*` at most: a stranger writes patterns, and a stranger chooses names.
     #[must_use]
     pub fn matches(&self, name: &[u8], ignore_case: bool) -> bool {
-        let same =
-            |one: u8, other: u8| one == other || (ignore_case && one.eq_ignore_ascii_case(&other));
+        let same = |one: &[u8], other: &[u8]| {
+            if ignore_case { one.eq_ignore_ascii_case(other) } else { one == other }
+        };
         let pattern = self.0.as_bytes();
-        let (mut at_pattern, mut at_name) = (0, 0);
-        // Where the last `*` stands, and up to where it has eaten.
-        let mut star: Option<(usize, usize)> = None;
-        while let Some(&byte) = name.get(at_name) {
-            let wanted = pattern.get(at_pattern).copied();
-            if wanted == Some(b'*') {
-                star = Some((at_pattern, at_name));
-                at_pattern += 1;
-                continue;
-            }
-            if wanted.is_some_and(|wanted| same(wanted, byte)) {
-                at_pattern += 1;
-                at_name += 1;
-                continue;
-            }
-            let Some((place, eaten)) = star else { return false };
-            star = Some((place, eaten + 1));
-            (at_pattern, at_name) = (place + 1, eaten + 1);
-        }
-        pattern.get(at_pattern..).is_some_and(|rest| rest.iter().all(|&byte| byte == b'*'))
+        let Some((start, rest)) = memchr(b'*', pattern).and_then(|at| around(pattern, at)) else {
+            return same(pattern, name);
+        };
+        let (middle, end) = match memrchr(b'*', rest).and_then(|at| around(rest, at)) {
+            Some((middle, end)) => (Some(middle), end),
+            None => (None, rest),
+        };
+        let Some((first, behind)) = name.split_at_checked(start.len()) else { return false };
+        let between =
+            behind.len().checked_sub(end.len()).and_then(|at| behind.split_at_checked(at));
+        let Some((between, last)) = between else { return false };
+        same(first, start)
+            && same(last, end)
+            && middle.is_none_or(|middle| has_in_order(between, middle, ignore_case))
+    }
+}
+
+/// What stands before and behind the byte at a place.
+fn around(bytes: &[u8], at: usize) -> Option<(&[u8], &[u8])> {
+    Some((bytes.get(..at)?, bytes.get(at + 1..)?))
+}
+
+/// Whether the parts of a pattern between `*` are in `bytes`, one behind the other. Taking each
+/// where it is found first leaves most for the others.
+fn has_in_order(bytes: &[u8], parts: &[u8], ignore_case: bool) -> bool {
+    let (bytes, parts) = (folded(bytes, ignore_case), folded(parts, ignore_case));
+    let mut left = &*bytes;
+    parts.split(|&byte| byte == b'*').all(|part| {
+        let found = memmem::find(left, part).and_then(|at| left.get(at + part.len()..));
+        found.inspect(|rest| left = rest).is_some()
+    })
+}
+
+/// In small letters, where their case says nothing.
+fn folded(bytes: &[u8], ignore_case: bool) -> Cow<'_, [u8]> {
+    if ignore_case && bytes.iter().any(u8::is_ascii_uppercase) {
+        Cow::Owned(bytes.to_ascii_lowercase())
+    } else {
+        Cow::Borrowed(bytes)
     }
 }
 

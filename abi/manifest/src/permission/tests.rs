@@ -56,6 +56,8 @@ fn a_star_stands_for_any_number_of_bytes() {
     assert!(matches("x-*", "X-Greeting") && matches("x-*", "x-") && matches("*", ""));
     assert!(matches("*-id", "x-request-id") && matches("a*b*c", "a-b-b-c"));
     assert!(!matches("x-*", "y-x-") && !matches("a*b*c", "a-c-b") && !matches("x", "xx"));
+    assert!(matches("*B*", "abC") && matches("x*Y*z", "X-y-Z") && !matches("ab*ba", "aba"));
+    assert!(matches("**", "") && matches("a**b", "ab") && !matches("a*a", "a"));
     assert!(!"X".parse::<Pattern>().unwrap().matches(b"x", false));
 }
 

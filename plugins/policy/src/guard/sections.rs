@@ -58,8 +58,9 @@ impl<'a> Replacement<'a> {
             if self.may_write(name) {
                 continue;
             }
-            if !self.sees(name) || self.is_changed(name, current) {
-                outcome.denied.get_or_insert(place);
+            let is_denied = || !self.sees(name) || self.is_changed(name, current);
+            if outcome.denied.is_none() && is_denied() {
+                outcome.denied = Some(place);
             }
             if is_pseudo(self.canonical(name)) {
                 outcome.left_out.push(place);

@@ -157,6 +157,26 @@ proptest! {
     }
 }
 
+/// A hostile plugin's manifest and names, as bad as they may be: without a bound, each of them
+/// would keep a worker busy for minutes.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "a bound on time is what is tested")]
+fn hostile_patterns_and_names_are_compared_in_no_time() {
+    let begun = std::time::Instant::now();
+    let asked = (0..32).map(|number| {
+        let start = "a".repeat(20 + number % 4);
+        format!("headers.request.read:{start}*{start}*{start}*{start}b*{start}")
+    });
+    let lists = Lists { asked: Some(asked.collect()), ..Lists::default() };
+    let rights = rights(Preset::Trusted, &lists);
+    for length in (1..1024).map(|number| 256 - number % 4) {
+        let name = "a".repeat(length);
+        let access = Access::to(Capability::HeadersRequestRead, name.as_bytes());
+        assert!(!rights.allows(access));
+    }
+    assert!(begun.elapsed() < std::time::Duration::from_secs(10), "{:?}", begun.elapsed());
+}
+
 proptest! {
     #![proptest_config(cases(100))]
 
