@@ -80,8 +80,26 @@ impl Proxy {
         }
     }
 
+    /// Runs `mortise policy record` with this configuration, and waits until it is ready. What it
+    /// found out is told by [`Proxy::finish`].
+    pub async fn start_recording(config: &(impl Display + ?Sized)) -> Self {
+        let program = binary::mortise_binary();
+        match Self::try_start_command((program, &["policy", "record"]), None, config).await {
+            Ok(proxy) => proxy,
+            Err(finished) => fail(format_args!("the proxy does not start: {finished:#?}")),
+        }
+    }
+
     async fn try_start_program(
         program: &Path,
+        runtime: Option<&Path>,
+        config: &(impl Display + ?Sized),
+    ) -> Result<Self, Finished> {
+        Self::try_start_command((program, &["run"]), runtime, config).await
+    }
+
+    async fn try_start_command(
+        (program, command): (&Path, &[&str]),
         runtime: Option<&Path>,
         config: &(impl Display + ?Sized),
     ) -> Result<Self, Finished> {
@@ -91,7 +109,7 @@ impl Proxy {
         made.unwrap_or_else(|error| fail(error));
         write_config(folder.path(), &config.to_string());
         let mut run = binary::proxy_at(program);
-        run.args(["run", "-c"]).arg(folder.path().join(CONFIG)).env("NO_COLOR", "1");
+        run.args(command).arg("-c").arg(folder.path().join(CONFIG)).env("NO_COLOR", "1");
         run.env("XDG_RUNTIME_DIR", &runtime);
         run.stdin(Stdio::null()).stdout(file(folder.path(), "stdout"));
         run.stderr(file(folder.path(), "stderr"));
@@ -240,6 +258,13 @@ impl Proxy {
     pub async fn stop(mut self) -> ExitStatus {
         self.signal(Signal::Term);
         self.exited().await
+    }
+
+    /// As [`Proxy::stop`]: also what it wrote.
+    pub async fn finish(mut self) -> Finished {
+        self.signal(Signal::Term);
+        let code = self.exited().await.code();
+        Finished { code, stdout: self.read("stdout"), stderr: self.read("stderr") }
     }
 
     /// As [`Proxy::stop`]: also what is left in the directory of [`Proxy::runtime`].
