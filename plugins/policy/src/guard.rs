@@ -32,7 +32,7 @@ use crate::{Access, HostCall, Ward};
 
 /// The host calls of one worker as one plugin may use them.
 ///
-/// Every call passes the [`Gate`] before it reaches the host. Calls that name a plugin are
+/// Every call passes the gate before it reaches the host. Calls that name a plugin are
 /// made in the name of the guarded one, whatever the backend says, so that no plugin speaks
 /// for another.
 pub struct Guard {

@@ -5,6 +5,10 @@
 //! there is one place for all backends that decides what a plugin may ask for, and that counts
 //! every call.
 //!
+//! What no call can be refused for (memory, files, clocks) is for backends and the kernel to
+//! keep; [`Enforcement`] says where nobody does. All permissions, limits and restrictions are
+//! listed in `PERMISSIONS.md`, which [`catalogue`] prints.
+//!
 //! This crate is pure: it does no I/O, reads no clock and rolls no dice. Start reading at
 //! [`Rights`], then [`Guard`].
 
