@@ -15,7 +15,13 @@ use miette::miette;
 use plugins_attacks::{Options, Report, Target, child};
 use plugins_process::doctor::{Feature, State, report};
 use rustix::process::{Pid, Signal, kill_process};
-use tokio::runtime::Builder;
+use tokio::{
+    runtime::Builder,
+    signal::{
+        ctrl_c,
+        unix::{SignalKind, signal},
+    },
+};
 
 use crate::{
     cli::{CheckReport, Failure},
@@ -42,10 +48,15 @@ fn run(filter: &str) -> io::Result<Report> {
     let options =
         Options { folder: folder.path(), program: &program, no_children: no_children(), filter };
     let start = |config: &Path| Proxy::start(&program, config, folder.path());
-    Builder::new_current_thread()
-        .enable_all()
-        .build()?
-        .block_on(plugins_attacks::run(&options, start))
+    Builder::new_current_thread().enable_all().build()?.block_on(async {
+        let mut terminated = signal(SignalKind::terminate())?;
+        // Who leaves early leaves nothing behind: the proxy ends with the run.
+        tokio::select! {
+            report = plugins_attacks::run(&options, start) => report,
+            _interrupted = ctrl_c() => Err(io::ErrorKind::Interrupted.into()),
+            _terminated = terminated.recv() => Err(io::ErrorKind::Interrupted.into()),
+        }
+    })
 }
 
 /// Why children cannot be confined on this machine, where they cannot.

@@ -15,7 +15,7 @@ mod processes;
 mod resources;
 mod streams;
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
 
 use mortise_sdk::{
     Action, Host, HttpRequest, Phases, Plugin, Refusal, Stream, StreamFilter,
@@ -39,6 +39,9 @@ pub fn main() -> ExitCode {
 /// A variable that the proxy has in its environment, and its children must not.
 pub const SECRET: &str = "MORTISE_ATTACK_SECRET";
 
+/// When it does something by itself.
+const SOON: Duration = Duration::from_millis(50);
+
 /// What could be done that must not be, in words for `x-could`.
 type Could = Vec<&'static str>;
 
@@ -59,10 +62,19 @@ impl Plugin for Evil {
         String::from_utf8(config.to_vec()).map_err(Refusal::config)
     }
 
-    fn start(config: String, _host: &Host<'_>) -> Result<Self, Refusal> {
+    fn start(config: String, host: &Host<'_>) -> Result<Self, Refusal> {
         let mut words = config.split_whitespace().map(str::to_owned);
         let word = words.next().ok_or_else(|| Refusal::config("it says not what to try"))?;
+        if word == "ssrf" {
+            host.set_tick_period(Some(SOON))?;
+        }
         Ok(Self { word, with: words.collect() })
+    }
+
+    /// Reaches out once without anybody's asking.
+    fn on_tick(&mut self, host: &Host<'_>) {
+        let _ended = host.set_tick_period(None);
+        network::reach(&self.with, &|request| host.http_call(request).is_ok());
     }
 
     fn stream_filter(&mut self, _host: &Host<'_>) -> Option<Box<dyn StreamFilter>> {
@@ -107,7 +119,7 @@ impl Evil {
             "files" => files::write(with),
             "secrets" => files::read(with),
             "sockets" => network::sockets(with),
-            "ssrf" => network::reach(with, stream),
+            "ssrf" => network::reach(with, &|request| stream.http_call(request).is_ok()),
             "kill" => processes::kill(),
             "trace" => processes::trace(),
             "escape" => processes::escape(),

@@ -218,11 +218,7 @@ impl Setup<'_> {
             Form::Module(_) => None,
             Form::Child(word @ ("files" | "secrets")) => Some(format!("{word} {own}")),
             Form::Child(word @ "sockets") => Some(format!("{word} {} {admin}", self.trap)),
-            Form::Child(word @ "ssrf") => {
-                let targets = targets(self.trap);
-                let near = targets.iter().filter(|target| !target.contains(char::is_whitespace));
-                Some(near.fold(word.to_owned(), |text, target| format!("{text} {target}")))
-            }
+            Form::Child(word @ "ssrf") => Some(format!("{word} {}", targets(self.trap).join(" "))),
             Form::Child(word @ "forks") => Some(format!("{word} {}", self.mark())),
             Form::Child(word) => Some(word.to_owned()),
         }

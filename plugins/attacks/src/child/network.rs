@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use mortise_sdk::{HttpRequest, Stream};
+use mortise_sdk::HttpRequest;
 use rustix::net::{AddressFamily, RawProtocol, SocketType, socket};
 
 use super::Could;
@@ -57,16 +57,16 @@ pub(super) fn sockets(with: &[String]) -> Could {
     could
 }
 
-/// Reaches for addresses by itself, and by calls of the proxy. `with` has them.
-pub(super) fn reach(with: &[String], stream: &Stream<'_>) -> Could {
+/// Reaches for addresses by itself, and by calls of the proxy, which `call` makes. `with` has them.
+pub(super) fn reach(with: &[String], call: &dyn Fn(&HttpRequest) -> bool) -> Could {
     let mut could = Could::new();
     for target in with {
         let direct = target.parse::<SocketAddr>().ok().or_else(|| resolved(target));
         if direct.is_some_and(|to| TcpStream::connect_timeout(&to, PATIENCE).is_ok()) {
             could.push("connect");
         }
-        let call = HttpRequest::get(target.as_str(), target.as_str(), "/").timeout(PATIENCE);
-        if stream.http_call(&call).is_ok() {
+        let request = HttpRequest::get(target.as_str(), target.as_str(), "/").timeout(PATIENCE);
+        if call(&request) {
             could.push("call");
         }
     }
