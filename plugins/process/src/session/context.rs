@@ -270,14 +270,16 @@ impl Context {
             return Ok(());
         }
         let session = self.instance.session();
+        let held_bytes_max = match &self.of {
+            Of::Stream(stream) => stream.held_bytes_max.get(),
+            Of::Connection(connection) => connection.held_bytes_max.get(),
+        };
+        let own_max = session.link().limits.held_body_bytes_max.unwrap_or(usize::MAX);
         let open = v1::Open {
             instance: self.instance.id,
             context: self.id,
             properties: self.instance.properties_of(self),
-            held_bytes_max: match &self.of {
-                Of::Stream(stream) => stream.held_bytes_max.get(),
-                Of::Connection(connection) => connection.held_bytes_max.get(),
-            } as u64,
+            held_bytes_max: held_bytes_max.min(own_max) as u64,
         };
         session.ask(self, "open", v1::event::Kind::Open(open))?;
         self.opened.set(Some(session.epoch()));

@@ -2,6 +2,7 @@
 
 use abi_process::v1::{self, event, reply};
 use host_extension::{FaultKind, Flow, Peer, Side, Step, Verdict};
+use host_types::PluginLimits;
 
 use super::*;
 
@@ -261,6 +262,26 @@ fn what_a_child_changed_while_it_held_is_known_to_both() {
         assert_eq!(bodies(&child), [("first".to_owned(), 0, false), ("last".to_owned(), 1, true)]);
         assert_eq!(in_hand(&stream, Side::Request), "xlast");
     });
+}
+
+fn opened(event: &event::Kind) -> Option<u64> {
+    if let event::Kind::Open(open) = event { Some(open.held_bytes_max) } else { None }
+}
+
+#[test]
+fn a_child_is_told_how_much_of_a_body_its_policy_lets_it_hold() {
+    for (own, expect) in [(None, 1 << 20), (Some(100), 100), (Some(2 << 20), 1 << 20)] {
+        local(async move {
+            let limits = PluginLimits { held_body_bytes_max: own, ..PluginLimits::default() };
+            let rig = Rig::with(settings(), limits);
+            let child = rig.child(1, pass());
+            let factory = rig.start().await;
+            let (mut filter, stream) = filter(&factory);
+            let _passed = verdict(filter.on_request_headers(&stream, true)).await;
+            let told = child.seen().iter().rev().find_map(opened);
+            assert_eq!(told, Some(expect), "{own:?}");
+        });
+    }
 }
 
 #[test]
