@@ -21,6 +21,9 @@ pub(super) const ATTRIBUTE_BYTES_MAX: usize = 64 * 1024;
 /// What one attribute costs besides its bytes.
 pub(super) const ATTRIBUTE_OVERHEAD: usize = 32;
 
+/// Stands between the names of a path where it is the key of an attribute.
+const NAME_END: u8 = 0;
+
 /// The first segments that the host owns; attributes of plugins live elsewhere.
 const ROOTS: [&[u8]; 20] = [
     b"request",
@@ -65,7 +68,8 @@ pub(super) fn read(
 /// Sets an attribute.
 pub(super) fn set(subject: Subject<'_>, path: &[&[u8]], value: &[u8]) -> CallResult<()> {
     let reserved = path.first().is_some_and(|root| ROOTS.contains(root));
-    if reserved || path.iter().all(|segment| segment.is_empty()) {
+    let is_empty = path.iter().all(|segment| segment.is_empty());
+    if reserved || is_empty || !is_joinable(path) {
         return Err(CallError::BadArgument);
     }
     match subject {
@@ -77,8 +81,14 @@ pub(super) fn set(subject: Subject<'_>, path: &[&[u8]], value: &[u8]) -> CallRes
     }
 }
 
+/// False where a name has the byte that stands between names: what is kept under one path would
+/// be found under another, which may be the host's.
+fn is_joinable(path: &[&[u8]]) -> bool {
+    !path.iter().any(|name| name.contains(&NAME_END))
+}
+
 fn put(attributes: &mut Vec<Attribute>, path: &[&[u8]], value: &[u8]) -> CallResult<()> {
-    let key = path.join(&0_u8).into_boxed_slice();
+    let key = path.join(&NAME_END).into_boxed_slice();
     let cost = |key: &[u8], value: &[u8]| key.len() + value.len() + ATTRIBUTE_OVERHEAD;
     let others = attributes.iter().filter(|(known, _)| *known != key);
     let used: usize = others.map(|(key, value)| cost(key, value)).sum();
@@ -191,7 +201,10 @@ fn termination(connection: Option<&Connection>) -> CallResult<PropertyValue> {
 }
 
 fn attribute(attributes: &[Attribute], path: &[&[u8]]) -> Option<PropertyValue> {
-    let key = path.join(&0_u8);
+    if !is_joinable(path) {
+        return None;
+    }
+    let key = path.join(&NAME_END);
     let (_, value) = attributes.iter().find(|(known, _)| **known == *key)?;
     Some(PropertyValue::Bytes(value.to_vec()))
 }

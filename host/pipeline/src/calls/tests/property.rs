@@ -214,6 +214,25 @@ fn attributes_are_set_and_read_but_not_where_the_host_has_its_own() {
 }
 
 #[test]
+fn a_name_with_a_nul_in_it_is_no_way_to_another_path() {
+    let stream = known();
+    for forged in ["connection\0uri_san_peer_certificate", "request\0id", "mine\0a", "\0"] {
+        assert_eq!(set(&stream, &[forged], b"1"), Err(CallError::BadArgument), "{forged:?}");
+        assert_eq!(set(&stream, &["mine", forged], b"1"), Err(CallError::BadArgument));
+    }
+    assert_eq!(get(&stream, "connection.uri_san_peer_certificate"), Err(CallError::NotFound));
+    assert_eq!(get(&stream, "mine.a"), Err(CallError::NotFound));
+    // What is kept under a path is not found under another one either.
+    assert_eq!(set(&stream, &["mine", "a"], b"1"), Ok(()));
+    assert_eq!(get(&stream, "mine\0a"), Err(CallError::NotFound));
+    let connection = connection();
+    let subject = || Subject::Connection(&connection);
+    let path: [&[u8]; 1] = [b"connection\0uri_san_peer_certificate"];
+    assert_eq!(calls().set_property(subject(), &path, b"1"), Err(CallError::BadArgument));
+    assert_eq!(connection.attributes.borrow().len(), 0);
+}
+
+#[test]
 fn attributes_take_only_so_many_bytes_and_a_refusal_keeps_what_was() {
     let stream = early();
     let half = vec![0; ATTRIBUTE_BYTES_MAX / 2];
