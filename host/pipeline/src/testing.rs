@@ -2,6 +2,7 @@
 
 pub(crate) mod http2;
 mod network;
+pub(crate) mod weather;
 mod world;
 
 pub(crate) use network::{NetworkFake, connection, in_hand};

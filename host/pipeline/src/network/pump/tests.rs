@@ -1,5 +1,7 @@
 //! Bytes move both ways between a client and what is spoken behind the filters.
 
+mod lifecycles;
+
 use std::{
     io,
     pin::Pin,

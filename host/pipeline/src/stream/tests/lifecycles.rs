@@ -23,14 +23,17 @@ use tokio::{
     task::{AbortHandle, yield_now},
 };
 
-use self::probe::{Probes, Run};
+use self::probe::Probes;
 use super::*;
 use crate::{
     Listener, Worker,
     connection::Began,
     http::{HttpConnection, open},
     listener::Counted,
-    testing::fields,
+    testing::{
+        fields,
+        weather::{Run, check},
+    },
 };
 
 /// Streams that are open at a time, at most.
@@ -320,10 +323,6 @@ async fn forwarded(
     Ok(response)
 }
 
-fn number(name: &str) -> Option<u64> {
-    std::env::var(name).ok()?.parse().ok()
-}
-
 /// Plays so many events; says how many streams and hooks there were.
 fn play(seed: u64, events: usize) -> (u64, u64) {
     let runtime = Builder::new_current_thread()
@@ -350,30 +349,15 @@ fn play(seed: u64, events: usize) -> (u64, u64) {
     })
 }
 
-/// Plays so many events, and tells the figures.
-fn check(events: usize) {
-    let seed = number("MORTISE_LIFECYCLE_SEED").unwrap_or_else(|| fastrand::u64(..));
-    let events = number("MORTISE_LIFECYCLE_EVENTS")
-        .and_then(|events| usize::try_from(events).ok())
-        .unwrap_or(events);
-    println!("seed {seed}");
-    let clock = Clock::new();
-    let start = clock.tick();
-    let (streams, hooks) = play(seed, events);
-    let seconds = clock.since(start).as_secs_f64();
-    println!("{events} events, {streams} streams, {hooks} hooks, {seconds:.1} s");
-    assert!(hooks > streams, "filters saw something");
-}
-
 #[test]
 fn every_stream_ends_once_and_no_filter_is_called_after_its_end_whatever_happens() {
-    check(EVENTS);
+    check(EVENTS, "streams", play);
 }
 
 #[test]
 #[ignore = "takes half a minute"]
 fn slow_every_stream_ends_once_in_a_million_events() {
-    check(1_000_000);
+    check(1_000_000, "streams", play);
 }
 
 #[test]

@@ -1,92 +1,11 @@
 //! A filter that does anything, and watches that it is treated as the contract says.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 
-use host_extension::{
-    CallError, CallResult, Capability, FaultKind, FilterFactory, LocalReply, PluginFault, Signal,
-    StreamFilter,
-};
+use host_extension::{CallError, CallResult, Capability, FilterFactory, PluginFault, StreamFilter};
 
 use super::super::*;
-
-/// What all filters of a run have in common.
-pub(super) struct Run {
-    pub(super) random: RefCell<fastrand::Rng>,
-    /// Who waits for a word from beside.
-    pub(super) waiting: RefCell<Vec<Rc<Word>>>,
-    /// What was not as the contract says.
-    pub(super) violations: RefCell<Vec<String>>,
-    pub(super) hooks: Cell<u64>,
-    /// Filters that live.
-    pub(super) filters: Cell<usize>,
-}
-
-/// What a filter waits for.
-#[derive(Default)]
-pub(super) struct Word {
-    act: Cell<Option<Act>>,
-    signal: Signal,
-    gone: Cell<bool>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Act {
-    Continue,
-    Hold,
-    Later,
-    HoldUntil,
-    Respond,
-    Reset,
-    Fail,
-}
-
-impl Run {
-    pub(super) fn new(seed: u64) -> Rc<Self> {
-        Rc::new(Self {
-            random: RefCell::new(fastrand::Rng::with_seed(seed)),
-            waiting: RefCell::default(),
-            violations: RefCell::default(),
-            hooks: Cell::default(),
-            filters: Cell::default(),
-        })
-    }
-
-    pub(super) fn one_of(&self, count: usize) -> usize {
-        self.random.borrow_mut().usize(0..count)
-    }
-
-    fn act(&self) -> Act {
-        match self.one_of(100) {
-            0..50 => Act::Continue,
-            50..65 => Act::Hold,
-            65..77 => Act::Later,
-            77..89 => Act::HoldUntil,
-            89..92 => Act::Respond,
-            92..94 => Act::Reset,
-            _ => Act::Fail,
-        }
-    }
-
-    /// Gives one who waits his word.
-    pub(super) fn speak(&self) {
-        let mut waiting = self.waiting.borrow_mut();
-        waiting.retain(|word| !word.gone.get());
-        if waiting.is_empty() {
-            return;
-        }
-        let place = self.one_of(waiting.len());
-        let word = waiting.swap_remove(place);
-        drop(waiting);
-        word.act.set(Some(self.act()));
-        word.signal.raise();
-    }
-
-    fn check(&self, holds: bool, what: &str) {
-        if !holds {
-            self.violations.borrow_mut().push(what.to_owned());
-        }
-    }
-}
+use crate::testing::weather::{Act, Run, Word, fault, verdict};
 
 /// A factory of one generation.
 pub(super) struct Probes {
@@ -119,10 +38,6 @@ impl FilterFactory for Probes {
     fn may(&self, _what: Capability) -> CallResult<()> {
         if self.is_quiet { Err(CallError::Denied) } else { Ok(()) }
     }
-}
-
-fn fault() -> PluginFault {
-    PluginFault::new(FaultKind::Trapped, "the test says so")
 }
 
 /// What a filter has seen and said.
@@ -170,7 +85,7 @@ struct Wait {
 
 impl Drop for Wait {
     fn drop(&mut self) {
-        self.word.gone.set(true);
+        self.word.leave();
         self.life.of(self.side).waits.set(false);
     }
 }
@@ -198,34 +113,20 @@ impl Probe {
             Act::Later => Step::Later(self.wait(side)),
             Act::HoldUntil => Step::HoldUntil(self.wait(side)),
             Act::Continue | Act::Hold | Act::Respond | Act::Reset | Act::Fail => {
-                verdict(act, &self.life, self.is_quiet).into()
+                verdict(act, &self.life.has_failed, self.is_quiet).into()
             }
         }
     }
 
     fn wait(&self, side: Side) -> futures_util::future::LocalBoxFuture<'static, Verdict> {
-        let word = Rc::<Word>::default();
-        self.run.waiting.borrow_mut().push(Rc::clone(&word));
+        let word = self.run.listen();
         self.life.of(side).waits.set(true);
         let wait = Wait { life: Rc::clone(&self.life), side, word };
         let is_quiet = self.is_quiet;
         Box::pin(async move {
-            wait.word.signal.wait().await;
-            verdict(wait.word.act.get().unwrap_or(Act::Continue), &wait.life, is_quiet)
+            let act = wait.word.hear().await;
+            verdict(act, &wait.life.has_failed, is_quiet)
         })
-    }
-}
-
-/// A verdict, noted where no hook may follow it.
-fn verdict(act: Act, life: &Life, is_quiet: bool) -> Verdict {
-    let may_not = is_quiet && matches!(act, Act::Respond | Act::Reset);
-    life.has_failed.set(life.has_failed.get() || act == Act::Fail || may_not);
-    match act {
-        Act::Continue | Act::Later => Verdict::Continue,
-        Act::Hold | Act::HoldUntil => Verdict::Hold,
-        Act::Respond => Verdict::Respond(Box::new(LocalReply::text(StatusCode::OK, "mine"))),
-        Act::Reset => Verdict::Reset,
-        Act::Fail => Verdict::Failed(fault()),
     }
 }
 
