@@ -78,18 +78,15 @@ pub(crate) fn with_seeds(
     })
 }
 
-/// Loads and runs so many modules of random instructions.
-pub(crate) fn modules(count: u64) -> Sum {
+/// Loads and runs so many modules of random instructions, as long as `goes_on` says.
+pub(crate) fn modules(count: u64, goes_on: impl Fn() -> bool + Sync) -> Sum {
     let shapes: Vec<_> = (0..SHAPES).map(|seed| guest::shape(&mut Dice::of_seed(seed))).collect();
-    with_seeds(
-        count,
-        |_calls| true,
-        |dice| {
-            let (imports, exports) = &shapes[dice.any() as usize % shapes.len()];
-            let bytes = random_module(imports, exports, dice);
-            bytes.map_or_else(Told::default, |bytes| super::module(&bytes, dice))
-        },
-    )
+    let one = |dice: &mut Dice| {
+        let (imports, exports) = &shapes[dice.any() as usize % shapes.len()];
+        let bytes = random_module(imports, exports, dice);
+        bytes.map_or_else(Told::default, |bytes| super::module(&bytes, dice))
+    };
+    with_seeds(count, |_calls| goes_on(), one)
 }
 
 /// A module of random instructions in the shape of a plugin.
