@@ -16,7 +16,6 @@ use super::*;
 #[expect(clippy::too_many_lines, reason = "lists of cases, each with its words")]
 mod errors;
 mod hostile;
-#[expect(clippy::too_many_lines, reason = "lists of cases, each with its words")]
 mod policies;
 
 /// The first configuration that a newcomer sees.

@@ -12,7 +12,7 @@ use plugins_catalog::{LoadFailure, LoadWarning, Moment};
 use plugins_native::Builtin;
 use serde_json::json;
 
-use crate::{assembly, cli::CheckReport};
+use crate::{assembly, cli::CheckReport, policy};
 
 /// Checks a configuration file for a program with these plugins compiled in, and loads and starts each of its plugins once.
 #[must_use]
@@ -43,7 +43,8 @@ fn line(failure: &LoadFailure) -> String {
 fn report(path: &Path, failures: &[String], warnings: &[LoadWarning]) -> CheckReport {
     let file = path.display();
     let errors = failures.iter().map(|line| format!("{file}: {line}\n"));
-    let odd = warnings.iter().map(|warning| format!("{file}: warning: {warning}\n"));
+    let odd = policy::told(warnings).into_iter();
+    let odd = odd.map(|(_plugin, line)| format!("{file}: warning: {line}\n"));
     let text = errors.chain(odd).collect();
     let errors: Vec<_> = failures.iter().map(|line| json!({ "message": line })).collect();
     let odd = warnings.iter().map(

@@ -31,7 +31,7 @@ use crate::{
     acceptor::Acceptors,
     admin::{AdminState, AdminView, ListenerView},
     assembly::{self, WorkerPlan},
-    pages,
+    pages, policy,
     sockets::{Prepared, Sockets},
     telemetry,
     worker::{self, Command, WorkerHandle},
@@ -230,8 +230,10 @@ impl Control {
     /// What is odd about plugins is told once, until it changes.
     fn warn_of_plugins(&mut self, snapshot: &CatalogSnapshot) {
         let warnings = snapshot.warnings();
-        for warning in warnings.iter().filter(|warning| !self.warnings.contains(warning)) {
-            tracing::warn!(plugin = %warning.plugin, "{warning}");
+        let new = warnings.iter().filter(|warning| !self.warnings.contains(warning));
+        let new: Vec<_> = new.cloned().collect();
+        for (plugin, line) in policy::told(&new) {
+            tracing::warn!(%plugin, "{line}");
         }
         self.warnings = warnings;
     }

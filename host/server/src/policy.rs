@@ -7,6 +7,7 @@ mod explain;
 mod record;
 pub(crate) mod show;
 mod survey;
+mod warnings;
 mod words;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
@@ -17,6 +18,7 @@ use plugins_native::Builtin;
 use plugins_policy::catalogue;
 use serde_json::Value;
 use survey::{Subject, Surveyed, survey};
+pub(crate) use warnings::told;
 
 use crate::{
     cli::{CheckReport, Failure, RunOptions, policy::PolicyCommand},

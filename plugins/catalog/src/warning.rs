@@ -3,7 +3,7 @@
 use std::{fmt, path::PathBuf, sync::Arc};
 
 use host_types::PluginName;
-use plugins_policy::{Capability, Permission, Unenforced};
+use plugins_policy::{Capability, GrantsOf, Permission, Unenforced};
 
 /// Something about a plugin's permissions that is likely not meant. Shows itself as a line that
 /// says what to do.
@@ -75,5 +75,5 @@ impl fmt::Display for LoadWarning {
 }
 
 fn advise(f: &mut fmt::Formatter<'_>, permission: &str, policy: &str) -> fmt::Result {
-    write!(f, ": to grant it, add \"{permission}\" to `grants` of the policy `{policy}`")
+    write!(f, ": to grant it, add \"{permission}\" to {}", GrantsOf(policy))
 }

@@ -7,7 +7,7 @@ use std::{
 
 use abi_manifest::{Argument, Capability};
 
-use crate::{Access, Rule};
+use crate::{Access, Preset, Rule};
 
 /// Bytes of a name that a message shows.
 const NAME_BYTES_SHOWN: usize = 64;
@@ -61,13 +61,28 @@ impl fmt::Display for Denial<'_> {
             }
             Rule::Framing => write!(
                 f,
-                "the field frames messages; to grant it, name it without a `*` in `grants` of the \
-                 policy `{policy}`"
+                "the field frames messages; to grant it, name it without a `*` in {}",
+                GrantsOf(policy)
             ),
             Rule::NotGranted | Rule::Routing | Rule::Preset | Rule::Grant(_) | Rule::Limit(_) => {
-                write!(f, "to grant it, add \"{permission}\" to `grants` of the policy `{policy}`")
+                write!(f, "to grant it, add \"{permission}\" to {}", GrantsOf(policy))
             }
         }
+    }
+}
+
+/// Where a grant is added, in words, by the name of the policy. A preset cannot be added to, so
+/// that a plugin that has one needs a policy.
+#[derive(Clone, Copy, Debug)]
+pub struct GrantsOf<'a>(pub &'a str);
+
+impl fmt::Display for GrantsOf<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let policy = self.0;
+        if Preset::named(policy).is_none() {
+            return write!(f, "`grants` of the policy `{policy}`");
+        }
+        write!(f, "`grants` of a policy for the plugin that begins with `preset: {policy}`")
     }
 }
 

@@ -29,7 +29,7 @@ pub use abi_manifest::{Argument, Capability, Pattern, Permission, PermissionErro
 pub use call::HostCall;
 pub use catalogue::catalogue;
 pub use counts::CallCounts;
-pub use denial::{Denial, DenialCounts};
+pub use denial::{Denial, DenialCounts, GrantsOf};
 pub use enforcement::{Enforcement, KernelFacts, Runs, Unenforced, UnenforcedError};
 pub use fields::{FRAMING, FieldClass, ROUTING, class_of};
 pub use guard::Guard;

@@ -101,32 +101,28 @@ fn permissions(
                 found(&permission, at.span());
                 permissions.push(permission);
             }
-            Err(error) => refuse(text, error, &at),
+            Err(error) => refuse(text, &error, &at),
         }
     }
     permissions
 }
 
-fn refuse(text: &str, error: PermissionError, at: &Cursor<'_>) {
+fn refuse(text: &str, error: &PermissionError, at: &Cursor<'_>) {
     const CATALOGUE: &str = "`mortise policy catalogue` prints all permissions";
-    let problem = match error {
-        PermissionError::Unknown { .. } if text.is_empty() => {
-            at.problem("a permission is empty", "no such one").help(CATALOGUE)
-        }
-        PermissionError::Unknown { word, .. } => {
-            let problem = at.problem(format!("there is no permission `{word}`"), "no such one");
-            problem.help(match nearest(&word) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => CATALOGUE.to_owned(),
-            })
-        }
-        error @ PermissionError::NoArgument { .. } => {
-            let word = text.split(':').next().unwrap_or_default();
-            at.problem(error.to_string(), "not about names").help(format!("write `{word}`"))
-        }
-        error => at.problem(error.to_string(), "no such one"),
-    };
-    at.add(problem);
+    let label = "no such one";
+    at.add(if text.is_empty() {
+        at.problem("a permission is empty", label).help(CATALOGUE)
+    } else if let PermissionError::Unknown { word, .. } = error {
+        let problem = at.problem(format!("there is no permission `{word}`"), label);
+        problem.help(match nearest(word) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => CATALOGUE.to_owned(),
+        })
+    } else if let PermissionError::NoArgument { word } = error {
+        at.problem(error.to_string(), "not about names").help(format!("write `{word}`"))
+    } else {
+        at.problem(error.to_string(), label)
+    });
 }
 
 /// The nearest word of the catalogue, those included that stand for several capabilities.

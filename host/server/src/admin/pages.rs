@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use axum::{
     Router,
-    extract::State,
+    extract::{RawQuery, State},
     http::{StatusCode, header::CONTENT_TYPE},
     middleware,
     response::{Html, IntoResponse, Response},
@@ -21,6 +21,7 @@ use super::{
 /// The content type of what `Metrics::encode` makes.
 const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 const JSON_TYPE: &str = "application/json";
+const TEXT_TYPE: &str = "text/plain; charset=utf-8";
 
 /// All pages with what they show, for the index.
 const PAGES: [(&str, &str); 7] = [
@@ -30,7 +31,7 @@ const PAGES: [(&str, &str); 7] = [
     ("/config_dump", "the configuration in use"),
     ("/listeners", "listeners and their addresses"),
     ("/clusters", "clusters and their endpoints"),
-    ("/plugins", "plugins, their generations and faults"),
+    ("/plugins", "plugins, their generations, policies, denials and faults"),
 ];
 
 /// The pages behind the guard. A method other than GET and HEAD is answered with 405.
@@ -109,8 +110,33 @@ async fn clusters(State(state): State<AdminState>) -> Response {
     json_page(StatusCode::OK, &(state.clusters)())
 }
 
-async fn plugins(State(state): State<AdminState>) -> Response {
-    json_page(StatusCode::OK, &(state.plugins)())
+/// As JSON, or with `?text` a line for each plugin.
+async fn plugins(State(state): State<AdminState>, RawQuery(query): RawQuery) -> Response {
+    let page = (state.plugins)();
+    if query.as_deref() == Some("text") {
+        return ([(CONTENT_TYPE, TEXT_TYPE)], plugins_text(&page)).into_response();
+    }
+    json_page(StatusCode::OK, &page)
+}
+
+fn plugins_text(page: &Value) -> String {
+    let word = |value: &Value| value.as_str().unwrap_or("-").escape_debug().to_string();
+    let line = |plugin: &Value| {
+        let policy = &plugin["policy"];
+        let denied = plugin["denied"].as_object().into_iter().flatten();
+        let denied: Vec<_> = denied.map(|(what, count)| format!("{what} {count}")).collect();
+        let denied = if denied.is_empty() { "nothing".to_owned() } else { denied.join(", ") };
+        format!(
+            "{}: {}, {}, policy {} ({}), {} faults, denied: {denied}\n",
+            word(&plugin["name"]),
+            word(&plugin["backend"]),
+            word(&plugin["state"]),
+            word(&policy["name"]),
+            word(&policy["mode"]),
+            plugin["faults"].as_u64().unwrap_or_default(),
+        )
+    };
+    page.as_array().into_iter().flatten().map(line).collect()
 }
 
 async fn unknown() -> Response {

@@ -127,6 +127,9 @@ async fn pages_show_the_state_of_the_moment() {
     assert_eq!(admin.get_json("/listeners").await, (200, listeners));
     assert_eq!(admin.get_json("/clusters").await, (200, json!([{ "name": "app" }])));
     assert_eq!(admin.get_json("/plugins").await, (200, json!([{ "name": "greet" }])));
+    let (status, head, body) = admin.get("/plugins?text").await;
+    assert_eq!((status, head.contains("content-type: text/plain")), (200, true), "{head}");
+    assert_eq!(body, "greet: -, -, policy - (-), 0 faults, denied: nothing\n");
     let (status, head, body) = admin.get("/metrics").await;
     assert_eq!(status, 200);
     assert!(head.contains("content-type: application/openmetrics-text; version=1.0.0"), "{head}");

@@ -132,7 +132,7 @@ impl Teller<'_> {
                 let reason = "the field frames messages, and no grant names it".to_owned();
                 ("framing", reason, places.policy(name))
             }
-            _ => {
+            Rule::NotGranted | Rule::Limit(_) | _ => {
                 let reason = format!("nothing grants it: the policy is `{name}`");
                 ("not_granted", reason, places.policy(name))
             }
@@ -141,11 +141,14 @@ impl Teller<'_> {
 
     /// What to do so that it is allowed.
     fn advice(&self, permission: &str, access: Access<'_>, rule: Rule<'_>) -> String {
-        match rule {
-            Rule::Denial(denial) => format!("take `{denial}` out of `denials`, or narrow it down"),
-            Rule::NotAsked => self.advice_to_ask(permission, access),
-            Rule::Routing => self.advice_to_grant("route"),
-            _ => self.advice_to_grant(permission),
+        if let Rule::Denial(denial) = rule {
+            format!("take `{denial}` out of `denials`, or narrow it down")
+        } else if rule == Rule::NotAsked {
+            self.advice_to_ask(permission, access)
+        } else if rule == Rule::Routing {
+            self.advice_to_grant("route")
+        } else {
+            self.advice_to_grant(permission)
         }
     }
 

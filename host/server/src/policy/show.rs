@@ -171,7 +171,7 @@ fn why_not(report: &CapabilityReport) -> String {
             list(report.asked.iter().flatten().map(quoted)),
             list(report.granted.iter().map(|(names, _source)| quoted(names)))
         ),
-        _ => String::new(),
+        Some(_) | None => String::new(),
     }
 }
 

@@ -12,6 +12,12 @@ fn a_denial_says_what_is_missing_and_how_to_give_it() {
         "`http_call:auth` is not allowed: to grant it, add \"http_call:auth\" to `grants` of the \
          policy `strict`"
     );
+    let preset = Denial { access: call, rule: Rule::NotGranted, was_let: false, policy: "none" };
+    assert_eq!(
+        preset.to_string(),
+        "`http_call:auth` is not allowed: to grant it, add \"http_call:auth\" to `grants` of a \
+         policy for the plugin that begins with `preset: none`"
+    );
     assert!(line(call, Rule::NotAsked).contains("plugin.toml does not ask"));
     assert_eq!(
         line(call, Rule::Limit("calls_max")),

@@ -49,8 +49,8 @@ fn denials_are_counted_on_all_threads_and_told_once() {
         house.serve(&uses[0]).expect("it serves all the same");
     });
     let told: Vec<_> = told.iter().filter(|line| line.contains("permission")).collect();
-    let line = "`log` is not allowed: to grant it, add \"log\" to `grants` of the policy `none` \
-                plugin=greet permission=\"log\"";
+    let line = "`log` is not allowed: to grant it, add \"log\" to `grants` of a policy for the plugin \
+                that begins with `preset: none` plugin=greet permission=\"log\"";
     assert_eq!(told, [line]);
     assert_eq!(denied(&house, "log"), Some(2));
     assert_eq!(denied(&house, "http_call"), Some(0));
@@ -199,7 +199,8 @@ fn what_is_odd_about_permissions_is_told_for_as_long_as_the_generation_serves() 
     *house.script.uses.lock() = vec![Capability::HttpCall, Capability::GrpcCall, Capability::Log];
     let expect = [
         "plugin `greet` asks for `http_call:auth`, which is not granted: to grant it, add \
-         \"http_call:auth\" to `grants` of the policy `default`",
+         \"http_call:auth\" to `grants` of a policy for the plugin that begins with \
+         `preset: default`",
         "plugin `greet` may use `grpc_call`, which its plugin.toml does not ask for \
          (`permissions`)",
     ];
