@@ -54,7 +54,7 @@ impl Form {
             None => (self.source.as_path(), ""),
         };
         let lines = format!("{}\n{policy}\n{lines}", self.lines);
-        let folder = self.package.as_ref().map(TempDir::path).or(self.source.parent());
+        let folder = self.package.as_ref().map(TempDir::path).or_else(|| self.source.parent());
         let config = match folder {
             Some(folder) if self.backend == "native" => {
                 config.top(&format!("native: {{ allow: [{{ directory: {} }}] }}", folder.display()))

@@ -143,8 +143,10 @@ impl World {
             world.plain.insert(format!("one {way} up"), request);
             world.plain.insert(format!("one {way} back"), names(&fields(&reply.head)));
             let (request, reply) = world.over_two(&nothing).await;
-            world.plain.insert(format!("two {way} up"), request.map_or_else(Vec::new, keys));
-            world.plain.insert(format!("two {way} back"), keys(reply.headers));
+            world
+                .plain
+                .insert(format!("two {way} up"), request.as_ref().map_or_else(Vec::new, keys));
+            world.plain.insert(format!("two {way} back"), keys(&reply.headers));
         }
         world
     }
@@ -262,8 +264,8 @@ fn names(fields: &[(String, String)]) -> Vec<String> {
     fields.iter().map(|(name, _value)| name.clone()).collect()
 }
 
-fn keys(headers: HeaderMap) -> Vec<String> {
-    names(&pairs(&headers))
+fn keys(headers: &HeaderMap) -> Vec<String> {
+    names(&pairs(headers))
 }
 
 fn pairs(headers: &HeaderMap) -> Vec<(String, String)> {

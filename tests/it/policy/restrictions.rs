@@ -61,7 +61,7 @@ async fn a_restriction_that_cannot_be_enforced_refuses_the_plugin_and_says_what_
     for Row { backend, policy, unenforced } in rows() {
         let lines = match backend {
             Backend::Process => "process: { call_timeout_ms: 10000 }",
-            _ => "",
+            Backend::Builtin | Backend::Wasm | Backend::ProcessTcp | Backend::Native => "",
         };
         let what = format!("{} with {policy}", backend.name());
         let proxy = backend.start(&config(backend, &upstream, policy, lines)).await;

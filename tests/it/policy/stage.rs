@@ -1,9 +1,14 @@
 //! A proxy with the rows of the table: each as two plugins, of which one lacks one grant.
 
-use std::{collections::BTreeMap, fmt::Write as _, fs, path::PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+    fs,
+    path::PathBuf,
+};
 
 use serde_json::json;
-use tests_support::{Config, Http, Proxy, RawPeer, RawUpstream, Upstream, until};
+use tests_support::{Config, Http, Proxy, RawPeer, RawUpstream, Sample, Upstream, until};
 use tokio::time::{Duration, Instant, timeout};
 
 use super::table::{Drive, Row};
@@ -55,8 +60,8 @@ pub(super) enum Way {
 pub(super) struct Outcome {
     pub(super) name: String,
     pub(super) text: String,
-    /// Denials counted, by permission.
-    pub(super) denied: BTreeMap<String, u64>,
+    /// The permissions of which denials were counted.
+    pub(super) denied: BTreeSet<String>,
     /// The lines of the log that tell of them.
     pub(super) said: Vec<String>,
 }
@@ -234,15 +239,15 @@ impl Stage {
         if faults != 0.0 {
             lines.push(format!("faults: {faults}"));
         }
-        let mut denied = BTreeMap::new();
-        for sample in metrics.samples.iter().filter(|sample| sample.name == DENIED) {
-            if sample.labels.get("plugin") == Some(&name) && sample.value > 0.0 {
-                let permission = sample.labels.get("permission").cloned().unwrap_or_default();
-                *denied.entry(permission).or_insert(0) += sample.value as u64;
-            }
-        }
+        let is_denial = |sample: &&Sample| {
+            let is_ours = sample.labels.get("plugin") == Some(&name);
+            sample.name == DENIED && is_ours && sample.value > 0.0
+        };
+        let denials = metrics.samples.iter().filter(is_denial);
+        let denied: BTreeSet<String> =
+            denials.filter_map(|sample| sample.labels.get("permission").cloned()).collect();
         // How many pieces of a body were withheld is a matter of timing.
-        lines.extend(denied.keys().map(|permission| format!("denied: {permission}")));
+        lines.extend(denied.iter().map(|permission| format!("denied: {permission}")));
         let said = told(&log, &name);
         lines.extend(said.iter().map(|line| format!("said: {line}")));
         let text = lines.join("\n").replace(&name, "CASE");
@@ -288,7 +293,9 @@ pub(super) fn told(log: &str, plugin: &str) -> Vec<String> {
     let of_plugin = format!("plugin={plugin}");
     let is_denial = |line: &&str| {
         let is_said = line.contains("is not allowed: ") || line.contains("would not be allowed: ");
-        is_said && line.split_whitespace().any(|word| word.replace('"', "") == of_plugin)
+        // What it may use by its code is told when it is loaded.
+        let is_call = is_said && !line.contains(" may use ");
+        is_call && line.split_whitespace().any(|word| word.replace('"', "") == of_plugin)
     };
     let text = |line: &str| {
         let from = line.find('`').unwrap_or(0);

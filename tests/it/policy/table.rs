@@ -233,7 +233,7 @@ pub(super) fn holds(backend: Backend, cell: Cell<'_>, outcome: &Outcome) -> Resu
         let is_head = ["headers.request.read", "headers.response.read"].contains(&of);
         is_head && of != word && cell.way == Way::Permissive && is_child(backend)
     };
-    let denied: Vec<&str> = outcome.denied.keys().map(String::as_str).collect();
+    let denied: Vec<&str> = outcome.denied.iter().map(String::as_str).collect();
     let denied: Vec<&str> = denied.into_iter().filter(|of| !is_shown(of)).collect();
     let said = outcome.said.iter().filter(|line| {
         !is_shown(line.trim_start_matches('`').split([':', '`']).next().unwrap_or_default())
