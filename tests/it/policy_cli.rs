@@ -144,4 +144,7 @@ async fn the_admin_page_says_what_was_denied() {
     let policy = json!({ "name": "read_only", "preset": "read_only", "mode": "enforce" });
     assert_eq!(page[0]["policy"], policy, "{page}");
     assert!(page[0]["denied"]["headers.response.write"].as_u64() >= Some(1), "{page}");
+    let (_status, text) = proxy.admin("/plugins?text").await;
+    let line = "greet: wasm, loaded, policy read_only (enforce), 0 faults, denied: ";
+    assert!(text.starts_with(line) && text.contains("headers.response.write "), "{text}");
 }

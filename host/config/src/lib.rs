@@ -7,6 +7,10 @@
 //! text -> tree (values with places) -> check (against the schema) -> model -> plan
 //! ```
 //!
+//! What plugins may do stands in `policies`: presets, grants and denials are read here, with the
+//! place of each, and decided by in `plugins-policy`. What is written as a limit is stated: where
+//! it cannot be enforced the plugin is not loaded.
+//!
 //! Unknown keys are refused, every number has a unit and a range, every default is the safe
 //! one. Nothing of a file with an error is ever used. This crate opens no socket and starts
 //! nothing; of the file system it reads the configuration, and it looks whether the files
