@@ -33,6 +33,8 @@ pub(super) struct Ledger {
     used: HashSet<u64>,
     /// Contexts and directions that wait to be resumed.
     paused: Vec<(u64, i32, bool)>,
+    /// What is answered after something else has come.
+    late: Vec<(Asked, bool)>,
     tally: Arc<Mutex<Tally>>,
 }
 
@@ -62,6 +64,7 @@ impl Ledger {
             contexts: HashMap::new(),
             used: HashSet::new(),
             paused: Vec::new(),
+            late: Vec::new(),
             tally: Arc::clone(tally),
         });
         script(move |event| ledger.lock().take(event))
@@ -85,7 +88,7 @@ impl Ledger {
             Kind::Release(it) => self.release(it.instance),
             other => {
                 let asked = asked(other)?;
-                return Some(self.ask(&asked, other));
+                return Some(self.ask(asked, other));
             }
         }
         Some(Vec::new())
@@ -140,7 +143,7 @@ impl Ledger {
         self.tally.lock().lost += (before - self.contexts.len()) as u64;
     }
 
-    fn ask(&mut self, asked: &Asked, event: &event::Kind) -> Vec<reply::Kind> {
+    fn ask(&mut self, asked: Asked, event: &event::Kind) -> Vec<reply::Kind> {
         self.see(asked.context, "an event");
         if !self.used.insert(asked.exchange) {
             self.wrong(format!("exchange {} a second time", asked.exchange));
@@ -155,9 +158,22 @@ impl Ledger {
         }
         let mut replies = Vec::new();
         self.resume_some(&mut replies);
-        self.stray(asked, &mut replies);
-        self.answer(asked, is_stream, &mut replies);
+        self.stray(&asked, &mut replies);
+        self.answer_late(&mut replies);
+        if self.dice.u8(..) < 64 {
+            self.late.push((asked, is_stream));
+        } else {
+            self.answer(&asked, is_stream, &mut replies);
+        }
         replies
+    }
+
+    fn answer_late(&mut self, replies: &mut Vec<reply::Kind>) {
+        while self.late.len() > 8 || !self.late.is_empty() && self.dice.bool() {
+            let one = self.dice.usize(..self.late.len());
+            let (asked, is_stream) = self.late.swap_remove(one);
+            self.answer(&asked, is_stream, replies);
+        }
     }
 
     fn blank(&self) -> v1::Answer {
