@@ -11,9 +11,9 @@ use crate::{
     run::{Report, cargo, now},
 };
 
-/// A run within a crate, beside those against the built proxy.
+/// Runs within crates, beside those against the built proxy.
 struct Within {
-    package: &'static str,
+    what: &'static str,
     /// The tests that it is.
     tests: &'static str,
     /// How the names of its runs begin.
@@ -32,27 +32,21 @@ enum Tells {
 
 const MILLION: &str = "1000000";
 
-const WITHIN: [Within; 4] = [
+const WITHIN: [Within; 3] = [
     Within {
-        package: "plugins-wasm",
+        what: "guests and libraries",
         tests: "torture::",
         names: &["r8", "r10", "r11", "r12", "r31"],
         tells: Tells::Itself,
     },
     Within {
-        package: "plugins-native",
-        tests: "torture::",
-        names: &["r12-native-lifecycles"],
-        tells: Tells::Itself,
-    },
-    Within {
-        package: "plugins-process",
+        what: "sessions of children",
         tests: "session::tests::model::",
         names: &["r12-process-lifecycles"],
         tells: Tells::Here(&[]),
     },
     Within {
-        package: "host-pipeline",
+        what: "streams of the pipeline",
         tests: "stream::tests::lifecycles::",
         names: &["r12-pipeline-lifecycles"],
         tells: Tells::Here(&[("MORTISE_LIFECYCLE_EVENTS", MILLION)]),
@@ -86,7 +80,7 @@ fn within(report: &mut Report, only: &str, file: &Path) -> Result<()> {
     let mut outcome = Ok(());
     for run in WITHIN.iter().filter(|run| run.may_be(only)) {
         let begun = now();
-        let ran = report.step(&format!("torture in {}", run.package), &mut run.command(only, file));
+        let ran = report.step(&format!("torture of {}", run.what), &mut run.command(only, file));
         let told = run.tell(file, ran.is_ok(), begun.elapsed());
         outcome = outcome.and(ran).and(told);
     }
@@ -99,8 +93,10 @@ impl Within {
         self.names.iter().any(|name| name.starts_with(only) || only.starts_with(name))
     }
 
+    /// All crates are named to cargo, as `cargo xtask test` names them: what they depend on, the
+    /// Wasm compiler above all, has other features in a build of one, and would be compiled anew.
     fn command(&self, only: &str, file: &Path) -> Command {
-        let mut test = cargo(&["test", "--locked", "-p", self.package, "--lib", "--"]);
+        let mut test = cargo(&["test", "--locked", "--quiet", "--workspace", "--lib", "--"]);
         test.arg("--test-threads=1");
         match self.tells {
             Tells::Itself => {

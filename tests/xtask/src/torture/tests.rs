@@ -15,14 +15,14 @@ fn a_run_is_shown_with_its_figures_and_what_was_wrong() {
 }
 
 #[test]
-fn a_crate_is_asked_for_the_runs_that_it_may_have() {
+fn crates_are_asked_for_the_runs_that_they_may_have() {
     let names = |only: &str| -> Vec<&str> {
-        WITHIN.iter().filter(|run| run.may_be(only)).map(|run| run.package).collect()
+        WITHIN.iter().filter(|run| run.may_be(only)).map(|run| run.what).collect()
     };
     assert_eq!(names("").len(), WITHIN.len());
-    assert_eq!(names("r11-wasm"), ["plugins-wasm"]);
+    assert_eq!(names("r11-wasm"), ["guests and libraries"]);
     assert_eq!(names("r12").len(), WITHIN.len());
-    assert_eq!(names("r12-native-lifecycles"), ["plugins-wasm", "plugins-native"]);
+    assert_eq!(names("r12-native-lifecycles"), ["guests and libraries"]);
     assert!(names("r14").is_empty());
 }
 
