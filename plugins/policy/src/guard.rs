@@ -26,7 +26,7 @@ use http::HeaderMap;
 use self::{
     gate::Gate,
     outbound::{GuardedGrpcStream, Place, UnderWay},
-    sections::{PAIRS_MAX, Replacement},
+    sections::{Hidden, PAIRS_MAX, Replacement},
 };
 use crate::{Access, HostCall, Ward};
 
@@ -182,25 +182,26 @@ impl HostCalls for Guard {
         show: &mut dyn FnMut(&Headers),
     ) -> CallResult<()> {
         let read = needs::fields_read(map);
-        self.gate.count(HostCall::Headers, true);
         self.gate.note_all(read);
         if self.gate.is_open(read) {
+            self.gate.count(HostCall::Headers, true);
             return self.calls.headers(stream, map, show);
         }
         let rights = &self.gate.ward.rights;
-        if rights.is_permissive() {
-            let mut hidden: Option<Box<[u8]>> = None;
-            let shown = self.calls.headers(stream, map, &mut |headers| {
-                hidden = sections::first_hidden(rights, map, headers).map(Into::into);
+        // Nothing is told while the host may hold what it shows.
+        let mut hidden = Hidden::default();
+        let shown = self.calls.headers(stream, map, &mut |headers| {
+            let names = sections::hidden(rights, map, headers);
+            hidden.note(rights, &names);
+            if names.is_empty() || rights.is_permissive() {
                 show(headers);
-            });
-            hidden.map_or(Ok(()), |name| self.gate.deny(Access::to(read, &name)))?;
-            return shown;
-        }
-        self.calls.headers(stream, map, &mut |headers| match sections::view(rights, map, headers) {
-            None => show(headers),
-            Some(view) => show(&view),
-        })
+            } else {
+                show(&sections::without(headers, &names));
+            }
+        });
+        let told = hidden.tell(&self.gate, read);
+        self.gate.count(HostCall::Headers, told.is_ok());
+        shown
     }
 
     fn write_header(
@@ -270,11 +271,13 @@ impl HostCalls for Guard {
 
     fn property(&self, subject: Subject<'_>, path: &[&[u8]]) -> CallResult<PropertyValue> {
         let allowed = properties::allow_read(&self.gate, path);
-        self.gate.count(HostCall::Property, allowed.is_ok());
-        allowed?;
-        let mut value = self.calls.property(subject, path)?;
-        properties::hide_fields(&self.gate, path, &mut value);
-        Ok(value)
+        let value = allowed.and_then(|()| self.calls.property(subject, path));
+        let (mut value, mut told) = (value, allowed);
+        if let Ok(value) = &mut value {
+            told = properties::hide_fields(&self.gate, path, value);
+        }
+        self.gate.count(HostCall::Property, told.is_ok());
+        value
     }
 
     fn set_property(&self, subject: Subject<'_>, path: &[&[u8]], value: &[u8]) -> CallResult<()> {

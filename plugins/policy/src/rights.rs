@@ -56,6 +56,8 @@ pub struct Rights {
     denied: Table,
     /// Capabilities of which every name is allowed that is not an exception, as bits.
     whole: u32,
+    /// Capabilities to read fields that are asked for, and of which nothing is in force, as bits.
+    withheld: u32,
 }
 
 /// Names longer than this are of no pattern that grants something or asks for it, but of `*`.
@@ -153,9 +155,13 @@ impl Rights {
             granted,
             denied: table(denied),
             whole: 0,
+            withheld: 0,
         };
-        let whole = Capability::ALL.into_iter().filter(|one| rights.is_whole(*one));
-        rights.whole = whole.fold(0, |bits, one| bits | bit(one));
+        let bits = |has: &dyn Fn(Capability) -> bool| {
+            Capability::ALL.into_iter().filter(|one| has(*one)).fold(0, |bits, one| bits | bit(one))
+        };
+        (rights.whole, rights.withheld) =
+            (bits(&|one| rights.is_whole(one)), bits(&|one| rights.is_withheld(one)));
         rights
     }
 
@@ -176,6 +182,30 @@ impl Rights {
     #[must_use]
     pub fn allows_all(&self, capability: Capability) -> bool {
         self.whole & bit(capability) != 0
+    }
+
+    /// Whether fields are asked for, and none may be read: a whole section comes empty then, and
+    /// a plugin cannot know why.
+    pub(crate) fn withholds(&self, capability: Capability) -> bool {
+        self.withheld & bit(capability) != 0
+    }
+
+    /// Whether the policy denies this by name.
+    pub(crate) fn denies(&self, access: Access<'_>) -> bool {
+        self.find(&self.denied, access).is_some()
+    }
+
+    /// By which rule every name of a capability is allowed, or not.
+    pub(crate) fn explain_all(&self, capability: Capability) -> Rule<'_> {
+        if !has_all(&self.granted, capability) {
+            return Rule::NotGranted;
+        }
+        if !self.asked.as_ref().is_none_or(|asked| has_all(asked, capability)) {
+            return Rule::NotAsked;
+        }
+        let denial = entries(&self.denied, capability).first();
+        let denial = denial.and_then(|entry| self.policy.denials.get(entry.place?));
+        denial.map_or(Rule::Preset, Rule::Denial)
     }
 
     /// By which rule a plugin may do this, or not.
@@ -277,13 +307,16 @@ impl Rights {
     }
 
     fn is_whole(&self, capability: Capability) -> bool {
-        let argument = capability.argument();
-        let has_all = |table: &Table| {
-            entries(table, capability).iter().any(|entry| entry.is_for_all(argument))
-        };
         entries(&self.denied, capability).is_empty()
-            && has_all(&self.granted)
-            && self.asked.as_ref().is_none_or(has_all)
+            && has_all(&self.granted, capability)
+            && self.asked.as_ref().is_none_or(|asked| has_all(asked, capability))
+    }
+
+    fn is_withheld(&self, capability: Capability) -> bool {
+        let reads =
+            matches!(capability, Capability::HeadersRequestRead | Capability::HeadersResponseRead);
+        let why_not = || self.report_of(capability).why_not;
+        reads && why_not().is_some_and(|why_not| why_not != WhyNot::NotAsked)
     }
 }
 
@@ -294,6 +327,12 @@ fn field_class(access: Access<'_>) -> FieldClass {
 
 fn bit(capability: Capability) -> u32 {
     1 << capability.index()
+}
+
+/// Whether one of a table is about every name.
+fn has_all(table: &Table, capability: Capability) -> bool {
+    let argument = capability.argument();
+    entries(table, capability).iter().any(|entry| entry.is_for_all(argument))
 }
 
 fn entries(table: &Table, capability: Capability) -> &[Entry] {

@@ -71,8 +71,9 @@ impl Gate {
     #[cold]
     fn allow_with_care(&self, access: Access<'_>) -> CallResult<()> {
         let ward = &*self.ward;
-        if !ward.rights.allows(access) {
-            self.deny(access)?;
+        let rule = ward.rights.explain(access);
+        if !rule.allows() {
+            self.deny_by(access, rule)?;
         }
         if let Some(recorder) = &ward.recorder {
             let own = ward.rights.namespace();
@@ -97,10 +98,21 @@ impl Gate {
     /// Counts and tells a denial. It is an error unless the policy is permissive.
     #[cold]
     pub(super) fn deny(&self, access: Access<'_>) -> CallResult<()> {
+        self.deny_by(access, self.ward.rights.explain(access))
+    }
+
+    /// The same, where not all names of a capability are allowed, and all of them matter.
+    #[cold]
+    pub(super) fn deny_all(&self, capability: Capability) -> CallResult<()> {
+        let rule = self.ward.rights.explain_all(capability);
+        self.deny_by(Access::whole(capability), rule)
+    }
+
+    fn deny_by(&self, access: Access<'_>, rule: Rule<'_>) -> CallResult<()> {
         let rights = &self.ward.rights;
-        let routes = rights.explain(access) == Rule::Routing;
-        let access = if routes { Access::whole(Capability::Route) } else { access };
-        let rule = rights.explain(access);
+        let route = Access::whole(Capability::Route);
+        let routes = rule == Rule::Routing;
+        let (access, rule) = if routes { (route, rights.explain(route)) } else { (access, rule) };
         let was_let = rights.is_permissive();
         self.ward.denials.count(access.capability);
         (self.ward.on_denial)(&Denial { access, rule, was_let, policy: &rights.policy().name });

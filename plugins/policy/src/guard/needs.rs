@@ -8,7 +8,7 @@ use host_extension::{BodyKind, Flow, HeaderMapKind, Side};
 use crate::HostCall;
 
 /// To read a section. Trailers count as their head's side; a section that is not known yet
-/// takes what nobody has by chance.
+/// counts as the request's.
 pub(super) fn fields_read(map: HeaderMapKind) -> Capability {
     match map {
         HeaderMapKind::ResponseHeaders | HeaderMapKind::ResponseTrailers => {

@@ -22,27 +22,43 @@ struct FilterState {
     path: String,
 }
 
-/// Whether a property may be read: as such, and as the field that it may be.
+/// What a property tells of the fields of a message.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Part<'p> {
+    /// One of them.
+    Field(&'p [u8]),
+    /// All of them, by their names.
+    Section,
+    /// Something about all of them together.
+    Sum,
+}
+
+/// Whether a property may be read: as such, and as what it tells of fields. Fields that may not
+/// be read are as if they were not there.
 pub(super) fn allow_read(gate: &Gate, path: &[&[u8]]) -> CallResult<()> {
+    if has_nul(path) {
+        return Err(CallError::NotFound);
+    }
     let read = Capability::PropertiesRead;
     if !gate.is_open_unnoted(read) {
         gate.allow(Access::to(read, &join(path)))?;
     }
-    match field_of(path) {
-        None => Ok(()),
-        Some((read, Some(name))) => {
-            // As a field that may not be read: it is as if it were not there.
-            gate.allow(Access::to(read, name)).map_err(|_denied| CallError::NotFound)
-        }
-        Some((read, None)) => {
-            gate.note_all(read);
-            Ok(())
-        }
+    let Some((read, part)) = part_of(path) else { return Ok(()) };
+    if let Part::Field(name) = part {
+        return gate.allow(Access::to(read, name)).map_err(|_denied| CallError::NotFound);
     }
+    gate.note_all(read);
+    if part == Part::Sum && !gate.is_open(read) {
+        return gate.deny_all(read).map_err(|_denied| CallError::NotFound);
+    }
+    Ok(())
 }
 
 /// Whether a property may be set.
 pub(super) fn allow_write(gate: &Gate, path: &[&[u8]]) -> CallResult<()> {
+    if has_nul(path) {
+        return Err(CallError::BadArgument);
+    }
     let write = Capability::PropertiesWrite;
     if gate.is_open_unnoted(write) {
         return Ok(());
@@ -59,28 +75,52 @@ pub(super) fn allow_filter_state(gate: &Gate, argument: &[u8]) -> CallResult<()>
     }
 }
 
-/// Takes the fields out of a property that may not be read.
-pub(super) fn hide_fields(gate: &Gate, path: &[&[u8]], value: &mut PropertyValue) {
-    let Some((read, None)) = field_of(path) else { return };
+/// Takes the fields out of a property that may not be read, be it as fields or as properties.
+/// Says whether that is a denial: where none may be read, it is.
+pub(super) fn hide_fields(
+    gate: &Gate,
+    path: &[&[u8]],
+    value: &mut PropertyValue,
+) -> CallResult<()> {
+    let (Some((read, Part::Section)), PropertyValue::Map(fields)) = (part_of(path), value) else {
+        return Ok(());
+    };
+    let has_open_fields = gate.is_open(read);
+    let has_open_paths = gate.is_open(Capability::PropertiesRead);
     let rights = &gate.ward.rights;
-    if gate.is_open(read) || rights.is_permissive() {
-        return;
-    }
-    if let PropertyValue::Map(fields) = value {
-        fields.retain(|(name, _value)| rights.allows(Access::to(read, name)));
-    }
+    let mut is_hidden = false;
+    fields.retain(|(name, _value)| {
+        let field = Access::to(read, name);
+        let property =
+            if has_open_paths { Vec::new() } else { [&join(path), &b"."[..], name].concat() };
+        let property = Access::to(Capability::PropertiesRead, &property);
+        let access = if !has_open_fields && !rights.allows(field) {
+            field
+        } else if !has_open_paths && rights.denies(property) {
+            property
+        } else {
+            return true;
+        };
+        is_hidden = true;
+        rights.is_permissive() && gate.deny(access).is_ok()
+    });
+    let is_denied = is_hidden && !rights.is_permissive() && rights.withholds(read);
+    if is_denied { gate.deny_all(read) } else { Ok(()) }
 }
 
-/// The field that a property is, or (without a name) the whole section.
-fn field_of<'p>(path: &[&'p [u8]]) -> Option<(Capability, Option<&'p [u8]>)> {
+/// What a property tells of the fields of a message; `None` for most.
+fn part_of<'p>(path: &[&'p [u8]]) -> Option<(Capability, Part<'p>)> {
     let (read, rest) = match path {
         [b"request", rest @ ..] => (Capability::HeadersRequestRead, rest),
         [b"response", rest @ ..] => (Capability::HeadersResponseRead, rest),
         _ => return None,
     };
-    let name: &[u8] = match (rest, read) {
-        ([b"headers" | b"trailers"], _) => return Some((read, None)),
+    let field: &[u8] = match (rest, read) {
+        ([b"headers" | b"trailers"], _) => return Some((read, Part::Section)),
+        ([b"total_size"], _) => return Some((read, Part::Sum)),
         ([b"headers" | b"trailers", name, ..], _) => name,
+        ([b"code"], Capability::HeadersResponseRead) => b":status",
+        ([b"grpc_status"], Capability::HeadersResponseRead) => b"grpc-status",
         (_, Capability::HeadersResponseRead) => return None,
         ([b"path" | b"url_path" | b"query"], _) => b":path",
         ([b"host"], _) => b":authority",
@@ -90,7 +130,13 @@ fn field_of<'p>(path: &[&'p [u8]]) -> Option<(Capability, Option<&'p [u8]>)> {
         ([b"useragent"], _) => b"user-agent",
         _ => return None,
     };
-    Some((read, Some(name)))
+    Some((read, Part::Field(field)))
+}
+
+/// True where a name has the byte that some hosts put between names: such a path could be another
+/// one to the host than it is to the permissions.
+fn has_nul(path: &[&[u8]]) -> bool {
+    path.iter().any(|name| name.contains(&0))
 }
 
 /// The name of a property: its segments with `.` between them. Names of fields are the same in
@@ -100,7 +146,7 @@ fn join<'p>(path: &[&'p [u8]]) -> Cow<'p, [u8]> {
         [only] => Cow::Borrowed(only),
         _ => {
             let mut name = path.join(&b'.');
-            if matches!(field_of(path), Some((_, Some(_)))) {
+            if matches!(part_of(path), Some((_, Part::Field(_)))) {
                 name.make_ascii_lowercase();
             }
             Cow::Owned(name)

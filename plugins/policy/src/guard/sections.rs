@@ -1,9 +1,10 @@
 //! Whole field sections: what a plugin sees of one, and what becomes of one that it replaces.
 
-use host_extension::HeaderMapKind;
+use abi_manifest::Capability;
+use host_extension::{CallResult, HeaderMapKind};
 use host_types::Headers;
 
-use super::needs;
+use super::{gate::Gate, needs};
 use crate::{Access, Rights};
 
 /// Pairs that one write may have; the host takes no more fields than that.
@@ -12,23 +13,50 @@ pub(super) const PAIRS_MAX: usize = 1024;
 type Pair<'a> = (&'a [u8], &'a [u8]);
 type Field = (Box<[u8]>, Box<[u8]>);
 
-/// What a plugin sees of a section; `None` where it sees all of it.
-pub(super) fn view(rights: &Rights, map: HeaderMapKind, headers: &Headers) -> Option<Headers> {
-    let read = needs::fields_read(map);
-    let sees = |name: &[u8]| rights.allows(Access::to(read, name));
-    let hides = headers.iter().any(|(name, _value)| !sees(name));
-    hides.then(|| headers.view(sees))
-}
-
-/// The first field of a section that a plugin may not read.
-pub(super) fn first_hidden<'h>(
+/// The names of a section that a plugin may not read, each once, in the order of bytes.
+pub(super) fn hidden<'h>(
     rights: &Rights,
     map: HeaderMapKind,
     headers: &'h Headers,
-) -> Option<&'h [u8]> {
+) -> Vec<&'h [u8]> {
     let read = needs::fields_read(map);
-    let mut names = headers.iter().map(|(name, _value)| name);
-    names.find(|name| !rights.allows(Access::to(read, name)))
+    let mut last = None;
+    // Those of one name stand together.
+    let names = headers.iter().map(|(name, _value)| name);
+    let names = names.filter(|name| last.replace(*name) != Some(*name));
+    let mut hidden: Vec<_> = names.filter(|name| !rights.allows(Access::to(read, name))).collect();
+    hidden.sort_unstable();
+    hidden
+}
+
+/// What is left of a section without these names, which are in the order of bytes.
+pub(super) fn without(headers: &Headers, hidden: &[&[u8]]) -> Headers {
+    headers.view(|name| hidden.binary_search(&name).is_err())
+}
+
+/// What a plugin asked to see, and may not: kept until the host has shown the rest.
+#[derive(Debug, Default)]
+pub(super) struct Hidden {
+    is_some: bool,
+    /// The names, where they were shown all the same.
+    shown: Vec<Box<[u8]>>,
+}
+
+impl Hidden {
+    pub(super) fn note(&mut self, rights: &Rights, names: &[&[u8]]) {
+        self.is_some |= !names.is_empty();
+        if rights.is_permissive() {
+            self.shown.extend(names.iter().map(|name| Box::from(*name)));
+        }
+    }
+
+    /// Tells what was left out. Without some of its fields a section is what the plugin was
+    /// granted, and no denial; where none may be read, it is one.
+    pub(super) fn tell(&self, gate: &Gate, read: Capability) -> CallResult<()> {
+        self.shown.iter().try_for_each(|name| gate.deny(Access::to(read, name)))?;
+        let is_denied = self.is_some && self.shown.is_empty() && gate.ward.rights.withholds(read);
+        if is_denied { gate.deny_all(read) } else { Ok(()) }
+    }
 }
 
 /// A section that a plugin wants to replace.

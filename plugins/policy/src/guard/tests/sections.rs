@@ -35,6 +35,7 @@ fn a_section_shows_what_may_be_read_and_hides_the_rest_without_a_word() {
     let bench = with_fields(granting(&["headers.request.read:x-*"]), &FIELDS);
     assert_eq!(seen(&bench), ["x-a: 1"]);
     assert!(denied(&bench).is_empty() && bench.told.borrow().is_empty());
+    assert_eq!(counted(&bench, HostCall::Headers), (1, 0));
     let bench = with_fields(denying(&["headers.request.read:cookie"]), &FIELDS);
     assert_eq!(seen(&bench).len(), 7);
     assert!(!seen(&bench).contains(&"cookie: secret".to_owned()));
@@ -65,6 +66,88 @@ fn a_permissive_policy_shows_all_of_a_section_and_tells_what_it_would_hide() {
     assert!(seen(&bench).contains(&"cookie: secret".to_owned()));
     assert_eq!(denied(&bench), [(Capability::HeadersRequestRead, 1)]);
     assert!(bench.told.borrow()[0].starts_with("`headers.request.read:cookie` would not"));
+    let bench = with_fields(permissive(granting(&["headers.request.read:x-*"])), &FIELDS);
+    assert_eq!(seen(&bench).len(), 8);
+    assert_eq!(denied(&bench), [(Capability::HeadersRequestRead, 7)], "each by its name");
+    assert_eq!(counted(&bench, HostCall::Headers), (1, 0));
+}
+
+#[test]
+fn a_section_of_which_nothing_may_be_read_is_empty_and_a_denial() {
+    for (policy, says) in [
+        (Policy::of(Preset::None), "add \"headers.request.read\""),
+        (denying(&["headers.request.read"]), "`denials` of the policy"),
+    ] {
+        let bench = with_fields(policy, &FIELDS);
+        assert!(seen(&bench).is_empty());
+        assert_eq!(counted(&bench, HostCall::Headers), (1, 1));
+        assert_eq!(denied(&bench), [(Capability::HeadersRequestRead, 1)]);
+        let told = bench.told.take();
+        assert!(told.len() == 1 && told[0].contains(says), "{told:?}");
+    }
+    let asked = permissions(&["headers.request.read:x-*"]);
+    let hides_all = |asked: &[Permission], policy: &Policy| {
+        Rights::new(policy, Some(asked), "greet").withholds(Capability::HeadersRequestRead)
+    };
+    assert!(hides_all(&asked, &granting(&["headers.request.read:y-*"])), "no name is of both");
+    assert!(!hides_all(&asked, &Policy::default()));
+    assert!(!hides_all(&[], &Policy::default()), "what it does not ask for it does not miss");
+}
+
+#[test]
+fn a_property_of_which_nothing_may_be_read_is_empty_and_a_denial() {
+    let path: [&[u8]; 2] = [b"request", b"headers"];
+    let read = |bench: &Bench| bench.guard.property(Subject::Stream(&bench.stream), &path);
+    let bench = with_fields(granting(&["properties.read"]), &FIELDS);
+    assert_eq!(read(&bench), Ok(PropertyValue::Map(Vec::new())));
+    assert_eq!(denied(&bench), [(Capability::HeadersRequestRead, 1)]);
+    assert_eq!(counted(&bench, HostCall::Property), (1, 1));
+    let bench = with_fields(permissive(granting(&["properties.read"])), &FIELDS);
+    let Ok(PropertyValue::Map(fields)) = read(&bench) else { panic!("it is a map") };
+    assert_eq!((fields.len(), denied(&bench)), (8, vec![(Capability::HeadersRequestRead, 8)]));
+    assert_eq!(counted(&bench, HostCall::Property), (1, 0));
+}
+
+#[test]
+fn a_property_that_is_denied_is_not_in_the_map_of_them_either() {
+    let path: [&[u8]; 2] = [b"request", b"headers"];
+    let names = |policy| {
+        let bench = with_fields(policy, &FIELDS);
+        let read = bench.guard.property(Subject::Stream(&bench.stream), &path);
+        let Ok(PropertyValue::Map(fields)) = read else { panic!("it is a map") };
+        let names = fields.into_iter().map(|(name, _value)| String::from_utf8(name).unwrap());
+        (names.collect::<Vec<_>>(), denied(&bench))
+    };
+    let (seen, told) = names(denying(&["properties.read:request.headers.cookie"]));
+    assert_eq!((seen.len(), seen.contains(&"cookie".to_owned()), told), (7, false, Vec::new()));
+    let (seen, told) = names(permissive(denying(&["properties.read:request.headers.cookie"])));
+    assert_eq!((seen.len(), told), (8, vec![(Capability::PropertiesRead, 1)]));
+    let (seen, _told) = names(granting(&["properties.read:request.headers", "headers"]));
+    assert_eq!(seen.len(), 8, "who may read the map may read what is in it");
+}
+
+#[test]
+fn properties_that_tell_of_fields_take_the_permission_for_them() {
+    let read = |policy: Policy, path: &[&[u8]]| {
+        let bench = with_fields(policy, &FIELDS);
+        let read = bench.guard.property(Subject::Stream(&bench.stream), path).map(|_value| ());
+        (read, denied(&bench))
+    };
+    let narrow = || granting(&["properties.read", "headers.request.read:x-*"]);
+    let paths: [(&[&[u8]], Capability); 4] = [
+        (&[b"response", b"code"], Capability::HeadersResponseRead),
+        (&[b"response", b"grpc_status"], Capability::HeadersResponseRead),
+        (&[b"response", b"total_size"], Capability::HeadersResponseRead),
+        (&[b"request", b"total_size"], Capability::HeadersRequestRead),
+    ];
+    for (path, capability) in paths {
+        assert_eq!(read(narrow(), path), (Err(CallError::NotFound), vec![(capability, 1)]));
+        assert_eq!(read(Policy::default(), path), (Ok(()), Vec::new()));
+        assert_eq!(read(permissive(narrow()), path), (Ok(()), vec![(capability, 1)]));
+    }
+    let hidden = denying(&["headers.response.read:grpc-status"]);
+    assert_eq!(read(hidden.clone(), paths[1].0).0, Err(CallError::NotFound));
+    assert_eq!(read(hidden, paths[0].0).0, Ok(()));
 }
 
 #[test]
