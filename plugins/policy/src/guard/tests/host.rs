@@ -202,8 +202,11 @@ impl HostCalls for Host {
         self.note(format!("resolve_queue {namespace} {}", text(name)))
     }
 
-    /// A queue has the namespace of its number.
+    /// A queue has the namespace of its number; there are not many.
     fn queue_namespace(&self, queue: QueueId, show: &mut dyn FnMut(&str)) -> CallResult<()> {
+        if queue > 9 {
+            return Err(CallError::NotFound);
+        }
         show(&format!("space-{queue}"));
         Ok(())
     }

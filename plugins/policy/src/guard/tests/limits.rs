@@ -205,6 +205,18 @@ fn limits_hold_under_a_permissive_policy_too() {
 }
 
 #[test]
+fn a_queue_that_is_not_there_was_not_refused() {
+    let bench = under(granting(&["queues:space-3"]));
+    assert_eq!(bench.guard.enqueue(10, b"a"), Err(CallError::NotFound));
+    assert_eq!(bench.guard.dequeue(10, &mut |_| {}), Err(CallError::NotFound));
+    assert_eq!(counted(&bench, HostCall::Enqueue), (1, 0));
+    assert_eq!(counted(&bench, HostCall::Dequeue), (1, 0));
+    assert!(denied(&bench).is_empty());
+    assert_eq!(bench.guard.enqueue(4, b"a"), Err(CallError::Denied));
+    assert_eq!(counted(&bench, HostCall::Enqueue), (2, 1));
+}
+
+#[test]
 fn a_queue_that_was_given_is_not_asked_for_again() {
     let bench = under(granting(&["queues:space-3"]));
     bench.host.works.set(true);
