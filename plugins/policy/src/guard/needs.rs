@@ -33,6 +33,15 @@ pub(super) fn body_read(body: BodyKind) -> Capability {
     }
 }
 
+/// The body whose length a section may say.
+pub(super) fn body_behind(map: HeaderMapKind) -> Option<BodyKind> {
+    match map {
+        HeaderMapKind::RequestHeaders => Some(Side::Request),
+        HeaderMapKind::ResponseHeaders => Some(Side::Response),
+        HeaderMapKind::RequestTrailers | HeaderMapKind::ResponseTrailers | _ => None,
+    }
+}
+
 pub(super) fn body_write(body: BodyKind) -> Capability {
     match body {
         Side::Request => Capability::BodyRequestWrite,

@@ -151,6 +151,33 @@ fn properties_that_tell_of_fields_take_the_permission_for_them() {
 }
 
 #[test]
+fn the_length_of_a_body_that_may_be_changed_goes_without_a_grant() {
+    let remove = |policy: Policy, name: &str| {
+        let bench = with_fields(policy, &FIELDS);
+        let write = FieldWrite::Remove(name.as_bytes());
+        let removed = bench.guard.write_header(&bench.stream, HEAD, write);
+        let is_there = stands(&bench).contains(&"content-length: 3".to_owned());
+        (removed, is_there, denied(&bench).len())
+    };
+    let gone = (Ok(()), false, 0);
+    assert_eq!(remove(Policy::default(), "Content-Length"), gone);
+    assert_eq!(remove(granting(&["body.request.write"]), "content-length"), gone);
+    let refused = (Err(CallError::Denied), true, 1);
+    assert_eq!(remove(Policy::of(Preset::ReadOnly), "content-length"), refused);
+    assert_eq!(remove(granting(&["body.response.write"]), "content-length"), refused);
+    let denying = denying(&["headers.request.write:content-*"]);
+    assert_eq!(remove(denying, "content-length"), refused, "a denial holds");
+    assert_eq!(remove(Policy::default(), "transfer-encoding"), refused);
+    // To write one is another thing.
+    let bench = with_fields(Policy::default(), &FIELDS);
+    let write = FieldWrite::Replace(b"content-length", b"4");
+    assert_eq!(bench.guard.write_header(&bench.stream, HEAD, write), Err(CallError::Denied));
+    let trailers = HeaderMapKind::RequestTrailers;
+    let write = FieldWrite::Remove(b"content-length");
+    assert_eq!(bench.guard.write_header(&bench.stream, trailers, write), Err(CallError::Denied));
+}
+
+#[test]
 fn properties_that_are_fields_take_the_permission_for_the_field_too() {
     let policy = granting(&["properties.read", "headers.request.read:x-*"]);
     let read =
