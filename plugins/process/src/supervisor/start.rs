@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::future::Either;
 use tokio::{
     io::AsyncReadExt,
     net::unix::pipe,
@@ -143,23 +144,24 @@ impl Starting {
         let stdout = self.stdout.try_clone().and_then(pipe::Receiver::from_owned_fd);
         let stdout = stdout.map_err(|error| StartFailure::passing("cannot be read", &error))?;
         let (sink, readers) = (self.sink.clone(), &mut self.readers);
-        let ready = async {
-            match way {
-                Way::Mortise(reach) => {
-                    readers.spawn(read_all(stdout, sink));
+        let ready = match way {
+            Way::Mortise(reach) => {
+                // Before anything is waited for: the words of a child that ends at once count.
+                readers.spawn(read_all(stdout, sink));
+                Either::Left(async {
                     greet(plan, &reach).await?;
                     Ok((reach, None))
-                }
-                Way::GoPlugin(prepared) => {
-                    let left = deadline.saturating_duration_since(Instant::now());
-                    let taken = pieces_of(&sink);
-                    let started = prepared.start(generation, stdout, taken, left).await;
-                    let started = started.map_err(|error| go_failure(&error))?;
-                    readers.spawn(read_all(started.stdout, sink));
-                    greet(plan, &started.reach).await?;
-                    Ok((started.reach, Some(started.control)))
-                }
+                })
             }
+            Way::GoPlugin(prepared) => Either::Right(async {
+                let left = deadline.saturating_duration_since(Instant::now());
+                let taken = pieces_of(&sink);
+                let started = prepared.start(generation, stdout, taken, left).await;
+                let started = started.map_err(|error| go_failure(&error))?;
+                readers.spawn(read_all(started.stdout, sink));
+                greet(plan, &started.reach).await?;
+                Ok((started.reach, Some(started.control)))
+            }),
         };
         let failure = tokio::select! {
             biased;
