@@ -1,7 +1,8 @@
 //! One attempt to bring one plugin up to its plan.
 //!
 //! The rule: a new generation is taken where it serves no use worse than the one that serves
-//! now, and at least one use at all. Start reading at [`Attempt::run`].
+//! now, and at least one use at all. Where it is not taken the last one serves on, if it is held
+//! as the plan says: a plugin does not keep by failing what a new policy takes from it. Start reading at [`Attempt::run`].
 
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ use crate::{
     ledger::Account,
     needs::missing,
     snapshot::{Entry, Generation, Health},
-    source::{Artifact, Digest},
+    source::{Artifact, Digest, Reading},
     trial::{TrialWorker, Trials},
 };
 
@@ -44,8 +45,10 @@ pub(crate) struct Outcome {
     pub(crate) failures: Vec<LoadFailure>,
     /// The number of the newest generation so far.
     pub(crate) newest: u64,
-    /// Traffic must never go on without it, as far as is known.
+    /// Traffic must never go on without it.
     pub(crate) is_security: bool,
+    /// Whether its manifest says so; `None` where that was never read.
+    pub(crate) says_security: Option<bool>,
 }
 
 /// What became of the artifact.
@@ -59,6 +62,7 @@ enum Loaded {
 /// A generation that was not tried yet.
 struct Fresh {
     digest: Digest,
+    is_security: bool,
     loaded: Arc<dyn LoadedPlugin>,
     charge: Charge,
     warnings: Vec<LoadWarning>,
@@ -66,13 +70,11 @@ struct Fresh {
 
 impl Attempt<'_> {
     pub(crate) fn run(&self) -> Outcome {
-        let artifact = Artifact::read(self.plan);
-        // Of what cannot be read is known what it was when it could.
-        let said = match &artifact {
-            Ok(artifact) => artifact.package.is_security(),
-            Err(_unread) => self.previous.is_some_and(|previous| previous.is_security),
-        };
-        let is_security = self.plan.is_security || said;
+        let Reading { says_security, artifact } = Reading::of(self.plan);
+        // Of what cannot be read is known what it was when it could. What never could may be for
+        // security.
+        let says_security = says_security.or_else(|| self.said_before());
+        let is_security = self.plan.is_security || says_security.unwrap_or(true);
         let outcome = match artifact.and_then(|artifact| self.load(&artifact, is_security)) {
             Ok(Loaded::Same(generation)) => {
                 let trials = self.trials_of_last(&generation);
@@ -82,7 +84,15 @@ impl Attempt<'_> {
             Ok(Loaded::New(fresh)) => self.consider(fresh),
             Err(fault) => self.keep_last(|serving| vec![self.failure(None, fault, serving)]),
         };
-        Outcome { is_security, ..outcome }
+        // The manifest of what serves on counts for as long as that serves.
+        let serves_security = outcome.serving.as_ref().is_some_and(|serving| serving.is_security);
+        Outcome { is_security: is_security || serves_security, says_security, ..outcome }
+    }
+
+    /// What the manifest of the same source said.
+    fn said_before(&self) -> Option<bool> {
+        let same = self.previous.filter(|previous| previous.plan.source == self.plan.source);
+        same.and_then(|previous| previous.says_security)
     }
 
     /// Verifies, and has the backend load it.
@@ -104,7 +114,8 @@ impl Attempt<'_> {
         let loaded = self.backends.load(&plan, artifact)?;
         let missing = missing(&loaded.uses(), artifact.package.asked(), &charge.rights);
         warnings.extend(missing.into_iter().map(|oddity| self.warning(oddity)));
-        Ok(Loaded::New(Fresh { digest: artifact.digest, loaded, charge, warnings }))
+        let (digest, is_security) = (artifact.digest, artifact.package.is_security());
+        Ok(Loaded::New(Fresh { digest, is_security, loaded, charge, warnings }))
     }
 
     fn warning(&self, oddity: Oddity) -> LoadWarning {
@@ -128,6 +139,7 @@ impl Attempt<'_> {
             number: self.newest().saturating_add(1),
             plan: self.plan.clone(),
             digest: fresh.digest,
+            is_security: fresh.is_security,
             loaded: fresh.loaded,
             charge: fresh.charge,
             warnings: fresh.warnings,
@@ -138,9 +150,9 @@ impl Attempt<'_> {
         self.outcome(Some(Arc::new(generation)), trials, failures)
     }
 
-    /// True where a use did not start that the last generation serves.
+    /// True where a use did not start that the last generation could serve on.
     fn is_worse(&self, trials: &Trials) -> bool {
-        let Some(last) = self.last() else { return false };
+        let Some(last) = self.last_fit() else { return false };
         if trials.values().all(Result::is_ok) {
             return false;
         }
@@ -150,10 +162,13 @@ impl Attempt<'_> {
             .any(|(spec, trial)| trial.is_err() && last_trials.get(spec).is_some_and(Result::is_ok))
     }
 
-    /// The last good generation serves on, if there is one.
+    /// The last good generation serves on, if there is one that may.
     fn keep_last(&self, failures: impl FnOnce(Option<u64>) -> Vec<LoadFailure>) -> Outcome {
-        let Some(last) = self.last() else {
-            return self.outcome(None, Trials::new(), failures(None));
+        let Some(last) = self.last_fit() else {
+            let mut failures = failures(None);
+            let let_go = self.last().map(|last| last.number);
+            failures.iter_mut().for_each(|failure| failure.let_go = let_go);
+            return self.outcome(None, Trials::new(), failures);
         };
         let trials = self.trials_of_last(last);
         let mut failures = failures(Some(last.number));
@@ -204,6 +219,7 @@ impl Attempt<'_> {
             spec,
             fault,
             serving,
+            let_go: None,
         }
     }
 
@@ -215,11 +231,17 @@ impl Attempt<'_> {
     ) -> Outcome {
         let served = serving.as_ref().map_or(0, |generation| generation.number);
         let newest = self.newest().max(served);
-        Outcome { serving, trials, failures, newest, is_security: false }
+        Outcome { serving, trials, failures, newest, is_security: false, says_security: None }
     }
 
     fn last(&self) -> Option<&Arc<Generation>> {
         self.previous.and_then(|previous| previous.serving.as_ref())
+    }
+
+    /// The last generation, where it is held as the plan says. What it may do was settled when it
+    /// was loaded: its machines, sessions and children cannot be put under other rights.
+    fn last_fit(&self) -> Option<&Arc<Generation>> {
+        self.last().filter(|last| last.plan.is_held_as(self.plan))
     }
 
     fn newest(&self) -> u64 {

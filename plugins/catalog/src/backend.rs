@@ -26,7 +26,8 @@ pub struct PluginSpec<'a> {
     pub process: &'a ProcessSettings,
     /// How its library is loaded, where it is one.
     pub native: &'a NativeSettings,
-    /// What it may do, as a text that is the same for equal rights: only equals share a machine.
+    /// What it may do and take, as a text that is the same for equal rights and limits: only
+    /// equals share a machine.
     pub grants: &'a str,
 }
 
@@ -69,7 +70,7 @@ impl Backends {
             vm: &plan.vm,
             process: &artifact.package.process(&plan.process),
             native: &plan.native,
-            grants: &format!("{:?}", artifact.package.rights(plan, false)),
+            grants: &format!("{:?} {:?}", artifact.package.rights(plan, false), plan.limits),
         })
     }
 }

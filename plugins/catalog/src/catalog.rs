@@ -76,7 +76,7 @@ impl Catalog {
     ///
     /// A plugin of which neither the artifact nor the plan changed keeps its generation. One
     /// that cannot be loaded, or whose uses do not start, leaves the last good generation
-    /// serving, if there is one.
+    /// serving, if there is one that has the policy, the limits and the sandbox of the new plan.
     pub fn load(&self, plans: &[PluginPlan], uses: &[FilterUse], now: Moment) -> CatalogSnapshot {
         let mut random = self.random.lock();
         let previous = self.snapshot();
@@ -161,11 +161,12 @@ impl Catalog {
             now,
         };
         let outcome = attempt.run();
-        self.tell(plan, &outcome, previous);
+        self.tell(&attempt, &outcome);
         Attempted { plan: plan.clone(), uses, outcome, now }
     }
 
-    fn tell(&self, plan: &PluginPlan, outcome: &Outcome, previous: Option<&Entry>) {
+    fn tell(&self, attempt: &Attempt<'_>, outcome: &Outcome) {
+        let Attempt { plan, previous, .. } = attempt;
         let metrics = self.metrics.plugin(&plan.name, plan.backend.label());
         for failure in &outcome.failures {
             metrics.fault(failure.fault.kind.label());
@@ -173,6 +174,13 @@ impl Catalog {
                 plugin = %plan.name,
                 source = %plan.source.display(),
                 "{failure}; mend it and reload"
+            );
+        }
+        if outcome.says_security.is_none() && attempt.open && !plan.is_security {
+            tracing::warn!(
+                plugin = %plan.name,
+                "its manifest was never read and may say `security = true`: until it is read, no \
+                 traffic goes on without the plugin, as if its uses were `on_error: closed`"
             );
         }
         let newest = previous.map_or(0, |previous| previous.newest);
@@ -205,7 +213,8 @@ struct Attempted {
 
 impl Attempted {
     fn entry(self, tries: u32, random: &mut fastrand::Rng) -> Entry {
-        let Outcome { serving, trials, failures, newest, is_security } = self.outcome;
+        let Outcome { serving, trials, failures, newest, is_security, says_security } =
+            self.outcome;
         let mut entry = Entry {
             plan: self.plan,
             serving,
@@ -214,6 +223,7 @@ impl Attempted {
             uses: self.uses.len(),
             newest,
             is_security,
+            says_security,
             retry: None,
         };
         let wants_retry = entry.failures.iter().any(|failure| {

@@ -8,7 +8,7 @@ use host_types::{
 };
 use plugins_policy::Policy;
 
-use crate::source;
+use crate::{confine::has_process, source};
 
 /// One plugin: where it comes from and how it runs.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -47,6 +47,14 @@ impl PluginPlan {
     #[must_use]
     pub fn files(&self) -> Vec<PathBuf> {
         source::files(self)
+    }
+
+    /// True where what runs by this plan is held to all that `next` holds it to: it may do and
+    /// take the same, and is as confined.
+    pub(crate) fn is_held_as(&self, next: &Self) -> bool {
+        let is_confined_as =
+            self.process.sandbox == next.process.sandbox && has_process(self) == has_process(next);
+        self.policy == next.policy && self.limits == next.limits && is_confined_as
     }
 
     /// True where several uses may live in one machine.

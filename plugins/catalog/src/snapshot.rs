@@ -35,7 +35,7 @@ struct Inner {
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) plan: PluginPlan,
-    /// The generation that serves, which need not be of this plan.
+    /// The generation that serves. It need not be of this plan, but is held as this plan says.
     pub(crate) serving: Option<Arc<Generation>>,
     /// How the uses did on the generation that serves.
     pub(crate) trials: Trials,
@@ -46,6 +46,8 @@ pub(crate) struct Entry {
     pub(crate) newest: u64,
     /// Traffic must never go on without it, also while nothing serves, whatever `on_error` says.
     pub(crate) is_security: bool,
+    /// Whether its manifest says so, as it was read last; `None` where it never was.
+    pub(crate) says_security: Option<bool>,
     pub(crate) retry: Option<Retry>,
 }
 
@@ -65,6 +67,8 @@ pub(crate) struct Generation {
     pub(crate) number: u64,
     pub(crate) plan: PluginPlan,
     pub(crate) digest: Digest,
+    /// Its manifest says that traffic must never go on without it.
+    pub(crate) is_security: bool,
     pub(crate) loaded: Arc<dyn LoadedPlugin>,
     /// What it may do.
     pub(crate) charge: Charge,
@@ -86,7 +90,7 @@ pub(crate) struct Health {
 
 /// Something that could not be loaded or started.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("plugin `{plugin}`: {fault}{}", serves_on(*.serving))]
+#[error("plugin `{plugin}`: {fault}{}", instead(*.serving, *.let_go))]
 pub struct LoadFailure {
     /// The plugin.
     pub plugin: PluginName,
@@ -98,10 +102,20 @@ pub struct LoadFailure {
     pub fault: PluginFault,
     /// The number of the generation that serves in its place.
     pub serving: Option<u64>,
+    /// The number of the generation that served until now, and does not serve on because it is
+    /// not held as the new plan says.
+    pub let_go: Option<u64>,
 }
 
-fn serves_on(generation: Option<u64>) -> String {
-    generation.map_or_else(String::new, |number| format!(" (generation {number} serves on)"))
+fn instead(serving: Option<u64>, let_go: Option<u64>) -> String {
+    match (serving, let_go) {
+        (Some(number), _) => format!(" (generation {number} serves on)"),
+        (None, Some(number)) => format!(
+            " (generation {number} does not serve on: it has the policy, limits or sandbox from \
+             before)"
+        ),
+        (None, None) => String::new(),
+    }
 }
 
 /// One plugin as the admin page shows it.
@@ -306,7 +320,7 @@ impl Entry {
             name: self.plan.name.clone(),
             backend: self.plan.backend.label(),
             source: self.plan.source.clone(),
-            policy: Arc::clone(&serving.map_or(&self.plan, |serving| &serving.plan).policy),
+            policy: Arc::clone(&self.plan.policy),
             state: self.state(),
             digest: serving.map(|generation| generation.digest),
             generation: serving.map(|generation| generation.number),

@@ -28,6 +28,16 @@ const ARTIFACT_BYTES_MAX: u64 = 64 * 1024 * 1024;
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub struct Digest([u8; 32]);
 
+/// What was found out of an artifact.
+#[derive(Debug)]
+pub(crate) struct Reading {
+    /// Whether its manifest says that traffic must never go on without it; `None` where there is
+    /// one, or may be one, that cannot be read.
+    pub(crate) says_security: Option<bool>,
+    /// The artifact, or why it cannot be read.
+    pub(crate) artifact: Result<Artifact, PluginFault>,
+}
+
 /// An artifact as it was read.
 #[derive(Debug)]
 pub(crate) struct Artifact {
@@ -71,20 +81,44 @@ pub(crate) enum SourceError {
     Manifest(#[from] ManifestError),
 }
 
-impl Artifact {
+impl Reading {
     /// Reads a plugin's artifact, whole.
-    pub(crate) fn read(plan: &PluginPlan) -> Result<Self, PluginFault> {
+    pub(crate) fn of(plan: &PluginPlan) -> Self {
         let source = plan.source.as_path();
         if plan.backend == BackendKind::Builtin {
             let digest = Digest::of(&[source.as_os_str().as_encoded_bytes()]);
             let (path, package) = (source.to_path_buf(), Package::default());
-            return Ok(Self { path, bytes: Vec::new(), digest, package });
+            let artifact = Artifact { path, bytes: Vec::new(), digest, package };
+            return Self { says_security: Some(false), artifact: Ok(artifact) };
         }
-        let read = if source.is_dir() { in_package(source, plan.backend) } else { alone(source) };
-        read.map_err(|error| {
+        let (says_security, artifact) = if may_be_package(source) {
+            match manifest_of(source) {
+                // What it says counts, whatever is wrong with the rest of the package.
+                Ok((text, manifest)) => {
+                    (Some(manifest.is_security), in_package(source, &text, &manifest, plan.backend))
+                }
+                Err(error) => (None, Err(error)),
+            }
+        } else {
+            (Some(false), alone(source))
+        };
+        let artifact = artifact.map_err(|error| {
             let message = format!("{}: {error}", source.display());
             PluginFault::new(FaultKind::LoadFailed, message)
-        })
+        });
+        Self { says_security, artifact }
+    }
+}
+
+/// True where a source is a package, or could be one for all that can be seen: what is not there
+/// is an artifact for sure only where it is called like one.
+pub(crate) fn may_be_package(source: &Path) -> bool {
+    match fs::metadata(source) {
+        Ok(metadata) => metadata.is_dir(),
+        Err(_unseen) => {
+            let extension = source.extension();
+            !extension.is_some_and(|extension| extension == "wasm" || extension == "so")
+        }
     }
 }
 
@@ -181,18 +215,23 @@ fn alone(path: &Path) -> Result<Artifact, SourceError> {
     Ok(Artifact { path: path.to_path_buf(), bytes, digest, package: Package::default() })
 }
 
-fn in_package(directory: &Path, backend: BackendKind) -> Result<Artifact, SourceError> {
-    let (text, manifest) = manifest_of(directory)?;
+fn in_package(
+    directory: &Path,
+    text: &[u8],
+    manifest: &Manifest,
+    backend: BackendKind,
+) -> Result<Artifact, SourceError> {
     let artifact = manifest.artifact(backend.label(), PLATFORM)?;
     let path = directory.join(&artifact.file);
     let bytes = read(&path, ARTIFACT_BYTES_MAX)?;
-    let digest = Digest::of(&[&text, &bytes]);
-    let package = Package::new(&manifest, artifact);
+    let digest = Digest::of(&[text, &bytes]);
+    let package = Package::new(manifest, artifact);
     Ok(Artifact { path, bytes, digest, package })
 }
 
 /// The manifest of a package, with its text.
 pub(crate) fn manifest_of(directory: &Path) -> Result<(Vec<u8>, Manifest), SourceError> {
+    fs::metadata(directory)?;
     let manifest = directory.join(FILE_NAME);
     if !manifest.exists() {
         return Err(SourceError::NoPackage);

@@ -15,7 +15,8 @@ pub struct Survey {
     /// What the manifest asks for; `None` where there is no manifest, and everything is asked
     /// for.
     pub asked: Option<Vec<Permission>>,
-    /// Traffic must never go on without it: the configuration says so, or the manifest.
+    /// Traffic must never go on without it: the configuration says so, or the manifest does, or
+    /// may, since it cannot be read.
     pub is_security: bool,
     /// What it may do.
     pub rights: Rights,
@@ -29,14 +30,17 @@ impl Survey {
     /// Looks at one plugin.
     #[must_use]
     pub fn of(plan: &PluginPlan) -> Self {
-        let has_manifest = plan.backend != BackendKind::Builtin && plan.source.is_dir();
+        let is_file = plan.backend != BackendKind::Builtin;
+        let has_manifest = is_file && plan.source.is_dir();
         let manifest = has_manifest.then(|| plan.source.join(FILE_NAME));
         let (said, problem) = match manifest.is_some().then(|| source::manifest_of(&plan.source)) {
             None => (None, None),
             Some(Ok((_text, manifest))) => (Some(manifest), None),
             Some(Err(error)) => (None, Some(error.to_string())),
         };
-        let is_security = plan.is_security || said.as_ref().is_some_and(|said| said.is_security);
+        let may_say = || is_file && source::may_be_package(&plan.source);
+        let says_security = said.as_ref().map_or_else(may_say, |said| said.is_security);
+        let is_security = plan.is_security || says_security;
         let asked = manifest.is_some().then(|| said.map_or_else(Vec::new, |said| said.permissions));
         Self {
             rights: Rights::new(&plan.policy, asked.as_deref(), plan.shared_namespace()),

@@ -17,6 +17,7 @@ fn a_plugin_that_failed_says_why() {
         spec: None,
         fault,
         serving: None,
+        let_go: None,
     };
     let status = PluginStatus {
         name: "p".into(),

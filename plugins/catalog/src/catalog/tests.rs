@@ -281,7 +281,7 @@ fn what_plugins_share_is_named_as_they_are_configured_and_as_they_serve() {
 }
 
 #[test]
-fn of_plugins_that_share_the_largest_quota_counts_also_that_of_one_that_serves_no_longer_as_told() {
+fn of_plugins_that_share_the_largest_quota_counts_and_a_new_one_holds_at_once() {
     let house = House::new();
     house.write("a", "v1");
     house.write("b", "v1");
@@ -298,7 +298,7 @@ fn of_plugins_that_share_the_largest_quota_counts_also_that_of_one_that_serves_n
     assert_eq!(load([100, 70]), [("both".to_owned(), 100)].into());
     assert_eq!(load([50, 70]), [("both".to_owned(), 70)].into());
     house.write("b", "broken");
-    assert_eq!(load([50, 10]), [("both".to_owned(), 70)].into(), "the last `b` serves on");
+    assert_eq!(load([50, 10]), [("both".to_owned(), 50)].into(), "the last `b` has no say");
 }
 
 #[test]

@@ -3,6 +3,10 @@ use std::{fs, path::Path};
 use super::*;
 use crate::fake::plan;
 
+fn artifact(plan: &PluginPlan) -> Result<Artifact, PluginFault> {
+    Reading::of(plan).artifact
+}
+
 #[track_caller]
 fn check_refused(prepare: impl FnOnce(&std::path::Path), expect: &str) {
     let directory = tempfile::tempdir().expect("a temporary directory");
@@ -38,12 +42,12 @@ fn a_file_up_to_the_limit_is_read_whole() {
 fn the_digest_is_sha_256_and_the_fault_names_the_file() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let path = directory.path().join("plugin.wasm");
-    let fault = Artifact::read(&plan("greet", &path)).expect_err("missing");
+    let fault = artifact(&plan("greet", &path)).expect_err("missing");
     assert_eq!(fault.kind, FaultKind::LoadFailed);
     assert!(fault.message.contains("plugin.wasm"), "{fault}");
 
     fs::write(&path, b"abc").expect("a file");
-    let artifact = Artifact::read(&plan("greet", &path)).expect("read");
+    let artifact = artifact(&plan("greet", &path)).expect("read");
     assert_eq!(
         artifact.digest.to_string(),
         "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
@@ -80,13 +84,13 @@ fn package(manifest: &str) -> tempfile::TempDir {
 #[test]
 fn the_manifest_of_a_package_says_which_file_it_is_and_how_it_is_started() {
     let package = package(MANIFEST);
-    let wasm = Artifact::read(&plan("greet", package.path())).expect("read");
+    let wasm = artifact(&plan("greet", package.path())).expect("read");
     assert_eq!(wasm.bytes, b"wasm");
     assert_eq!(wasm.package.phases(None), Some(Phases::REQUEST_HEADERS | Phases::LOG));
     assert_eq!(wasm.package.phases(Some(Phases::NONE)), Some(Phases::NONE), "as configured");
 
     let process = PluginPlan { backend: BackendKind::Process, ..plan("greet", package.path()) };
-    let process = Artifact::read(&process).expect("read");
+    let process = artifact(&process).expect("read");
     assert_eq!(
         (process.bytes.as_slice(), process.path.ends_with("greet")),
         (&b"program"[..], true)
@@ -110,16 +114,16 @@ fn a_change_of_the_manifest_or_of_the_artifact_is_noticed() {
 
 #[test]
 fn a_changed_manifest_is_another_artifact() {
-    let one = Artifact::read(&plan("greet", package(MANIFEST).path())).expect("read");
+    let one = artifact(&plan("greet", package(MANIFEST).path())).expect("read");
     let other = package(&MANIFEST.replace(", \"log\"", ""));
-    let other = Artifact::read(&plan("greet", other.path())).expect("read");
+    let other = artifact(&plan("greet", other.path())).expect("read");
     assert_ne!(one.digest, other.digest);
 }
 
 #[track_caller]
 fn check_package(directory: &Path, backend: BackendKind, expect: &str) {
     let plan = PluginPlan { backend, ..plan("greet", directory) };
-    let fault = Artifact::read(&plan).expect_err("refused");
+    let fault = artifact(&plan).expect_err("refused");
     assert!(fault.message.contains(expect), "{fault}");
 }
 
@@ -137,9 +141,27 @@ fn a_package_that_cannot_serve_is_refused_with_its_reason() {
 }
 
 #[test]
+fn what_a_manifest_says_of_security_is_known_whatever_is_wrong_with_the_rest() {
+    let says = |source: &Path| Reading::of(&plan("greet", source)).says_security;
+    let secure = MANIFEST.replace("[plugin]", "[plugin]\nsecurity = true");
+    for (text, expect) in [(MANIFEST, Some(false)), (&secure, Some(true)), ("schema = 1", None)] {
+        let package = package(text);
+        assert_eq!(says(package.path()), expect);
+        fs::remove_file(package.path().join("greet.wasm")).expect("removed");
+        assert_eq!(says(package.path()), expect);
+    }
+    let empty = tempfile::tempdir().expect("a temporary directory");
+    assert_eq!(says(empty.path()), None, "a package that is not complete");
+    assert_eq!(says(&empty.path().join("greet")), None, "it may become a package");
+    assert_eq!(says(&empty.path().join("greet.wasm")), Some(false), "no package is called so");
+    fs::write(empty.path().join("greet"), "program").expect("a file");
+    assert_eq!(says(&empty.path().join("greet")), Some(false));
+}
+
+#[test]
 fn what_is_compiled_in_is_not_read() {
     let plan = PluginPlan { backend: BackendKind::Builtin, ..plan("greet", Path::new("a-name")) };
-    let artifact = Artifact::read(&plan).expect("there");
+    let artifact = artifact(&plan).expect("there");
     assert!(artifact.bytes.is_empty());
     assert_eq!(artifact.path, Path::new("a-name"));
 }

@@ -33,12 +33,14 @@ fn a_package_asks_by_its_manifest_and_its_code_is_not_needed() {
     let survey = Survey::of(&plan("p", package.path()));
     assert_eq!(survey.asked.as_deref(), Some(&[][..]));
     assert!(survey.problem.is_some());
+    assert!(survey.is_security, "what it says now cannot be read");
 }
 
 #[test]
 fn a_lone_artifact_asks_for_everything() {
     let survey = Survey::of(&plan("p", std::path::Path::new("/nonexistent/p.wasm")));
     assert_eq!((survey.asked, survey.manifest, survey.problem), (None, None, None));
+    assert!(!survey.is_security);
     assert!(survey.rights.allows(Access::whole(Capability::Reply)));
 }
 

@@ -141,22 +141,26 @@ fn uses_that_share_a_machine_lose_it_together_and_get_the_next_one_together() {
 
 /// Who lives in one machine can do what any of them may.
 #[test]
-fn plugins_with_other_rights_live_in_machines_of_their_own() {
+fn plugins_with_other_rights_or_limits_live_in_machines_of_their_own() {
     let hooks = r#"
         (global $roots (mut i32) (i32.const 0))
         (func (export "proxy_on_configure") (param i32 i32) (result i32)
           (global.set $roots (i32.add (global.get $roots) (i32.const 1))) (i32.const 1))
         (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
           (i32.ne (global.get $roots) (i32.const 2)))"#;
-    for (denials, share) in [(vec![], true), (vec!["random"], false)] {
+    for (denials, calls_max, share) in
+        [(vec![], 16, true), (vec!["random"], 16, false), (vec![], 17, false)]
+    {
         let house = house();
         let uses = ["one", "two"].map(|name| filter_use(name, "", OnError::Closed));
         let mut plans = ["one", "two"].map(|name| {
             house.write(name, guest(hooks));
             let mut plan = house.plan(name);
             plan.vm.id = Some("both".into());
+            plan.limits.calls_max = 16;
             plan
         });
+        plans[1].limits.calls_max = calls_max;
         let denials = denials.iter().map(|one: &&str| one.parse().expect("a permission"));
         let denials = denials.collect();
         plans[1].policy = Arc::new(Policy { denials, ..(*plans[0].policy).clone() });

@@ -1,5 +1,6 @@
 mod failures;
 mod policy;
+mod revocation;
 
 use std::{rc::Rc, time::Duration};
 

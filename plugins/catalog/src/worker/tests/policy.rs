@@ -49,8 +49,9 @@ fn denials_are_counted_on_all_threads_and_told_once() {
         house.serve(&uses[0]).expect("it serves all the same");
     });
     let told: Vec<_> = told.iter().filter(|line| line.contains("permission")).collect();
-    let line = "`log` is not allowed: to grant it, add \"log\" to `grants` of a policy for the plugin \
-                that begins with `preset: none` plugin=greet permission=\"log\"";
+    let line = "`log` is not allowed: to grant it, add `{ name: NAME, preset: none, \
+                grants: [\"log\"] }` to `policies`, and `policy: NAME` to the plugin \
+                plugin=greet permission=\"log\"";
     assert_eq!(told, [line]);
     assert_eq!(denied(&house, "log"), Some(2));
     assert_eq!(denied(&house, "http_call"), Some(0));
@@ -159,6 +160,67 @@ fn a_plugin_for_security_that_never_loaded_is_one_all_the_same() {
     load(&house, Policy::default(), &uses);
     let factory = house.worker.instance(&uses[0]);
     assert!(serve(factory.as_ref()).is_err() && factory.is_security());
+}
+
+#[test]
+fn a_package_that_could_never_be_read_is_for_security_where_it_says_so_or_may() {
+    let open = [filter_use("greet", "a", OnError::Open)];
+    let serves = |house: &House| {
+        load(house, Policy::default(), &open);
+        let factory = house.worker.instance(&open[0]);
+        (serve(factory.as_ref()).is_ok(), factory.is_security())
+    };
+    // Its artifact is missing.
+    for (security, expect) in [("security = true", true), ("", false)] {
+        let house = House::new();
+        house.package("greet", &manifest("", security), "v1");
+        house.remove("greet/code");
+        assert_eq!(serves(&house), (false, expect), "{security}");
+    }
+    // Its manifest says nothing that can be read, and then it does.
+    let house = House::new();
+    let told = lines(|| assert_eq!(serves(&house), (false, true), "it is not there yet"));
+    assert!(told.iter().any(|line| line.contains("as if its uses were `on_error: closed`")));
+    house.package("greet", "schema = 1\nsecurity = tru", "v1");
+    assert_eq!(serves(&house), (false, true));
+    house.package("greet", &manifest("", ""), "v1");
+    assert_eq!(serves(&house), (true, false));
+    // By now it is known.
+    house.package("greet", "schema = 1\nsecurity = tru", "v1");
+    let told = lines(|| assert_eq!(serves(&house), (true, false)));
+    assert!(!told.iter().any(|line| line.contains("closed")), "{told:?}");
+}
+
+#[test]
+fn what_is_known_of_one_package_says_nothing_of_another() {
+    let house = House::new();
+    let open = [filter_use("greet", "a", OnError::Open)];
+    house.package("greet", &manifest("", ""), "v1");
+    load(&house, Policy::default(), &open);
+    house.package("other", "schema = 1\nsecurity = tru", "v1");
+    let other = house.plan("other").source;
+    load_as(&house, &open, |plan| plan.source = other);
+    let slot = house.worker.instance(&open[0]);
+    assert!(slot.is_security());
+    assert_eq!(serve(slot.as_ref()).as_deref(), Ok("v1#1"), "the last one serves on");
+}
+
+#[test]
+fn a_generation_for_security_stays_one_while_it_serves_whatever_the_next_manifest_says() {
+    let (house, uses) = (House::new(), one());
+    house.package("greet", &manifest("", "security = true"), "v1");
+    load(&house, Policy::default(), &uses);
+    house.package("greet", &manifest("", ""), "broken");
+    let open = [filter_use("greet", "a", OnError::Open)];
+    for _ in 0..2 {
+        load(&house, Policy::default(), &open);
+        let slot = house.worker.instance(&open[0]);
+        assert_eq!(serve(slot.as_ref()).as_deref(), Ok("v1#1"));
+        assert!(slot.is_security());
+    }
+    house.package("greet", &manifest("", ""), "v2");
+    load(&house, Policy::default(), &open);
+    assert!(!house.worker.instance(&open[0]).is_security());
 }
 
 #[test]
