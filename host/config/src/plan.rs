@@ -248,7 +248,8 @@ fn security(root: &Node) -> HashMap<String, Span> {
     let named = items.iter().filter_map(|item| {
         let entry = item.entry("security")?;
         let is_set = matches!(entry.value.tree, Tree::Bool(true));
-        is_set.then(|| Some((item.entry("name")?.value.text()?.to_owned(), entry.key_span.clone())))?
+        is_set
+            .then(|| Some((item.entry("name")?.value.text()?.to_owned(), entry.key_span.clone())))?
     });
     named.collect()
 }

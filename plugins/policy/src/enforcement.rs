@@ -115,6 +115,7 @@ impl Enforcement {
                 }
                 Restriction::Memory
                 | Restriction::Cpu
+                | Restriction::CpuPerCall
                 | Restriction::Table
                 | Restriction::Processes => false,
             }
@@ -147,7 +148,8 @@ impl Enforcement {
             Restriction::Files => self.kernel.landlock,
             Restriction::Network => self.kernel.seccomp,
             Restriction::Processes => self.kernel.counts_processes,
-            Restriction::Clock | Restriction::Random => false,
+            // A child answers when it likes; what it spent meanwhile is no call's.
+            Restriction::CpuPerCall | Restriction::Clock | Restriction::Random => false,
         };
         if holds {
             return None;
@@ -156,6 +158,11 @@ impl Enforcement {
             Restriction::Cpu => (
                 "there is no cgroup that limits a child's processor time",
                 "give the proxy a cgroup of its own with the controller `cpu`, or run it as Wasm",
+            ),
+            Restriction::CpuPerCall => (
+                "nobody can tell what one call of a child costs",
+                "limit its second (`cpu_ms_per_second`) and how long an answer may take \
+                 (`process.call_timeout_ms`), or run it as Wasm",
             ),
             Restriction::Files => (
                 "this kernel has no Landlock",

@@ -42,8 +42,10 @@ pub enum Mode {
 pub enum Restriction {
     /// Memory of an instance.
     Memory,
-    /// Processor time of a callback, and of a second.
+    /// Processor time of a second.
     Cpu,
+    /// Processor time of one callback, and of start-up and configuration.
+    CpuPerCall,
     /// Elements of a table.
     Table,
     /// Which files it reads.
@@ -60,9 +62,10 @@ pub enum Restriction {
 
 impl Restriction {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Memory,
         Self::Cpu,
+        Self::CpuPerCall,
         Self::Table,
         Self::Files,
         Self::Network,
@@ -77,6 +80,7 @@ impl Restriction {
         match self {
             Self::Memory => "memory",
             Self::Cpu => "cpu",
+            Self::CpuPerCall => "cpu_per_call",
             Self::Table => "table",
             Self::Files => "files",
             Self::Network => "network",
@@ -91,7 +95,8 @@ impl Restriction {
     pub const fn summary(self) -> &'static str {
         match self {
             Self::Memory => "memory of an instance",
-            Self::Cpu => "processor time of a callback, and of a second",
+            Self::Cpu => "processor time of a second",
+            Self::CpuPerCall => "processor time of one callback, and of start-up",
             Self::Table => "elements of a table",
             Self::Files => "which files it reads, and that it writes none",
             Self::Network => "that it reaches nothing but through the proxy",

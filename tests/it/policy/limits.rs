@@ -251,7 +251,7 @@ async fn start(backend: Backend, rows: &[Row], peers: [&Upstream; 2]) -> Proxy {
             let often =
                 if limits.contains("cpu_ms_per_call") { "" } else { ", cpu_ms_per_call: 500" };
             let lines =
-                format!("preset: network\nlimits: {{ {limits}{often} }}\nallow_unenforced: [cpu]");
+                format!("preset: network\nlimits: {{ {limits}{often} }}\nallow_unenforced: [cpu, cpu_per_call]");
             config = config.policy(&name, &lines);
             let lines = match backend {
                 Backend::Process => "process: { call_timeout_ms: 10000 }",
@@ -389,7 +389,7 @@ async fn a_plugin_that_used_up_its_second_serves_again_in_the_next() {
             .cluster("app", app.address(), "")
             .policy(
                 "busy",
-                "limits: { cpu_ms_per_second: 20, cpu_ms_per_call: 5000 }\nallow_unenforced: [cpu]",
+                "limits: { cpu_ms_per_second: 20, cpu_ms_per_call: 5000 }\nallow_unenforced: [cpu, cpu_per_call]",
             )
             .plugin_on(backend.word(), "it", &backend.source(), "policy: busy");
         let proxy = backend.start(&backend.prepare(config)).await;

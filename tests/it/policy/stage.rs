@@ -122,7 +122,7 @@ impl Cell<'_> {
             }
             Way::Asked | Way::NotAsked => "preset: trusted".to_owned(),
         };
-        format!("{lines}\n{limits}\nallow_unenforced: [cpu, clock, random]")
+        format!("{lines}\n{limits}\nallow_unenforced: [cpu_per_call, clock, random]")
     }
 
     /// What its manifest asks for, where it has one.

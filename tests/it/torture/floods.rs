@@ -36,19 +36,18 @@ fn config(folder: &Path) -> Config {
         route("child", ", config: log_flood"),
     );
     let limits = format!(
-        "limits: {{ cpu_ms_per_call: 1000, log_lines_per_second_max: {LINES_MAX}, \
-         metrics_max: {METRICS_MAX} }}"
+        "log_lines_per_second_max: {LINES_MAX}, metrics_max: {METRICS_MAX}"
     );
     let mut config = Config::new()
         .top("workers: 1\naccess_log: \"off\"")
         .listener("web", &routes)
-        .policy("flood", &limits);
+        .policy("flood", &format!("limits: {{ cpu_ms_per_call: 1000, {limits} }}"));
     for name in ["log_flood", "metric_flood"] {
         let source = folder.join(name);
         fs::write(&source, plugins_attacks::module(name).expect("a module")).expect("written");
         config = config.plugin(name, &source, "policy: flood");
     }
-    with_child(config, folder, &limits)
+    with_child(config, folder, &format!("limits: {{ {limits} }}"))
 }
 
 pub(crate) async fn floods(run: &mut Run) {

@@ -71,8 +71,10 @@ pub(crate) enum ModeWord {
 pub(crate) enum RestrictionWord {
     /// Memory of an instance.
     Memory,
-    /// Processor time of a callback, and of a second.
+    /// Processor time of a second.
     Cpu,
+    /// Processor time of one callback, and of start-up and configuration.
+    CpuPerCall,
     /// Elements of a table.
     Table,
     /// Which files it reads.
@@ -91,13 +93,14 @@ pub(crate) enum RestrictionWord {
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct PluginLimitsConfig {
-    /// Linear memory, in MiB.
+    /// Memory, in MiB: linear memory of a module. Of a child process, where it is written, the
+    /// lesser of it and the sandbox's `memory_mib`.
     #[schemars(range(min = 1, max = 4096))]
     pub(crate) memory_mib: u32,
     /// Elements of one table.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub(crate) table_elements_max: u32,
-    /// Processor time of one callback, in milliseconds.
+    /// Processor time of one callback, in milliseconds; modules alone can be held to it.
     #[schemars(range(min = 1, max = 60_000))]
     pub(crate) cpu_ms_per_call: u32,
     /// Processor time of a second, in milliseconds; past it the plugin's streams fail until the
@@ -105,7 +108,8 @@ pub(crate) struct PluginLimitsConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 64_000))]
     pub(crate) cpu_ms_per_second: Option<u32>,
-    /// Processor time of start-up and configuration, in milliseconds.
+    /// Processor time of start-up and configuration, in milliseconds; modules alone can be held
+    /// to it.
     #[schemars(range(min = 1, max = 600_000))]
     pub(crate) cpu_ms_start: u32,
     /// Streams that one instance may have open at a time.

@@ -30,7 +30,7 @@ pub(crate) struct ProcessConfig {
     /// The longest wait until it is ready, in milliseconds.
     #[schemars(range(min = 1, max = 600_000))]
     pub(crate) start_timeout_ms: u32,
-    /// The longest wait for one answer, in milliseconds.
+    /// The longest wait for one answer, in milliseconds: of the clock, not of a processor.
     #[schemars(range(min = 1, max = 600_000))]
     pub(crate) call_timeout_ms: u32,
     /// It is killed when it answered nothing for so long, in milliseconds.
@@ -125,7 +125,8 @@ pub(crate) struct SandboxSettingsConfig {
     /// The group that it runs as, by name or number. Default: that of `user`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) group: Option<AccountConfig>,
-    /// Its memory, in MiB: of its data; of all that it has, where there are control groups.
+    /// Its memory, in MiB: of its data; of all that it has, where there are control groups. Less,
+    /// where its policy writes less.
     #[schemars(range(min = 8, max = 1_048_576))]
     pub(crate) memory_mib: u32,
     /// Its processes and threads, where there are control groups; else those of its user.

@@ -7,11 +7,17 @@ use std::{
 };
 
 use host_extension::Phases;
-use host_types::{Isolation, NativeAllowed, PluginName, RunIn, VmSettings};
+use host_types::{Isolation, NativeAllowed, PluginName, RunIn, SandboxSettings, VmSettings};
 use plugins_catalog::{BackendKind, PluginPlan};
 use plugins_policy::{Policy, Preset, Restriction};
 
-use super::{Scope, Seen, environment, instance::opaque, native, policy::Policies, process};
+use super::{
+    Scope, Seen, environment,
+    instance::opaque,
+    native,
+    policy::{Policies, Ruling},
+    process,
+};
 use crate::{
     cursor::Cursor,
     model::{BackendWord, IsolationWord, PhaseWord, PluginConfig, VmConfig},
@@ -59,6 +65,7 @@ fn plugin(
     let mut ruling = shared.policies.get(&ruling?).cloned().unwrap_or_default();
     let (vm, mut process) = (vm?, process?);
     if backend == BackendKind::Process || (backend, native.run_in) == IN_RUNNER {
+        bound_memory(&mut ruling, &mut process.sandbox);
         state_sandbox(&mut ruling.policy, &at.key("process").key("sandbox"));
     }
     let need_not = |restriction| ruling.policy.allow_unenforced.contains(&restriction);
@@ -89,6 +96,20 @@ fn state_sandbox(policy: &mut Policy, at: &Cursor<'_>) {
             policy.stated.push(restriction);
         }
     }
+}
+
+/// A confined child has the lesser of what its sandbox says and what its policy says. The default
+/// of a policy is that of a Wasm module, and too little for most programs.
+fn bound_memory(ruling: &mut Ruling, sandbox: &mut SandboxSettings) {
+    if !sandbox.enabled {
+        return;
+    }
+    if ruling.policy.stated.contains(&Restriction::Memory) {
+        let most = u64::try_from(ruling.limits.memory_bytes_max).unwrap_or(u64::MAX);
+        sandbox.memory_bytes_max = sandbox.memory_bytes_max.min(most);
+    }
+    let bytes = usize::try_from(sandbox.memory_bytes_max).unwrap_or(usize::MAX);
+    ruling.limits.memory_bytes_max = bytes;
 }
 
 /// Where the artifact is; what is compiled in has a name, no place.

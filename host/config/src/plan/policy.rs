@@ -138,7 +138,8 @@ fn nearest(word: &str) -> Option<&'static str> {
 fn stated(limits: &Cursor<'_>) -> Vec<Restriction> {
     let keys = [
         (Restriction::Memory, ["memory_mib"].as_slice()),
-        (Restriction::Cpu, &["cpu_ms_per_call", "cpu_ms_per_second"]),
+        (Restriction::Cpu, &["cpu_ms_per_second"]),
+        (Restriction::CpuPerCall, &["cpu_ms_per_call", "cpu_ms_start"]),
         (Restriction::Table, &["table_elements_max"]),
     ];
     let is_stated = |keys: &[&str]| keys.iter().any(|key| limits.has(key));
@@ -169,6 +170,7 @@ fn restriction(word: RestrictionWord) -> Restriction {
     match word {
         RestrictionWord::Memory => Restriction::Memory,
         RestrictionWord::Cpu => Restriction::Cpu,
+        RestrictionWord::CpuPerCall => Restriction::CpuPerCall,
         RestrictionWord::Table => Restriction::Table,
         RestrictionWord::Files => Restriction::Files,
         RestrictionWord::Network => Restriction::Network,

@@ -54,7 +54,12 @@ fn every_key_of_a_policy_reaches_the_plan() {
         grants: vec![permission("headers.request.write:x-*"), permission("http_call:auth")],
         denials: vec![permission("headers.request.read:cookie"), permission("clock")],
         mode: Mode::Permissive,
-        stated: vec![Restriction::Memory, Restriction::Cpu, Restriction::Table],
+        stated: vec![
+            Restriction::Memory,
+            Restriction::Cpu,
+            Restriction::CpuPerCall,
+            Restriction::Table,
+        ],
         allow_unenforced: vec![Restriction::Memory, Restriction::Clock],
     };
     assert_eq!(*greet.policy, policy);
@@ -79,7 +84,9 @@ fn every_key_of_a_policy_reaches_the_plan() {
     assert_eq!((greet.is_security, free.is_security), (false, true));
     assert_eq!(child.policy.preset, Preset::Default);
     assert_eq!(*free.policy, Policy::of(Preset::Trusted));
-    assert_eq!(library.limits, PluginLimits::default());
+    // Of a child the sandbox's memory holds.
+    let child = PluginLimits { memory_bytes_max: 512 << 20, ..PluginLimits::default() };
+    assert_eq!(library.limits, child);
 }
 
 #[test]
@@ -126,7 +133,9 @@ fn what_is_written_is_stated_and_what_is_default_is_not() {
     assert_eq!(of(", limits: { contexts_max: 1, calls_max: 1 }"), [""; 0]);
     assert_eq!(of(", limits: { memory_mib: 64 }"), ["memory"]);
     assert_eq!(of(", limits: { cpu_ms_per_second: 1 }"), ["cpu"]);
-    assert_eq!(of(", limits: { table_elements_max: 1, cpu_ms_per_call: 1 }"), ["cpu", "table"]);
+    assert_eq!(of(", limits: { cpu_ms_start: 1 }"), ["cpu_per_call"]);
+    let two = of(", limits: { table_elements_max: 1, cpu_ms_per_call: 1 }");
+    assert_eq!(two, ["cpu_per_call", "table"]);
     assert_eq!(of(", preset: none"), [""; 0]);
 }
 
@@ -145,6 +154,31 @@ fn a_sandbox_states_the_limits_that_are_written() {
     // It waits until the backend is chosen that it is said for.
     assert_eq!(with("native"), ["table"]);
     assert_eq!(with("wasm"), ["table"]);
+}
+
+#[test]
+fn a_child_has_the_lesser_memory_of_its_policy_and_its_sandbox() {
+    let of = |limits: &str, lines: &str| {
+        let policy = format!("  - {{ name: a, limits: {{ {limits} }} }}\n");
+        let plugin = format!("  - {{ name: p, source: greet.wasm, policy: a, {lines} }}\n");
+        let plan = parse_here(&with(&policy, &plugin), Format::Yaml).unwrap().plan;
+        let plugin = &plan.plugins[0];
+        (plugin.process.sandbox.memory_bytes_max >> 20, plugin.limits.memory_bytes_max >> 20)
+    };
+    let in_runner = "backend: native, native: { run_in: runner }";
+    for child in ["backend: process", in_runner] {
+        let large = format!("{child}, process: {{ sandbox: {{ memory_mib: 128 }} }}");
+        assert_eq!(of("", child), (512, 512), "the default of a policy is a module's");
+        assert_eq!(of("memory_mib: 16", child), (16, 16));
+        assert_eq!(of("memory_mib: 64", child), (64, 64), "as the default, but written");
+        assert_eq!(of("memory_mib: 4096", child), (512, 512));
+        assert_eq!(of("", &large), (128, 128));
+        assert_eq!(of("memory_mib: 16", &large), (16, 16));
+        assert_eq!(of("memory_mib: 256", &large), (128, 128));
+    }
+    assert_eq!(of("memory_mib: 16", "backend: wasm"), (512, 16));
+    let free = "backend: process, process: { sandbox: none }";
+    assert_eq!(of("memory_mib: 16", free), (512, 16), "nobody holds it, and it is refused");
 }
 
 #[test]

@@ -30,7 +30,13 @@ fn of_instances(limits: &PluginLimits) -> Vec<Limit> {
     let memory = limits.memory_bytes_max / KIB / KIB;
     let tables = limits.table_elements_max;
     vec![
-        ("memory_mib", memory.to_string(), "memory of an instance", "it grows no further"),
+        (
+            "memory_mib",
+            memory.to_string(),
+            "memory of an instance; of a child, where it is written, the lesser of it and \
+             `process.sandbox.memory_mib`",
+            "it grows no further",
+        ),
         ("table_elements_max", tables.to_string(), "one table of a module", "it grows no further"),
         (
             "cpu_ms_per_call",

@@ -22,9 +22,14 @@ fn check(runs: Runs, kernel: KernelFacts, expect: &[&str]) {
 #[test]
 fn what_holds_depends_on_how_a_plugin_runs_and_on_the_kernel() {
     check(Runs::Wasm, BARE, &[]);
-    check(CONFINED, GOOD, &["clock", "random"]);
-    check(CONFINED, BARE, &["cpu", "files", "network", "processes", "clock", "random"]);
-    let all_but_table = ["memory", "cpu", "files", "network", "processes", "clock", "random"];
+    check(CONFINED, GOOD, &["cpu_per_call", "clock", "random"]);
+    check(
+        CONFINED,
+        BARE,
+        &["cpu", "cpu_per_call", "files", "network", "processes", "clock", "random"],
+    );
+    let all_but_table =
+        ["memory", "cpu", "cpu_per_call", "files", "network", "processes", "clock", "random"];
     check(FREE, GOOD, &all_but_table);
     check(Runs::InProxy, GOOD, &all_but_table);
 }
@@ -66,5 +71,6 @@ fn a_load_is_refused_with_the_reason_unless_the_policy_lets_it() {
 fn what_holds_is_said_without_a_policy_too() {
     let child = Enforcement { runs: CONFINED, kernel: GOOD };
     assert!(child.holds(Restriction::Memory) && child.holds(Restriction::Files));
+    assert!(child.holds(Restriction::Cpu) && !child.holds(Restriction::CpuPerCall));
     assert!(!child.holds(Restriction::Clock));
 }
