@@ -13,8 +13,8 @@ use abi_manifest::Capability;
 use host_types::PluginName;
 
 use crate::{
-    Bounds, CallResult, Connection, FaultKind, HostCalls, NetworkFilter, Phases, PluginFault,
-    Stream, StreamFilter,
+    Bounds, CallResult, Connection, CpuMeter, FaultKind, HostCalls, NetworkFilter, Phases,
+    PluginFault, Stream, StreamFilter,
 };
 
 /// What happens to a stream or connection when a plugin fails on it.
@@ -76,9 +76,12 @@ pub struct WorkerScope {
     pub calls: Rc<dyn HostCalls>,
     /// What instances of this worker share.
     pub shared: Rc<SharedInstances>,
+    /// What is charged with the time that the plugin takes beside its hooks.
+    pub cpu: CpuMeter,
     /// To be told when an instance fails while no stream and no connection hears of it: on a
     /// tick, on an answer, on a queue. May be called from within any of the instance's
-    /// functions, and lets the instance go.
+    /// functions, and lets the instance go; all but `Overspent`, of a tick or notice that was
+    /// left out, which leaves it well.
     pub on_fault: OnFault,
     /// To be told when what runs the instance was started again without being asked to: a child
     /// process.

@@ -41,7 +41,7 @@ pub use backend::{
     OnFault, SharedInstances, WorkerScope,
 };
 pub use body::BodyBuffer;
-pub use bounds::{Bounds, CpuBudget};
+pub use bounds::{Bounds, CpuBudget, CpuMeter};
 pub use calls::{
     BodyKind, CallError, CallResult, FieldWrite, GrpcEvent, GrpcMethod, GrpcStream, HeaderMapKind,
     HostCalls, HttpAnswer, HttpCall, LogLevel, MetricId, MetricKind, OnGrpcEvent, OnHttpAnswer,

@@ -15,8 +15,8 @@ use std::{
 
 use futures_util::future::LocalBoxFuture;
 use host_extension::{
-    Bounds, Capability, CpuBudget, FaultKind, FilterFactory, Interrupt, OnError, Phases,
-    PluginFault, Side, Step, Stream, StreamFilter, Verdict,
+    Bounds, Capability, FaultKind, FilterFactory, Interrupt, OnError, Phases, PluginFault, Side,
+    Step, Stream, StreamFilter, Verdict,
 };
 use host_telemetry::{Clock, PluginMetrics, Stopwatch, Tick};
 use host_types::{PluginName, ReplyReason};
@@ -272,13 +272,6 @@ impl ChainEntry {
     }
 }
 
-/// Why a plugin gets no further hook in this second.
-pub(crate) fn overspent(budget: &CpuBudget) -> PluginFault {
-    let millis = budget.per_second().as_millis();
-    let story = format!("it took its {millis} ms of processor time in this second");
-    PluginFault::new(FaultKind::Overspent, story)
-}
-
 /// What is left to a filter that sees no response any more.
 fn without_response() -> Phases {
     let request = Phases::REQUEST_HEADERS | Phases::REQUEST_BODY | Phases::REQUEST_TRAILERS;
@@ -330,7 +323,7 @@ impl Link {
         let cpu = self.bounds.cpu.as_deref();
         let (step, start, end) = self.spent.measure_call(clock, |start| {
             if let Some(cpu) = cpu.filter(|cpu| cpu.is_spent(clock.reading(start))) {
-                return Step::Ready(Verdict::Failed(overspent(cpu)));
+                return Step::Ready(Verdict::Failed(cpu.overspent()));
             }
             if matches!(*state, LinkState::New) {
                 match self.entry.factory.stream_filter(stream) {

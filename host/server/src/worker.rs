@@ -153,14 +153,13 @@ impl Serving {
     ) -> Self {
         let log = access_log.map(|log| log.worker(&clock));
         let clusters = Clusters::new(metrics.clone());
-        let started = clock.tick();
         let monotonic = clock.clone();
         let worker = Rc::new(Worker::new(number, clusters, log, clock.clone()));
         let catalog = WorkerCatalog::new(
             number,
             metrics.clone(),
             Rc::new(WorkerCalls::new(Rc::clone(&worker)).with_commons(commons)),
-            Rc::new(move || monotonic.since(started)),
+            Rc::new(move || monotonic.reading(monotonic.tick())),
             fastrand::u64(..),
         );
         let catalog = Rc::new(catalog);

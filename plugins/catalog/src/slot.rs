@@ -12,9 +12,9 @@ use std::{
 };
 
 use host_extension::{
-    Bounds, CallError, CallResult, Capability, Connection, CpuBudget, ExtensionPoint, FaultKind,
-    FilterFactory, FilterUse, HostCalls, NetworkFilter, Phases, PluginFault, SharedInstances,
-    Stream, StreamFilter, WorkerScope,
+    Bounds, CallError, CallResult, Capability, Connection, CpuBudget, CpuMeter, ExtensionPoint,
+    FaultKind, FilterFactory, FilterUse, HostCalls, NetworkFilter, Phases, PluginFault,
+    SharedInstances, Stream, StreamFilter, WorkerScope,
 };
 use host_telemetry::{PluginMetrics, Repeats};
 use plugins_policy::Access;
@@ -25,6 +25,9 @@ use crate::{
     snapshot::Generation,
     worker::MonotonicClock,
 };
+
+/// What a line begins with on a fault of one stream that says nothing of the instance.
+const ON_STREAM: &str = "plugin failed on a stream";
 
 /// One use of a plugin on one worker.
 pub(crate) struct Slot {
@@ -139,6 +142,7 @@ impl Slot {
             worker: Some(self.worker.number),
             calls: Rc::clone(&self.worker.calls),
             shared: Rc::clone(&self.worker.shared),
+            cpu: self.meter(),
             on_fault: Rc::new(on_fault),
             on_restart: Rc::new(move || {
                 metrics.restarts_total.increment();
@@ -147,20 +151,34 @@ impl Slot {
         }
     }
 
+    /// Charges what no chain measures.
+    fn meter(&self) -> CpuMeter {
+        let budget = self.bounds.cpu.clone();
+        let metered = budget.map(|budget| CpuMeter::new(budget, Rc::clone(&self.worker.clock)));
+        metered.unwrap_or_default()
+    }
+
     /// An instance failed while no stream heard of it. By now another one may serve, which is
-    /// well.
+    /// well; so is one that was left out because its time is spent.
     fn failed_beside(&self, instance: u64, fault: &PluginFault) {
+        if fault.kind == FaultKind::Overspent {
+            return self.strayed(fault, "plugin was held back beside its streams");
+        }
         self.worker.metrics.fault(fault.kind.label());
         if self.starts.get() == instance && self.live.borrow().is_some() {
             self.broke(fault);
         }
     }
 
-    /// Starts a service that is down, if it is time to. No stream would do it.
+    /// Starts a service that is down, if it is time to. No stream would do it, so no chain
+    /// charges it with that.
     pub(crate) fn revive(&self) {
         let is_down = self.live.borrow().is_none();
         if is_down && self.filter_use.spec.point == ExtensionPoint::Service {
-            drop(self.start());
+            let meter = self.meter();
+            if meter.check().is_ok() {
+                drop(meter.charge(|| self.start()));
+            }
         }
     }
 
@@ -243,16 +261,16 @@ impl Slot {
 
     /// Notes a fault that says nothing of the instance: it took too much of a second, or did
     /// what it may not.
-    fn strayed(&self, fault: &PluginFault) {
+    fn strayed(&self, fault: &PluginFault, what: &str) {
         self.worker.metrics.fault(fault.kind.label());
         self.generation.health.fault(fault);
         let plugin = &self.filter_use.plugin;
         match self.repeats.pass((self.worker.clock)()) {
-            Some(0) => tracing::warn!(%plugin, "plugin failed on a stream: {fault}"),
+            Some(0) => tracing::warn!(%plugin, "{what}: {fault}"),
             Some(more) => {
-                tracing::warn!(%plugin, "plugin failed on a stream: {fault} ({more} more)");
+                tracing::warn!(%plugin, "{what}: {fault} ({more} more)");
             }
-            None => tracing::debug!(%plugin, "plugin failed on another stream: {fault}"),
+            None => tracing::debug!(%plugin, "{what}: {fault}"),
         }
     }
 
@@ -327,7 +345,7 @@ impl FilterFactory for Slot {
             return Ok(());
         }
         let story = format!("it ended a stream without the permission `{}`", what.word());
-        self.strayed(&PluginFault::new(FaultKind::Denied, story));
+        self.strayed(&PluginFault::new(FaultKind::Denied, story), ON_STREAM);
         Err(CallError::Denied)
     }
 
@@ -335,7 +353,7 @@ impl FilterFactory for Slot {
     /// which was noted then.
     fn on_fault(&self, fault: &PluginFault) {
         if fault.kind == FaultKind::Overspent {
-            return self.strayed(fault);
+            return self.strayed(fault, ON_STREAM);
         }
         if self.live.borrow().as_ref().is_some_and(|live| live.outlives(fault)) {
             self.outlived(fault);

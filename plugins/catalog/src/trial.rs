@@ -60,6 +60,7 @@ impl TrialWorker {
             worker: None,
             calls: Rc::new(guard),
             shared: Rc::clone(&self.shared),
+            cpu: host_extension::CpuMeter::default(),
             on_fault: Rc::new(|_fault| {}),
             on_restart: Rc::new(|| {}),
         };

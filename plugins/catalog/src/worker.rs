@@ -28,7 +28,7 @@ use crate::{
     snapshot::Generation,
 };
 
-/// Tells the time since any fixed point; never goes back.
+/// Tells the time since the beginning that the pipeline counts budgets from; never goes back.
 pub type MonotonicClock = Rc<dyn Fn() -> Duration>;
 
 /// What the metrics call the backend of a plugin that no configuration names.

@@ -149,7 +149,12 @@ impl StreamFilter for NativeFilter {
 impl Drop for NativeFilter {
     /// A stream that ended without saying so must not leave its context behind.
     fn drop(&mut self) {
-        if let Err(fault) = self.complete() {
+        if self.completed {
+            return;
+        }
+        // The pipeline measures its last hook only.
+        let instance = Rc::clone(&self.instance);
+        if let Err(fault) = instance.cpu.charge(|| self.complete()) {
             tracing::debug!(%fault, "a plugin failed as its filter was dropped");
         }
     }

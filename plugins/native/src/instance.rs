@@ -21,7 +21,8 @@ use std::{
 use abi_manifest::Capability;
 use abi_native::number::{Action, Way};
 use host_extension::{
-    FaultKind, HostCalls, InstanceSpec, OnFault, Phases, PluginFault, Step, Verdict, WorkerScope,
+    CpuMeter, FaultKind, HostCalls, InstanceSpec, OnFault, Phases, PluginFault, Step, Verdict,
+    WorkerScope,
 };
 use host_telemetry::{Clock, LineGate};
 
@@ -66,6 +67,8 @@ pub(crate) struct Instance {
     to_free: RefCell<Vec<(Kind, Kept)>>,
     clock: Clock,
     on_fault: OnFault,
+    /// What is charged with the time that it takes beside the hooks of its streams.
+    pub(crate) cpu: CpuMeter,
 }
 
 /// Which callback runs.
@@ -123,6 +126,7 @@ impl Instance {
             to_free: RefCell::default(),
             clock: plugin.clock.clone(),
             on_fault: Rc::clone(&scope.on_fault),
+            cpu: scope.cpu.clone(),
         });
         let handle = instance.handle.get_or_init(|| DeskHandle::new(Rc::as_ptr(&instance)));
         let callbacks = &plugin.callbacks;
@@ -239,6 +243,18 @@ impl Instance {
         PluginFault::new(FaultKind::Protocol, message)
     }
 
+    /// Runs a callback that the host makes by itself: a tick, a notice of a queue. Where the
+    /// second's time is spent it is left out, and told of.
+    pub(crate) fn deliver_own(&self, hook: InstanceHook<'_>) {
+        if self.is_lost() {
+            return;
+        }
+        match self.cpu.check() {
+            Ok(()) => self.deliver(hook),
+            overspent @ Err(_) => self.tell(overspent),
+        }
+    }
+
     /// Runs a callback that no stream and no connection waits for.
     pub(crate) fn deliver(&self, hook: InstanceHook<'_>) {
         if self.is_lost() {
@@ -246,7 +262,8 @@ impl Instance {
         }
         let duty = Duty { callback: hook.name(), context: 0, way: None };
         let callbacks = &self.plugin.callbacks;
-        self.tell(self.call(duty, |object| callbacks.instance(object, hook)).map(drop));
+        let call = || self.call(duty, |object| callbacks.instance(object, hook));
+        self.tell(self.cpu.charge(call).map(drop));
     }
 
     /// Tells of a fault that nobody else hears of.
@@ -376,9 +393,11 @@ impl Drop for Instance {
     fn drop(&mut self) {
         drop(self.outbound.take());
         let Some(object) = self.object.take() else { return };
-        self.free_later_ones(&object);
-        self.is_freeing.set(true);
-        self.plugin.callbacks.free(object);
+        self.cpu.charge(|| {
+            self.free_later_ones(&object);
+            self.is_freeing.set(true);
+            self.plugin.callbacks.free(object);
+        });
     }
 }
 

@@ -3,6 +3,10 @@
 //! Everything here is counted and limited, and ends with the instance; a call that a context
 //! made ends with the context. What comes of it comes from the worker's loop, never from within
 //! a host call.
+//!
+//! What an instance takes of it is charged to its budget. Where that is spent, ticks and notices
+//! are left out until the second is over, and no call begins; so answers, which come all the
+//! same, are no more than the calls that began while there was time.
 
 use std::{
     collections::HashMap,
@@ -98,6 +102,7 @@ impl fmt::Debug for Outbound {
 pub(crate) fn send(instance: &Rc<Instance>, context: u64, request: &Request<'_>) -> Asked<u64> {
     let sizes = request.fields.iter().map(|(name, value)| name.len() + value.len());
     let bytes = sizes.sum::<usize>() + request.cluster.len() + request.body.len();
+    instance.cpu.check().map_err(|_overspent| Refusal::LimitReached)?;
     instance.outbound.borrow().check(bytes)?;
     let cluster = std::str::from_utf8(request.cluster).map_err(|_no_name| Refusal::BadArgument)?;
     let timeout = u64::from(request.timeout_ms);
@@ -166,7 +171,7 @@ fn deliver(instance: &Instance, context: u64, id: u64, answer: Option<&table::Ht
     let found = instance.contexts.borrow().get(context).map(|it| (it.of.clone(), it.kept));
     let Some((of, Some(kept))) = found.filter(|_| !instance.is_lost()) else { return };
     let callbacks = &instance.plugin.callbacks;
-    let outcome = match of {
+    let outcome = instance.cpu.charge(|| match of {
         Of::Stream(_) => {
             let hook = StreamHook::HttpAnswer(id, answer);
             let duty = Duty { callback: hook.name(), context: 0, way: None };
@@ -177,7 +182,7 @@ fn deliver(instance: &Instance, context: u64, id: u64, answer: Option<&table::Ht
             let duty = Duty { callback: hook.name(), context: 0, way: None };
             instance.call(duty, |object| callbacks.connection(object, kept, context, hook))
         }
-    };
+    });
     instance.tell(outcome.map(drop));
 }
 
@@ -204,7 +209,7 @@ pub(crate) fn set_tick(instance: &Rc<Instance>, milliseconds: u64) -> Asked<()> 
         let target = Rc::downgrade(instance);
         let tick = Rc::new(move || {
             if let Some(instance) = target.upgrade() {
-                instance.deliver(InstanceHook::Tick);
+                instance.deliver_own(InstanceHook::Tick);
             }
         });
         let period = Duration::from_millis(milliseconds);
@@ -222,7 +227,7 @@ pub(crate) fn register(instance: &Rc<Instance>, name: &[u8]) -> Asked<QueueId> {
     let target = Rc::downgrade(instance);
     let ready = Rc::new(move |queue| {
         if let Some(instance) = target.upgrade() {
-            instance.deliver(InstanceHook::QueueReady(queue));
+            instance.deliver_own(InstanceHook::QueueReady(queue));
         }
     });
     let registered = instance.calls.register_queue(instance.namespace(), name, ready);
@@ -243,3 +248,6 @@ fn check_places(instance: &Instance, name: &[u8]) -> Asked<()> {
     let is_again = known.is_some_and(|queue| outbound.queues.contains_key(&queue));
     if is_again { Ok(()) } else { Err(Refusal::LimitReached) }
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,10 +16,11 @@ use std::{
 
 use abi_manifest::Capability;
 use host_extension::{
-    BodyKind, CallError, CallResult, Connection, ConnectionFacts, ExtensionPoint, FieldWrite,
-    FilterFactory, Flow, HeaderMapKind, HostCalls, HttpCall, InstanceSpec, LoadedPlugin,
-    LocalReply, LogLevel, MetricId, MetricKind, OnHttpAnswer, PluginFault, PropertyValue, Protocol,
-    QueueId, SharedInstances, Side, Stream, StreamFilter, Subject, Subscription, WorkerScope,
+    BodyKind, CallError, CallResult, Connection, ConnectionFacts, CpuBudget, CpuMeter,
+    ExtensionPoint, FieldWrite, FilterFactory, Flow, HeaderMapKind, HostCalls, HttpCall,
+    InstanceSpec, LoadedPlugin, LocalReply, LogLevel, MetricId, MetricKind, OnHttpAnswer,
+    PluginFault, PropertyValue, Protocol, QueueId, SharedInstances, Side, Stream, StreamFilter,
+    Subject, Subscription, WorkerScope,
 };
 use host_types::{
     ConnectionId, Headers, NativeSettings, PluginLimits, PluginName, RequestHead, StreamId,
@@ -52,6 +53,9 @@ pub(crate) struct FakeHost {
     pub(crate) refuses: Cell<Option<CallError>>,
     /// Filters whose streams end, the last one first, as a line is written.
     pub(crate) ending: RefCell<Vec<Box<dyn StreamFilter>>>,
+    /// The clock of budgets, and how far each line of the log moves it.
+    pub(crate) time: Rc<Cell<Duration>>,
+    pub(crate) line_time: Cell<Duration>,
 }
 
 /// A value with its version.
@@ -319,6 +323,7 @@ impl HostCalls for FakeHost {
 
     fn log(&self, _plugin: &str, level: LogLevel, line: &str) {
         self.lines.borrow_mut().push(format!("{level:?}: {line}"));
+        self.time.set(self.time.get() + self.line_time.get());
         let ended = self.ending.borrow_mut().pop();
         drop(ended);
     }
@@ -349,10 +354,21 @@ impl Worker {
             worker: Some(0),
             calls: Rc::<FakeHost>::clone(&host),
             shared: Rc::new(SharedInstances::default()),
+            cpu: CpuMeter::default(),
             on_fault: Rc::new(move |fault| told.borrow_mut().push(fault.clone())),
             on_restart: Rc::new(|| {}),
         };
         Self { host, faults, scope }
+    }
+
+    /// A worker on which a plugin may take so much of each second, of which each of its lines
+    /// takes 10 ms.
+    pub(crate) fn within(per_second: Duration) -> (Self, Rc<CpuBudget>) {
+        let mut worker = Self::new();
+        worker.host.line_time.set(Duration::from_millis(10));
+        let (budget, time) = (Rc::new(CpuBudget::new(per_second)), Rc::clone(&worker.host.time));
+        worker.scope.cpu = CpuMeter::new(Rc::clone(&budget), Rc::new(move || time.get()));
+        (worker, budget)
     }
 
     /// Starts a plugin that is compiled in.
@@ -369,7 +385,15 @@ impl Worker {
         loaded: &dyn LoadedPlugin,
         config: &str,
     ) -> Result<Rc<dyn FilterFactory>, PluginFault> {
-        let point = ExtensionPoint::StreamFilter;
+        self.start_at(ExtensionPoint::StreamFilter, loaded, config)
+    }
+
+    pub(crate) fn start_at(
+        &self,
+        point: ExtensionPoint,
+        loaded: &dyn LoadedPlugin,
+        config: &str,
+    ) -> Result<Rc<dyn FilterFactory>, PluginFault> {
         let config = config.as_bytes().into();
         loaded.start(&self.scope, &InstanceSpec { point, root_id: "".into(), config })
     }

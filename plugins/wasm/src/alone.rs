@@ -53,7 +53,12 @@ pub(crate) struct Share {
 impl LoneFactory {
     pub(crate) fn new(compiled: &Arc<Compiled>, scope: &WorkerScope, spec: &InstanceSpec) -> Self {
         let name = compiled.name.clone();
+        let outer = Rc::clone(&scope.on_fault);
         let on_fault = move |fault: &PluginFault| {
+            // Of the time, they have one budget together.
+            if fault.kind == FaultKind::Overspent {
+                return outer(fault);
+            }
             tracing::debug!(plugin = %name, %fault, "the guest of a stream failed beside it");
         };
         let scope = WorkerScope { on_fault: Rc::new(on_fault), ..scope.clone() };

@@ -161,13 +161,6 @@ impl WasmFilter {
             },
         }
     }
-
-    fn complete(&mut self) -> Result<(), PluginFault> {
-        if std::mem::replace(&mut self.completed, true) {
-            return Ok(());
-        }
-        self.seat.complete(self.context)
-    }
 }
 
 impl StreamFilter for WasmFilter {
@@ -196,15 +189,18 @@ impl StreamFilter for WasmFilter {
     }
 
     fn on_complete(&mut self, _stream: &Rc<Stream>) -> Result<(), PluginFault> {
-        self.complete()
+        if std::mem::replace(&mut self.completed, true) {
+            return Ok(());
+        }
+        self.seat.complete_measured(self.context)
     }
 }
 
 impl Drop for WasmFilter {
     /// A stream that ended without saying so must not leave its context in the guest.
     fn drop(&mut self) {
-        if let Err(fault) = self.complete() {
-            tracing::debug!(%fault, "a plugin failed as its filter was dropped");
+        if !std::mem::replace(&mut self.completed, true) {
+            self.seat.complete_beside(self.context);
         }
     }
 }

@@ -59,13 +59,6 @@ impl WasmNetworkFilter {
     fn wait(&self, way: Way) -> Step {
         self.seat.vm.wait(&self.seat.root, self.context, way)
     }
-
-    fn complete(&mut self) -> Result<(), PluginFault> {
-        if std::mem::replace(&mut self.completed, true) {
-            return Ok(());
-        }
-        self.seat.complete(self.context)
-    }
 }
 
 /// What a hook came to.
@@ -133,7 +126,10 @@ impl NetworkFilter for WasmNetworkFilter {
     }
 
     fn on_complete(&mut self, _connection: &Rc<Connection>) -> Result<(), PluginFault> {
-        self.complete()
+        if std::mem::replace(&mut self.completed, true) {
+            return Ok(());
+        }
+        self.seat.complete_measured(self.context)
     }
 }
 
@@ -149,8 +145,8 @@ fn number(by: Peer) -> u32 {
 impl Drop for WasmNetworkFilter {
     /// A connection that ended without saying so must not leave its context in the guest.
     fn drop(&mut self) {
-        if let Err(fault) = self.complete() {
-            tracing::debug!(%fault, "a plugin failed as its filter was dropped");
+        if !std::mem::replace(&mut self.completed, true) {
+            self.seat.complete_beside(self.context);
         }
     }
 }

@@ -11,7 +11,10 @@ use std::{
     sync::Arc,
 };
 
-use host_extension::{HostCalls, InstanceSpec, OnFault, PluginFault, Subscription, WorkerScope};
+use host_extension::{
+    CallError, CallResult, CpuMeter, HostCalls, InstanceSpec, OnFault, PluginFault, Subscription,
+    WorkerScope,
+};
 use host_types::PluginName;
 
 use crate::outbound::Outbound;
@@ -28,6 +31,8 @@ pub(crate) struct Root {
     pub(crate) config: Arc<[u8]>,
     /// The host, as this plugin may use it.
     pub(crate) calls: Rc<dyn HostCalls>,
+    /// What is charged with the time that it takes beside its streams' hooks.
+    pub(crate) cpu: CpuMeter,
     /// False for a trial, which is over as soon as it began.
     pub(crate) serves: bool,
     /// What goes on in its name beside streams.
@@ -80,6 +85,7 @@ impl Root {
             root_id: Arc::clone(&spec.root_id),
             config: Arc::clone(&spec.config),
             calls: Rc::clone(&scope.calls),
+            cpu: scope.cpu.clone(),
             serves: scope.worker.is_some(),
             subscriptions: RefCell::default(),
             life: Cell::new(Life::Used),
@@ -129,6 +135,17 @@ impl Root {
         self.life.set(Life::Done);
         // Outside of the cell: who hears of an end may ask for something.
         drop(self.subscriptions.take());
+    }
+
+    /// Whether the host calls it by itself at the moment: its use is told where it does not.
+    pub(crate) fn affords(&self) -> bool {
+        self.cpu.check().inspect_err(|overspent| self.tell(overspent)).is_ok()
+    }
+
+    /// Whether it may begin a call. Who took its time may not, since answers come all the same,
+    /// and one that asks again for each of them would never be through.
+    pub(crate) fn check_call(&self) -> CallResult<()> {
+        self.cpu.check().map_err(|_overspent| CallError::LimitReached)
     }
 
     /// Tells its use of a fault.

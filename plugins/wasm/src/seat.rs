@@ -6,7 +6,7 @@
 //! specification has it, though few hosts do it) the context of a stream or connection. At the
 //! end of the worker nothing is waited for any more.
 
-use std::{rc::Rc, time::Duration};
+use std::{cell::Cell, rc::Rc, time::Duration};
 
 use host_extension::PluginFault;
 
@@ -23,15 +23,31 @@ const LINGERING_MAX: usize = 256;
 pub(crate) struct Seat {
     pub(crate) vm: Rc<Vm>,
     pub(crate) root: Rc<Root>,
+    /// The pipeline measures the end of what holds it, and so its own.
+    is_measured: Cell<bool>,
 }
 
 impl Seat {
     pub(crate) fn new((vm, root): (Rc<Vm>, Rc<Root>)) -> Rc<Self> {
-        Rc::new(Self { vm, root })
+        Rc::new(Self { vm, root, is_measured: Cell::default() })
+    }
+
+    /// As [`Seat::complete`], as the last hook of the pipeline, which measures it and the drop of
+    /// the filter behind it.
+    pub(crate) fn complete_measured(self: &Rc<Self>, context: u32) -> Result<(), PluginFault> {
+        self.is_measured.set(self.vm.is_alone());
+        self.complete(context)
+    }
+
+    /// As [`Seat::complete`], where nobody measures it and nobody hears of a fault.
+    pub(crate) fn complete_beside(self: &Rc<Self>, context: u32) {
+        if let Err(fault) = self.root.cpu.charge(|| self.complete(context)) {
+            tracing::debug!(%fault, "a plugin failed as its filter was dropped");
+        }
     }
 
     /// Ends the context of a stream or connection, now or once it is done.
-    pub(crate) fn complete(self: &Rc<Self>, context: u32) -> Result<(), PluginFault> {
+    fn complete(self: &Rc<Self>, context: u32) -> Result<(), PluginFault> {
         if !self.vm.is_done(&self.root, context)? && self.linger(context) {
             return Ok(());
         }
@@ -55,7 +71,7 @@ impl Seat {
         }
         if !has_timer {
             let seat = Rc::clone(self);
-            let sweep = Rc::new(move || seat.sweep());
+            let sweep = Rc::new(move || seat.root.cpu.charge(|| seat.sweep()));
             let Ok(timer) = self.root.calls.every(DONE_WAIT_MAX, sweep) else { return false };
             self.root.subscriptions.borrow_mut().lingering.timer = Some(timer);
         }
@@ -85,6 +101,28 @@ impl Seat {
         self.root.lingered();
     }
 
+    /// Ends the root, now or once it is done.
+    fn end(&self) {
+        // Contexts that linger hold the seat by their timer. It is gone with the worker only,
+        // which does not wait: they are told of the end while there is time.
+        let left = std::mem::take(&mut self.root.subscriptions.borrow_mut().lingering.contexts);
+        let turn = self.vm.turn();
+        for (context, _) in left {
+            if turn.is_over() {
+                self.vm.with_data(|data| data.contexts.remove(context));
+            } else {
+                self.vm.end_beside(&self.root, context);
+            }
+        }
+        let is_done = self.vm.is_done(&self.root, self.root.id).unwrap_or_else(|fault| {
+            self.root.tell(&fault);
+            true
+        });
+        if is_done || !self.wait_for_done() {
+            self.vm.end_beside(&self.root, self.root.id);
+        }
+    }
+
     /// Keeps the root, and its guest, until it is done. False where nothing could tell that
     /// it took too long.
     fn wait_for_done(&self) -> bool {
@@ -97,7 +135,7 @@ impl Seat {
         let give_up = Rc::new(move || {
             if root.finish() {
                 tracing::debug!(plugin = %root.plugin, "a plugin did not say that it is done");
-                vm.end_beside(&root, root.id);
+                root.cpu.charge(|| vm.end_beside(&root, root.id));
             }
         });
         self.root.begin_to_finish();
@@ -116,23 +154,10 @@ impl Drop for Seat {
         if self.vm.is_lost() {
             return;
         }
-        // Contexts that linger hold the seat by their timer. It is gone with the worker only,
-        // which does not wait: they are told of the end while there is time.
-        let left = std::mem::take(&mut self.root.subscriptions.borrow_mut().lingering.contexts);
-        let turn = self.vm.turn();
-        for (context, _) in left {
-            if turn.is_over() {
-                self.vm.with_data(|data| data.contexts.remove(context));
-            } else {
-                self.vm.end_beside(&self.root, context);
-            }
-        }
-        let is_done = self.vm.is_done(&self.root, self.root.id).unwrap_or_else(|fault| {
-            self.root.tell(&fault);
-            true
-        });
-        if is_done || !self.wait_for_done() {
-            self.vm.end_beside(&self.root, self.root.id);
+        if self.is_measured.get() {
+            self.end();
+        } else {
+            self.root.cpu.charge(|| self.end());
         }
     }
 }

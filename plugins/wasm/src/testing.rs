@@ -14,11 +14,11 @@ use std::{
 
 use abi_manifest::Capability;
 use host_extension::{
-    BodyKind, CallError, CallResult, Connection, ConnectionFacts, FieldWrite, FilterFactory, Flow,
-    GrpcMethod, GrpcStream, HeaderMapKind, HostCalls, HttpCall, InstanceSpec, LoadedPlugin,
-    LocalReply, LogLevel, Message, MetricId, MetricKind, NetworkFilter, OnGrpcEvent, OnHttpAnswer,
-    Phases, PluginFault, PropertyValue, Protocol, QueueId, SharedInstances, Side, Stage, Step,
-    Stream, StreamFilter, Subject, Subscription, Verdict, WorkerScope,
+    BodyKind, CallError, CallResult, Connection, ConnectionFacts, CpuBudget, CpuMeter, FieldWrite,
+    FilterFactory, Flow, GrpcMethod, GrpcStream, HeaderMapKind, HostCalls, HttpCall, InstanceSpec,
+    LoadedPlugin, LocalReply, LogLevel, Message, MetricId, MetricKind, NetworkFilter, OnGrpcEvent,
+    OnHttpAnswer, Phases, PluginFault, PropertyValue, Protocol, QueueId, SharedInstances, Side,
+    Stage, Step, Stream, StreamFilter, Subject, Subscription, Verdict, WorkerScope,
 };
 use host_types::{ConnectionId, Headers, PluginLimits, RequestHead, StreamId, VmSettings};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
@@ -48,6 +48,9 @@ pub(crate) struct FakeHost {
     pub(crate) asked: RefCell<Vec<Capability>>,
     /// Answered to every read and change of a stream, where it is set.
     pub(crate) refuse: RefCell<Option<CallError>>,
+    /// The clock of budgets, and how far each line of the log moves it.
+    pub(crate) time: Rc<Cell<Duration>>,
+    pub(crate) line_time: Cell<Duration>,
 }
 
 impl FakeHost {
@@ -326,6 +329,7 @@ impl HostCalls for FakeHost {
 
     fn log(&self, _plugin: &str, level: LogLevel, line: &str) {
         self.lines.borrow_mut().push(format!("{level:?}: {line}"));
+        self.time.set(self.time.get() + self.line_time.get());
     }
 
     fn now(&self) -> SystemTime {
@@ -414,6 +418,8 @@ pub(crate) struct Rig {
     pub(crate) shared: Rc<SharedInstances>,
     /// The faults that instances told of beside streams.
     pub(crate) faults: Rc<RefCell<Vec<PluginFault>>>,
+    /// What its time beside hooks is charged to.
+    pub(crate) cpu: CpuMeter,
 }
 
 impl Rig {
@@ -433,7 +439,16 @@ impl Rig {
     }
 
     pub(crate) fn of(plugin: Arc<dyn LoadedPlugin>) -> Self {
-        Self { host: Rc::default(), plugin, shared: Rc::default(), faults: Rc::default() }
+        let (host, cpu) = Default::default();
+        Self { host, plugin, shared: Rc::default(), faults: Rc::default(), cpu }
+    }
+
+    /// Lets the plugin take so much of each second, of which each of its lines takes 10 ms.
+    pub(crate) fn budget(&mut self, per_second: Duration) -> Rc<CpuBudget> {
+        self.host.line_time.set(Duration::from_millis(10));
+        let (budget, time) = (Rc::new(CpuBudget::new(per_second)), Rc::clone(&self.host.time));
+        self.cpu = CpuMeter::new(Rc::clone(&budget), Rc::new(move || time.get()));
+        budget
     }
 
     /// Another plugin on the same worker, with a host of its own.
@@ -448,6 +463,7 @@ impl Rig {
             worker: Some(0),
             calls,
             shared: Rc::clone(&self.shared),
+            cpu: self.cpu.clone(),
             on_fault: Rc::new(move |fault| faults.borrow_mut().push(fault.clone())),
             on_restart: Rc::new(|| {}),
         }

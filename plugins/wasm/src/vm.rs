@@ -152,7 +152,8 @@ impl Vm {
     }
 
     /// Runs a callback that no stream and no connection waits for: of a timer, an answer, a
-    /// queue. It is one of the root that `context` belongs to, which is told of a fault.
+    /// queue. It is one of the root that `context` belongs to, which is told of a fault, and
+    /// charged with the time.
     ///
     /// False, and nothing is called, where the guest is lost or that context is gone.
     pub(crate) fn deliver(
@@ -164,7 +165,7 @@ impl Vm {
         let find = |data: &mut VmData| Some(Rc::clone(&data.contexts.get(context)?.root));
         let Some(root) = self.with_data(find).flatten() else { return false };
         let duty = Duty { callback, context: root.id, way: None };
-        if let Err(fault) = self.call(&root, duty, call) {
+        if let Err(fault) = root.cpu.charge(|| self.call(&root, duty, call)) {
             root.tell(&fault);
         }
         true

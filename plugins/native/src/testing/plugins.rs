@@ -78,6 +78,10 @@ impl Script {
         match self.deed(callback) {
             "panic" => panic!("at {callback}"),
             "log" => host.log(LogLevel::Info, callback),
+            "ask" => {
+                let asked = host.http_call(&HttpRequest::get("app", "a", "/p"));
+                host.log(LogLevel::Info, format!("{:?}", asked.map(|_id| ())));
+            }
             "call" => {
                 let request = HttpRequest::get("app", "a", "/p").header("x", "y");
                 assert_eq!(host.http_call(&request).map(|id| id.0 > 0), Ok(true));

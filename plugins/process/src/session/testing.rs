@@ -155,6 +155,7 @@ impl Rig {
             worker,
             calls: Rc::<FakeHost>::clone(&self.host) as Rc<_>,
             shared: Rc::clone(&self.shared),
+            cpu: host_extension::CpuMeter::default(),
             on_fault: Rc::new(move |fault| faults.borrow_mut().push(fault.clone())),
             on_restart: Rc::new(move || restarts.set(restarts.get() + 1)),
         }

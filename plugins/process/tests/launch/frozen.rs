@@ -64,6 +64,7 @@ fn worker() -> (WorkerScope, UnboundedReceiver<String>) {
         worker: Some(0),
         calls: Rc::new(Log(tell)),
         shared: Rc::default(),
+        cpu: host_extension::CpuMeter::default(),
         on_fault: Rc::new(move |fault| {
             let _heard = failed.send(fault.to_string());
         }),

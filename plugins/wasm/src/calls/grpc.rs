@@ -112,6 +112,7 @@ fn open(call: &mut Call<'_>, described: &Described, id_out: u32) -> Answer {
     described.check(call)?;
     call.read(id_out, 4)?;
     let root = call.root();
+    root.check_call().map_err(answer::of_grpc_open)?;
     root.subscriptions.borrow().outbound.check_grpc().map_err(answer::of_grpc_open)?;
     let method = described.method(call)?;
     let kind = match described.message {

@@ -55,6 +55,7 @@ fn send(call: &mut Call<'_>, described: &Described, id_out: u32) -> Answer {
     let size = described.check(call)?;
     call.write_u32(id_out, 0)?;
     let root = call.root();
+    root.check_call().map_err(answer::of_http_call)?;
     root.subscriptions.borrow().outbound.check_http(size).map_err(answer::of_http_call)?;
     let request = described.request(call)?;
     let id = call.new_call(CallKind::Http);

@@ -1,4 +1,5 @@
 mod allocator;
+mod budget;
 mod buffers;
 mod grpc;
 mod headers;

@@ -64,6 +64,7 @@ impl Rig {
             worker: (dice.below(4) > 0).then_some(0),
             calls,
             shared: Rc::default(),
+            cpu: host_extension::CpuMeter::default(),
             on_fault: Rc::new(|_fault| {}),
             on_restart: Rc::new(|| {}),
         };

@@ -3,6 +3,11 @@
 //! Everything goes to the root, whether the stream that asked is there or not: a guest finds
 //! its stream by the call's number. Where the guest is lost or the root has ended, there is
 //! nobody to tell.
+//!
+//! What a root takes here is charged to its budget. Where that is spent, ticks and notices, which
+//! the host makes by itself, are left out until the second is over. Answers come: there are no
+//! more of them than calls that began while there was time. But a gRPC stream may bring any
+//! number of messages, so it is ended at the next one.
 
 use std::rc::{Rc, Weak};
 
@@ -26,6 +31,8 @@ const UNREACHABLE: &str = "upstream connect error";
 const BROKEN: u32 = 11;
 /// The status of a gRPC call whose upstream broke the protocol: "internal".
 const GRPC_INTERNAL: u32 = 13;
+/// The status of a gRPC stream whose root took its time: "resource exhausted".
+const GRPC_EXHAUSTED: u32 = 8;
 
 /// Whom to tell.
 #[derive(Clone, Debug)]
@@ -47,7 +54,9 @@ impl Target {
     /// The timer of the root ticked.
     pub(crate) fn tick(&self) {
         let Some((vm, root)) = self.reach() else { return };
-        if let Some(hook) = &vm.hooks().root.tick {
+        if let Some(hook) = &vm.hooks().root.tick
+            && root.affords()
+        {
             vm.deliver(root.id, "proxy_on_tick", |store| hook.call(store, root.id));
         }
     }
@@ -55,7 +64,9 @@ impl Target {
     /// An item was put into a queue of the root.
     pub(crate) fn queue_ready(&self, queue: QueueId) {
         let Some((vm, root)) = self.reach() else { return };
-        if let Some(hook) = &vm.hooks().root.queue_ready {
+        if let Some(hook) = &vm.hooks().root.queue_ready
+            && root.affords()
+        {
             vm.deliver(root.id, "proxy_on_queue_ready", |store| hook.call(store, (root.id, queue)));
         }
     }
@@ -111,6 +122,10 @@ impl Target {
                 let name = "proxy_on_grpc_receive_initial_metadata";
                 let received = Received::InitialMetadata(headers);
                 tell(&vm, &root, (name, hooks.initial_metadata.as_ref()), received, (id, count));
+            }
+            GrpcEvent::Message(_) if !root.affords() => {
+                let ended = (GRPC_EXHAUSTED, "the plugin took its processor time".into());
+                close(&vm, &root, (id, one_answer), ended);
             }
             GrpcEvent::Message(message) => receive(&vm, &root, id, message),
             GrpcEvent::TrailingMetadata(headers) => {

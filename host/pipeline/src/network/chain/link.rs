@@ -12,7 +12,7 @@ use host_extension::{
 use host_telemetry::{Clock, Stopwatch, Tick};
 
 use super::Hook;
-use crate::chain::{ChainEntry, counted, overspent};
+use crate::chain::{ChainEntry, counted};
 
 /// One filter of one connection.
 pub(super) struct Link {
@@ -122,7 +122,7 @@ impl Link {
     fn affords(&self, clock: &Clock, now: Tick) -> Result<(), PluginFault> {
         let cpu = self.bounds.cpu.as_deref();
         match cpu.filter(|cpu| cpu.is_spent(clock.reading(now))) {
-            Some(cpu) => Err(overspent(cpu)),
+            Some(cpu) => Err(cpu.overspent()),
             None => Ok(()),
         }
     }
@@ -176,7 +176,8 @@ impl Link {
         if let Err(fault) = self.tell(clock, |filter| filter.on_complete(connection)) {
             self.fault(&fault);
         }
-        self.spent.measure(clock, || self.lose());
+        let ((), start, end) = self.spent.measure_call(clock, |_start| self.lose());
+        self.took(clock, start, end);
         if self.made.get() {
             self.entry.metrics.stream_duration.observe(self.spent.elapsed(clock));
         }
