@@ -28,7 +28,7 @@ const PERMISSIONS_MAX: usize = 256;
 
 /// The most of them that may be patterns with a `*`, for each capability: where one name stands
 /// for many, each call compares it with all of these.
-const WILDCARDS_MAX: usize = 32;
+const WILDCARDS_MAX: usize = 8;
 
 /// The version of the format.
 const SCHEMA: u32 = 1;

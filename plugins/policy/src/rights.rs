@@ -60,8 +60,9 @@ pub struct Rights {
     withheld: u32,
 }
 
-/// Names longer than this are of no pattern that grants something or asks for it, but of `*`.
-const NAME_BYTES_MAX: usize = 256;
+/// Names longer than this are of no pattern with a `*` that grants something or asks for it, but
+/// of `*` itself.
+pub(crate) const NAME_BYTES_MAX: usize = 128;
 
 /// Permissions by [`Capability::index`].
 type Table = Vec<Vec<Entry>>;
@@ -128,6 +129,11 @@ impl Entry {
             None => argument != Argument::Namespace,
             Some(pattern) => pattern.as_str() == "*",
         }
+    }
+
+    /// True where a comparison takes no time to speak of, whatever the name is.
+    fn is_cheap(&self, argument: Argument) -> bool {
+        self.is_for_all(argument) || self.pattern.as_ref().is_none_or(Pattern::is_exact)
     }
 }
 
@@ -284,14 +290,17 @@ impl Rights {
         by(access).or_else(|| by(access.alias()?))
     }
 
-    /// As [`Self::find`], but a long name is of no pattern: a hostile manifest has many of them,
-    /// and a hostile plugin long names. Denials are the operator's own, and hold for any name.
+    /// As [`Self::find`], but a long name is compared with no `*`: a hostile manifest has many of
+    /// them, and a hostile client long names. Denials are the operator's own, and hold for any
+    /// name.
     fn find_cheaply<'t>(&self, table: &'t Table, access: Access<'_>) -> Option<&'t Entry> {
         let argument = access.capability.argument();
         if access.name.len() <= NAME_BYTES_MAX || argument == Argument::Path {
             return self.find(table, access);
         }
-        entries(table, access.capability).iter().find(|entry| entry.is_for_all(argument))
+        let mut cheap =
+            entries(table, access.capability).iter().filter(|entry| entry.is_cheap(argument));
+        cheap.find(|entry| self.covers(entry, access))
     }
 
     fn covers(&self, entry: &Entry, access: Access<'_>) -> bool {

@@ -84,7 +84,9 @@ fn has_in_order(bytes: &[u8], parts: &[u8], ignore_case: bool) -> bool {
     let (bytes, parts) = (folded(bytes, ignore_case), folded(parts, ignore_case));
     let mut left = &*bytes;
     parts.split(|&byte| byte == b'*').all(|part| {
-        let found = memmem::find(left, part).and_then(|at| left.get(at + part.len()..));
+        // To prepare a search for a long part costs more than most searches.
+        let at = if part.len() > left.len() { None } else { memmem::find(left, part) };
+        let found = at.and_then(|at| left.get(at + part.len()..));
         found.inspect(|rest| left = rest).is_some()
     })
 }

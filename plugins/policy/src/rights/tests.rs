@@ -86,3 +86,18 @@ fn a_path_grants_what_is_below_it_and_nothing_beside() {
     assert!(!rights.allows(file("/etc/ssl2")) && !rights.allows(file("/etc")));
     assert!(!rights.allows(file("/etc/ssl/../shadow")));
 }
+
+#[test]
+fn a_long_name_is_compared_with_no_pattern_but_by_its_whole_text() {
+    let read = |name: &str, granted: &str, denied: &[&str]| {
+        let rights = rights(Preset::None, &[&format!("headers.request.read:{granted}")], denied);
+        rights.allows(Access::to(Capability::HeadersRequestRead, name.as_bytes()))
+    };
+    let (short, long) = ("x".repeat(128), "x".repeat(129));
+    assert!(read(&short, "x*", &[]) && !read(&long, "x*", &[]));
+    assert!(read(&long, &long, &[]) && read(&long, "*", &[]));
+    assert!(!read(&long, "*", &["headers.request.read:x*x"]), "denials hold for any name");
+    let long = "n".repeat(300);
+    let own = Rights::new(&Policy::default(), None, &long);
+    assert!(own.allows(Access::to(Capability::SharedDataRead, long.as_bytes())));
+}

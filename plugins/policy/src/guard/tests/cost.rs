@@ -136,3 +136,54 @@ fn cost_of_calls_that_are_allowed() {
         assert!(cfg!(debug_assertions) || own < 15.0, "{own} ns");
     }
 }
+
+/// The largest manifest that is read: as many patterns as there may be, each with another number
+/// for `#`, and exact names for the rest.
+fn largest(pattern: &str) -> Vec<String> {
+    let pattern = |number: usize| pattern.replace('#', &number.to_string());
+    let patterns = (0..8).map(|number| format!("headers.request.read:{}", pattern(number)));
+    let names = (0..248).map(|number| format!("headers.request.read:{:a<200}{number}", ""));
+    patterns.chain(names).collect()
+}
+
+/// The time that one `headers()` of 1000 fields takes under such a manifest.
+fn time_of_a_section(asked: &[String], name_bytes: usize) -> Duration {
+    let asked: Vec<Permission> = asked.iter().map(|one| one.parse().unwrap()).collect();
+    let rights = Rights::new(&Policy::default(), Some(&asked), "greet");
+    let mut fields = http::HeaderMap::new();
+    for number in 0..1000 {
+        let name = format!("{:a<name_bytes$}{number}", "");
+        fields.insert(HeaderName::try_from(name).unwrap(), HeaderValue::from_static("1"));
+    }
+    let head = Headers::response(StatusCode::OK, fields);
+    #[expect(clippy::disallowed_methods, reason = "a measurement")]
+    let begun = Instant::now();
+    black_box(super::super::sections::hidden(&rights, HEAD, black_box(&head)));
+    begun.elapsed()
+}
+
+#[test]
+#[ignore = "a measurement, to be run by hand"]
+fn cost_of_the_largest_manifest() {
+    let part = |bytes: usize| "a".repeat(bytes);
+    let long = part(25);
+    // All of them nearly match.
+    let shapes = [
+        ("many short parts", "*a*a*a*a*a*a*b#*".to_owned()),
+        ("long parts", format!("*{long}*{long}*{long}*{long}*{long}*{long}b#*")),
+        ("one part of 50", format!("*{}b#*", part(50))),
+        ("one part of 100", format!("*{}b#*", part(100))),
+        ("one part of 200", format!("*{}b#*", part(200))),
+        ("a start", format!("{}b#*", part(200))),
+        ("an end", format!("*b{}#", part(200))),
+    ];
+    for (what, shape) in shapes {
+        let asked = largest(&shape);
+        for name_bytes in [8, 60, 125, 250] {
+            let times = (0..BATCHES).map(|_batch| time_of_a_section(&asked, name_bytes));
+            let best = times.min().expect("some");
+            writeln!(std::io::stderr(), "{what}, names of {name_bytes} bytes: {best:?}")
+                .expect("an output");
+        }
+    }
+}
