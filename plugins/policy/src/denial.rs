@@ -5,11 +5,14 @@ use std::{
     sync::atomic::{AtomicU64, Ordering::Relaxed},
 };
 
-use abi_manifest::{Argument, Capability};
+use abi_manifest::{Capability, Permission};
 
-use crate::{Access, Preset, Rule};
+use crate::{
+    Access, Rule,
+    grant::{advice, grant_for},
+};
 
-/// Bytes of a name that a message shows.
+/// Bytes that a message shows of a name that no grant can have.
 const NAME_BYTES_SHOWN: usize = 64;
 
 /// A call that is not allowed. Shows itself as a line that says what to do.
@@ -30,18 +33,25 @@ pub struct Denial<'a> {
 pub struct DenialCounts([AtomicU64; Capability::ALL.len()]);
 
 impl Denial<'_> {
-    /// The permission that is missing, as it is written: `http_call:auth`.
+    /// What was done, as a permission is written: `http_call:auth`. It is one where
+    /// [`Denial::grant`] says so; of another name only the beginning is shown.
     #[must_use]
     pub fn permission(&self) -> String {
-        let routes = matches!(self.rule, Rule::Routing);
-        let capability = if routes { Capability::Route } else { self.access.capability };
-        let mut text = capability.word().to_owned();
-        if capability.argument() != Argument::None && !self.access.name.is_empty() {
-            let name = self.access.name.get(..NAME_BYTES_SHOWN).unwrap_or(self.access.name);
-            // Writing to a string does not fail.
-            let _always = write!(text, ":{}", name.escape_ascii());
+        if let Some(grant) = self.grant() {
+            return grant.to_string();
         }
+        let mut text = self.access.capability.word().to_owned();
+        let name = self.access.name.get(..NAME_BYTES_SHOWN).unwrap_or(self.access.name);
+        // Writing to a string does not fail.
+        let _always = write!(text, ":{}", name.escape_ascii());
         text
+    }
+
+    /// The permission that is missing; `None` where no grant can name what was done.
+    #[must_use]
+    pub fn grant(&self) -> Option<Permission> {
+        let routes = self.rule == Rule::Routing;
+        if routes { Some(Permission::whole(Capability::Route)) } else { grant_for(self.access) }
     }
 }
 
@@ -54,35 +64,11 @@ impl fmt::Display for Denial<'_> {
         }
         let verb = if self.was_let { "would not be allowed" } else { "is not allowed" };
         write!(f, "`{permission}` {verb}: ")?;
-        match self.rule {
-            Rule::Denial(denial) => write!(f, "`denials` of the policy `{policy}` has `{denial}`"),
-            Rule::NotAsked => {
-                write!(f, "the plugin's plugin.toml does not ask for it (`permissions`)")
-            }
-            Rule::Framing => write!(
-                f,
-                "the field frames messages; to grant it, name it without a `*` in {}",
-                GrantsOf(policy)
-            ),
-            Rule::NotGranted | Rule::Routing | Rule::Preset | Rule::Grant(_) | Rule::Limit(_) => {
-                write!(f, "to grant it, add \"{permission}\" to {}", GrantsOf(policy))
-            }
+        let is_denied = matches!(self.rule, Rule::Denial(_));
+        if !is_denied && self.grant().is_none() {
+            return f.write_str("no grant can name it; look at what the plugin does");
         }
-    }
-}
-
-/// Where a grant is added, in words, by the name of the policy. A preset cannot be added to, so
-/// that a plugin that has one needs a policy.
-#[derive(Clone, Copy, Debug)]
-pub struct GrantsOf<'a>(pub &'a str);
-
-impl fmt::Display for GrantsOf<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let policy = self.0;
-        if Preset::named(policy).is_none() {
-            return write!(f, "`grants` of the policy `{policy}`");
-        }
-        write!(f, "`grants` of a policy for the plugin that begins with `preset: {policy}`")
+        f.write_str(&advice(self.rule, &permission, policy))
     }
 }
 

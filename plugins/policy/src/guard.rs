@@ -182,6 +182,10 @@ impl HostCalls for Guard {
         name: &[u8],
         show: &mut dyn FnMut(&[u8]),
     ) -> CallResult<()> {
+        if name.is_empty() {
+            self.gate.count(HostCall::Header, true);
+            return Err(CallError::NotFound);
+        }
         let access = Access::to(needs::fields_read(map), name);
         // What may not be read is as if it were not there.
         self.gate.check(HostCall::Header, access).map_err(|_denied| CallError::NotFound)?;

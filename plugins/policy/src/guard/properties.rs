@@ -45,6 +45,9 @@ pub(super) fn allow_read(gate: &Gate, path: &[&[u8]]) -> CallResult<()> {
     }
     let Some((read, part)) = part_of(path) else { return Ok(()) };
     if let Part::Field(name) = part {
+        if name.is_empty() {
+            return Err(CallError::NotFound);
+        }
         return gate.allow(Access::to(read, name)).map_err(|_denied| CallError::NotFound);
     }
     gate.note_all(read);

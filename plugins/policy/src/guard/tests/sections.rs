@@ -73,9 +73,20 @@ fn a_permissive_policy_shows_all_of_a_section_and_tells_what_it_would_hide() {
 }
 
 #[test]
+fn a_field_without_a_name_is_not_there_and_no_denial_that_asks_for_all_of_them() {
+    let bench = with_fields(granting(&["properties.read"]), &FIELDS);
+    let read = bench.guard.header(&bench.stream, HEAD, b"", &mut |_| {});
+    assert_eq!(read, Err(CallError::NotFound));
+    let path: [&[u8]; 3] = [b"request", b"headers", b""];
+    let read = bench.guard.property(Subject::Stream(&bench.stream), &path);
+    assert_eq!(read, Err(CallError::NotFound));
+    assert!(denied(&bench).is_empty());
+}
+
+#[test]
 fn a_section_of_which_nothing_may_be_read_is_empty_and_a_denial() {
     for (policy, says) in [
-        (Policy::of(Preset::None), "add \"headers.request.read\""),
+        (Policy::of(Preset::None), "grants: [\"headers.request.read\"]"),
         (denying(&["headers.request.read"]), "`denials` of the policy"),
     ] {
         let bench = with_fields(policy, &FIELDS);
