@@ -37,6 +37,6 @@ pub use grant::{GrantsOf, advice};
 pub use guard::Guard;
 pub use policy::{Mode, Policy, Restriction};
 pub use preset::Preset;
-pub use recorder::Recorder;
+pub use recorder::{LeftOut, Recorder};
 pub use rights::{Access, CapabilityReport, Extent, Names, Rights, Rule, Source, WhyNot};
 pub use ward::{OnDenial, Ward};

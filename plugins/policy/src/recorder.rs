@@ -1,22 +1,41 @@
 //! The recorder: notes what a plugin does, to say which grants it needs.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fmt};
 
-use abi_manifest::{Argument, Capability, Pattern, Permission};
+use abi_manifest::{Argument, Capability, Permission};
 use parking_lot::Mutex;
 
 use crate::{
     Access,
     fields::{FieldClass, class_of, writes_fields},
+    grant::grant_for,
 };
 
-/// Names of one plugin that are told apart; past it names become `*`.
-const NAMES_MAX: usize = 1000;
+/// Grants of one plugin that are told apart.
+const GRANTS_MAX: usize = 1000;
 
-/// What one plugin did, on all workers: capabilities with names. No name at all stands for all
-/// names, or for the plugin's own namespace; `*` for what cannot be named.
+/// What one plugin did, on all workers.
 #[derive(Debug, Default)]
-pub struct Recorder(Mutex<BTreeSet<(Capability, Box<str>)>>);
+pub struct Recorder(Mutex<Notes>);
+
+/// Capabilities with the grant of each thing that was done; none for all that a capability is
+/// about, or for the plugin's own namespace.
+#[derive(Debug, Default)]
+struct Notes {
+    done: BTreeSet<(Capability, Option<Box<str>>)>,
+    left_out: BTreeSet<LeftOut>,
+}
+
+/// Something that a plugin did, and that no grant is offered for: one that is wide enough would
+/// let more through than was seen. Shows itself as a line for an operator.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+#[non_exhaustive]
+pub enum LeftOut {
+    /// It used names that no grant can have: with a `*`, with spaces, too long.
+    Unnameable(Capability),
+    /// It used too many names to tell them apart.
+    TooMany(Capability),
+}
 
 impl Recorder {
     /// Notes that something was done.
@@ -28,66 +47,71 @@ impl Recorder {
             // This is what it takes.
             self.note_all(Capability::Route);
         } else {
-            self.put(capability, name(access));
+            // A name that is empty stands for all elsewhere.
+            let grant = if access.name.is_empty() { None } else { grant_for(access) };
+            match grant {
+                Some(grant) => self.put(capability, Some(grant.to_string().into())),
+                None => self.leave_out(LeftOut::Unnameable(capability)),
+            }
         }
     }
 
     /// Notes that something was done to all that a capability is about: to the own namespace,
     /// where it is about namespaces.
     pub fn note_all(&self, capability: Capability) {
-        self.put(capability, Box::default());
+        self.put(capability, None);
     }
 
-    /// The grants without which something that it did would not be allowed.
+    /// The grants without which something that it did would not be allowed. None of them lets
+    /// anything through that was not seen.
     #[must_use]
     pub fn grants(&self) -> Vec<Permission> {
-        let noted = self.0.lock();
-        let has = |capability, name: &str| noted.contains(&(capability, name.into()));
-        let is_covered = |capability: Capability, name: &str| {
-            // The own namespace is not all of them.
-            let by_all = capability.argument() != Argument::Namespace && has(capability, "");
-            !name.is_empty()
-                && (by_all || name != "*" && has(capability, "*") && !is_framing(capability, name))
+        let done = &self.0.lock().done;
+        // The own namespace is not all of them.
+        let by_all = |capability: Capability| {
+            capability.argument() != Argument::Namespace && done.contains(&(capability, None))
         };
-        let mut grants = Vec::with_capacity(noted.len());
-        for (capability, name) in noted.iter() {
-            if is_covered(*capability, name) {
-                continue;
-            }
-            grants.push(match name.parse::<Pattern>() {
-                Ok(pattern) => Permission::narrow(*capability, pattern),
-                Err(_no_name) => Permission::whole(*capability),
-            });
-        }
-        grants
+        let needed = done.iter().filter_map(|(capability, grant)| match grant {
+            None => Some(Permission::whole(*capability)),
+            Some(_) if by_all(*capability) => None,
+            Some(grant) => grant.parse().ok(),
+        });
+        needed.collect()
     }
 
-    fn put(&self, capability: Capability, name: Box<str>) {
-        let mut noted = self.0.lock();
-        let entry = (capability, name);
-        if noted.contains(&entry) {
+    /// What it did beside, for somebody to look at.
+    #[must_use]
+    pub fn left_out(&self) -> Vec<LeftOut> {
+        self.0.lock().left_out.iter().copied().collect()
+    }
+
+    fn put(&self, capability: Capability, grant: Option<Box<str>>) {
+        let mut notes = self.0.lock();
+        let entry = (capability, grant);
+        if notes.done.contains(&entry) {
             return;
         }
-        let entry = if noted.len() < NAMES_MAX { entry } else { (capability, "*".into()) };
-        noted.insert(entry);
+        // There are few capabilities, which always fit.
+        if notes.done.len() < GRANTS_MAX || entry.1.is_none() {
+            notes.done.insert(entry);
+        } else {
+            notes.left_out.insert(LeftOut::TooMany(capability));
+        }
+    }
+
+    fn leave_out(&self, what: LeftOut) {
+        self.0.lock().left_out.insert(what);
     }
 }
 
-/// True for fields that must be named, whatever else is granted.
-fn is_framing(capability: Capability, name: &str) -> bool {
-    writes_fields(capability) && class_of(name.as_bytes()) == FieldClass::Framing
-}
-
-/// The name as a pattern has it; what no pattern can name becomes `*`.
-fn name(access: Access<'_>) -> Box<str> {
-    let text = str::from_utf8(access.name).ok();
-    let text = text.filter(|text| text.len() <= 128 && text.parse::<Pattern>().is_ok());
-    match text {
-        Some(text) if access.capability.argument() == Argument::Header => {
-            text.to_ascii_lowercase().into()
-        }
-        Some(text) => text.into(),
-        None => "*".into(),
+impl fmt::Display for LeftOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (capability, what) = match self {
+            Self::Unnameable(capability) => (capability, "names that no grant can have"),
+            Self::TooMany(capability) => (capability, "more names than are noted"),
+        };
+        let word = capability.word();
+        write!(f, "`{word}` was used with {what}: look at what the plugin does before granting it")
     }
 }
 
