@@ -32,7 +32,7 @@ enum Tells {
 
 const MILLION: &str = "1000000";
 
-const WITHIN: [Within; 3] = [
+const WITHIN: [Within; 4] = [
     Within {
         what: "guests and libraries",
         tests: "torture::",
@@ -50,6 +50,12 @@ const WITHIN: [Within; 3] = [
         tests: "stream::tests::lifecycles::",
         names: &["r12-pipeline-lifecycles"],
         tells: Tells::Here(&[("MORTISE_LIFECYCLE_EVENTS", MILLION)]),
+    },
+    Within {
+        what: "connections of the pipeline",
+        tests: "network::pump::tests::lifecycles::",
+        names: &["r12-network-lifecycles"],
+        tells: Tells::Here(&[]),
     },
 ];
 

@@ -35,5 +35,8 @@ fn who_tells_nothing_is_told_of() {
     let runs = parse(&fs::read_to_string(&file).expect("a file")).expect("runs");
     fs::remove_file(file).expect("removed");
     let names: Vec<_> = runs.iter().filter_map(|run| run["name"].as_str()).collect();
-    assert_eq!(names, ["r12-process-lifecycles", "r12-pipeline-lifecycles"]);
+    assert_eq!(
+        names,
+        ["r12-process-lifecycles", "r12-pipeline-lifecycles", "r12-network-lifecycles"]
+    );
 }
