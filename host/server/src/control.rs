@@ -192,6 +192,7 @@ impl Control {
         self.sockets.commit(&prepared);
         let quotas = snapshot.shared_quotas();
         self.commons.state.set_data_quotas(quotas.clone());
+        self.metrics.defined().limit(snapshot.metric_limits());
         self.hand_out(&plan, snapshot, prepared).await;
         self.commons.state.retain_namespaces(|name| quotas.contains_key(name));
         let listeners = self.listener_views(&plan);

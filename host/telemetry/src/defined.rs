@@ -48,6 +48,16 @@ struct Definitions {
     /// By plugin, then by the name that it gave.
     known: HashMap<Box<str>, HashMap<Box<str>, MetricId>>,
     families: Families,
+    /// How many a plugin may have, where it is less than any may.
+    limits: HashMap<Box<str>, usize>,
+}
+
+impl Definitions {
+    /// True where a plugin has as many as it may.
+    fn has_enough(&self, plugin: &str) -> bool {
+        let max = self.limits.get(plugin).map_or(DEFINED_METRICS_MAX, |max| *max);
+        self.known.get(plugin).map_or(0, HashMap::len) >= max.min(DEFINED_METRICS_MAX)
+    }
 }
 
 /// One metric of one plugin.
@@ -73,21 +83,28 @@ impl DefinedMetrics {
             return Err(CallError::LimitReached);
         }
         let mut definitions = self.0.definitions.lock();
-        let Definitions { known, families } = &mut *definitions;
-        if let Some(id) = known.get(plugin).and_then(|names| names.get(name)) {
+        if let Some(id) = definitions.known.get(plugin).and_then(|names| names.get(name)) {
             let series = self.0.series.get(*id).ok_or(CallError::NotFound)?;
             let is_same = series.value.kind() == kind;
             return if is_same { Ok(*id) } else { Err(CallError::BadArgument) };
         }
-        if known.get(plugin).is_some_and(|names| names.len() >= DEFINED_METRICS_MAX) {
+        if definitions.has_enough(plugin) {
             return Err(CallError::LimitReached);
         }
+        let Definitions { known, families, .. } = &mut *definitions;
         let id = self.0.series.next().ok_or(CallError::LimitReached)?;
         let labels = families.join(plugin, kind, name, id);
         let series = Series { plugin: plugin.into(), labels, value: Value::new(kind) };
         self.0.series.push(series);
         known.entry(plugin.into()).or_default().insert(name.into(), id);
         Ok(id)
+    }
+
+    /// Says how many metrics each plugin may have, over all its uses, workers and generations, in
+    /// place of what was said before. Those that it has it keeps, and they count.
+    pub fn limit<'a>(&self, limits: impl IntoIterator<Item = (&'a str, usize)>) {
+        let limits = limits.into_iter().map(|(plugin, max)| (plugin.into(), max)).collect();
+        self.0.definitions.lock().limits = limits;
     }
 
     /// Sets a gauge, adds to a counter, or observes a value of a histogram.

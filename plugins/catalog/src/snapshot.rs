@@ -228,6 +228,12 @@ impl CatalogSnapshot {
         quotas
     }
 
+    /// How many metrics each plugin may have, over all its uses and workers.
+    pub fn metric_limits(&self) -> impl Iterator<Item = (&str, usize)> {
+        let plans = self.0.entries.iter().map(|entry| &entry.plan);
+        plans.map(|plan| (plan.name.as_str(), plan.limits.metrics_max))
+    }
+
     /// True where traffic must never go on without a plugin.
     pub(crate) fn is_security(&self, plugin: &PluginName) -> bool {
         self.entry(plugin).is_some_and(|entry| entry.is_security)

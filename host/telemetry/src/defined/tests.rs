@@ -64,6 +64,31 @@ fn a_plugin_with_enough_metrics_gets_no_more_and_keeps_those_that_it_has() {
 }
 
 #[test]
+fn a_limit_of_a_plugin_is_one_for_all_who_define_its_metrics_and_a_lower_one_takes_none_away() {
+    let metrics = DefinedMetrics::default();
+    metrics.limit([("a", 2), ("none", 0), ("many", usize::MAX)]);
+    let define = |plugin: &str, name: &str| metrics.define(plugin, MetricKind::Counter, name);
+    let first = define("a", "1").expect("one");
+    // Whoever asks for it, it is there.
+    let of_another_use = metrics.clone();
+    assert_eq!(of_another_use.define("a", MetricKind::Counter, "1"), Ok(first));
+    assert!(of_another_use.define("a", MetricKind::Counter, "2").is_ok());
+    assert_eq!(define("a", "3"), Err(CallError::LimitReached));
+    assert_eq!(define("none", "1"), Err(CallError::LimitReached));
+    assert!(define("unlimited", "1").is_ok());
+    for number in 0..DEFINED_METRICS_MAX {
+        assert!(define("many", &number.to_string()).is_ok());
+    }
+    assert_eq!(define("many", "one more"), Err(CallError::LimitReached));
+
+    metrics.limit([("a", 1)]);
+    assert_eq!((define("a", "1"), define("a", "3")), (Ok(first), Err(CallError::LimitReached)));
+    assert!(define("a", "2").is_ok() && define("none", "1").is_ok());
+    metrics.limit([("a", 3)]);
+    assert!(define("a", "3").is_ok());
+}
+
+#[test]
 fn threads_count_into_one_value() {
     let metrics = DefinedMetrics::default();
     let count = || {

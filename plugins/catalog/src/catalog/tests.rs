@@ -302,6 +302,19 @@ fn of_plugins_that_share_the_largest_quota_counts_and_a_new_one_holds_at_once() 
 }
 
 #[test]
+fn how_many_metrics_a_plugin_may_have_is_told_as_it_is_configured() {
+    let house = House::new();
+    house.write("a", "broken");
+    let plans = [("a", 5), ("b", 0)].map(|(name, max)| {
+        let mut plan = house.plan(name);
+        plan.limits.metrics_max = max;
+        plan
+    });
+    let snapshot = house.catalog.load(&plans, &[], house.now());
+    assert_eq!(snapshot.metric_limits().collect::<Vec<_>>(), [("a", 5), ("b", 0)]);
+}
+
+#[test]
 fn a_snapshot_goes_to_other_threads() {
     fn check<T: Send + Sync>() {}
     check::<CatalogSnapshot>();
