@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use abi_manifest::FILE_NAME;
-use plugins_policy::{Permission, Rights, Unenforced};
+use plugins_policy::{Enforcement, Permission, Rights, Unenforced};
 
 use crate::{BackendKind, PluginPlan, confine::enforcement, source};
 
@@ -20,6 +20,8 @@ pub struct Survey {
     pub is_security: bool,
     /// What it may do.
     pub rights: Rights,
+    /// How it runs: which restrictions hold, whoever states them.
+    pub enforcement: Enforcement,
     /// What its policy states and does not hold here.
     pub unenforced: Vec<Unenforced>,
     /// Why the manifest cannot be read; then nothing is asked for, and it will not be loaded.
@@ -42,9 +44,11 @@ impl Survey {
         let says_security = said.as_ref().map_or_else(may_say, |said| said.is_security);
         let is_security = plan.is_security || says_security;
         let asked = manifest.is_some().then(|| said.map_or_else(Vec::new, |said| said.permissions));
+        let enforcement = enforcement(plan);
         Self {
             rights: Rights::new(&plan.policy, asked.as_deref(), plan.shared_namespace()),
-            unenforced: enforcement(plan).unenforced(&plan.policy),
+            unenforced: enforcement.unenforced(&plan.policy),
+            enforcement,
             manifest,
             asked,
             is_security,

@@ -67,7 +67,8 @@ impl Backend {
 
     /// Adds what all plugins of this backend need.
     pub(crate) fn prepare(self, config: Config) -> Config {
-        let lines = "preset: trusted\nlimits: { cpu_ms_per_call: 500 }\nallow_unenforced: [cpu_per_call]";
+        let lines =
+            "preset: trusted\nlimits: { cpu_ms_per_call: 500 }\nallow_unenforced: [cpu_per_call]";
         let config = config.policy("patient", lines);
         if self != Self::Native {
             return config;

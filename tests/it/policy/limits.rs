@@ -250,8 +250,9 @@ async fn start(backend: Backend, rows: &[Row], peers: [&Upstream; 2]) -> Proxy {
             ));
             let often =
                 if limits.contains("cpu_ms_per_call") { "" } else { ", cpu_ms_per_call: 500" };
-            let lines =
-                format!("preset: network\nlimits: {{ {limits}{often} }}\nallow_unenforced: [cpu, cpu_per_call]");
+            let lines = format!(
+                "preset: network\nlimits: {{ {limits}{often} }}\nallow_unenforced: [cpu, cpu_per_call]"
+            );
             config = config.policy(&name, &lines);
             let lines = match backend {
                 Backend::Process => "process: { call_timeout_ms: 10000 }",

@@ -35,9 +35,7 @@ fn config(folder: &Path) -> Config {
         route("metric_flood", ""),
         route("child", ", config: log_flood"),
     );
-    let limits = format!(
-        "log_lines_per_second_max: {LINES_MAX}, metrics_max: {METRICS_MAX}"
-    );
+    let limits = format!("log_lines_per_second_max: {LINES_MAX}, metrics_max: {METRICS_MAX}");
     let mut config = Config::new()
         .top("workers: 1\naccess_log: \"off\"")
         .listener("web", &routes)

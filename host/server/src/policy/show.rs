@@ -5,7 +5,8 @@
 //! `security`, `namespace`, `problem`, `capabilities[]` (`permission`, `in_force`, `names`, each
 //! with `pattern` and, where a name must match both, `within`; `except`, fields of the host that
 //! are not among them; `asked`, `granted`, `denied`, `why_not`), `limits` by the keys of the
-//! configuration, and `unenforced[]` (`restriction`, `reason`, `advice`, `allowed`). A pattern is
+//! configuration, `not_held[]` (the keys of those limits that nobody holds the plugin to),
+//! and `unenforced[]` (`restriction`, `reason`, `advice`, `allowed`). A pattern is
 //! `*` for all names, and `null` for the plugin's own namespace.
 
 use std::fmt::Write as _;
@@ -18,7 +19,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     survey::{Subject, Surveyed},
-    words::{deed, limits},
+    words::{deed, limits, restriction},
 };
 use crate::cli::CheckReport;
 
@@ -49,7 +50,8 @@ fn text(subject: &Subject) -> String {
     // Writing to a string does not fail.
     let _always = writeln!(text, "  limits");
     for (key, _number, words) in limits(&subject.plan.limits) {
-        let _always = writeln!(text, "    {key:<32} {words}");
+        let but = if holds(subject, key) { "" } else { ", which nobody holds it to" };
+        let _always = writeln!(text, "    {key:<32} {words}{but}");
     }
     for unenforced in &subject.survey.unenforced {
         let Unenforced { is_allowed, .. } = unenforced;
@@ -57,6 +59,11 @@ fn text(subject: &Subject) -> String {
         let _always = writeln!(text, "  {unenforced}{then}");
     }
     text
+}
+
+/// Whether a plugin that runs as this one does is held to a limit.
+fn holds(subject: &Subject, limit: &str) -> bool {
+    restriction(limit).is_none_or(|restriction| subject.survey.enforcement.holds(restriction))
 }
 
 fn head(subject: &Subject) -> String {
@@ -185,9 +192,11 @@ fn listed<'a>(permissions: impl Iterator<Item = &'a Permission>) -> String {
 
 fn entry(subject: &Subject) -> Value {
     let (plan, survey) = (&subject.plan, &subject.survey);
-    let limits = limits(&plan.limits).into_iter().map(|(key, number, _words)| {
+    let numbers = limits(&plan.limits).into_iter().map(|(key, number, _words)| {
         (key.to_owned(), Value::from(u64::try_from(number).unwrap_or(u64::MAX)))
     });
+    let keys = limits(&plan.limits).into_iter().map(|(key, ..)| key);
+    let not_held = keys.filter(|key| !holds(subject, key));
     json!({
         "name": plan.name.as_str(),
         "backend": plan.backend.label(),
@@ -204,7 +213,8 @@ fn entry(subject: &Subject) -> Value {
         "namespace": plan.shared_namespace(),
         "problem": survey.problem,
         "capabilities": survey.rights.report().iter().map(capability).collect::<Vec<_>>(),
-        "limits": limits.collect::<Map<_, _>>(),
+        "limits": numbers.collect::<Map<_, _>>(),
+        "not_held": not_held.collect::<Vec<_>>(),
         "unenforced": survey.unenforced.iter().map(unenforced).collect::<Vec<_>>(),
     })
 }

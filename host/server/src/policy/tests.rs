@@ -107,7 +107,9 @@ fn what_plugins_may_do_is_shown_to_programs() {
     let unenforced = inside["unenforced"].as_array().unwrap();
     let words: Vec<_> =
         unenforced.iter().map(|one| (&one["restriction"], &one["allowed"])).collect();
-    assert_eq!(words, [(&json!("memory"), &json!(true)), (&json!("cpu"), &json!(false))]);
+    assert_eq!(words, [(&json!("memory"), &json!(true)), (&json!("cpu_per_call"), &json!(false))]);
+    assert_eq!(inside["not_held"], json!(["memory_mib", "cpu_ms_per_call", "cpu_ms_start"]));
+    assert_eq!(asks["not_held"], json!([]));
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "`expect!` makes a value")]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use host_types::PluginLimits;
-use plugins_policy::Capability;
+use plugins_policy::{Capability, Restriction};
 
 /// What a capability lets a plugin do, behind "may" and "may not".
 pub(super) fn deed(capability: Capability) -> &'static str {
@@ -40,6 +40,17 @@ pub(super) fn deed(capability: Capability) -> &'static str {
         Capability::FilesRead => "read files",
         // One of a later catalogue has at least its word.
         other => other.word(),
+    }
+}
+
+/// The restriction that a limit is part of, where it is not one of calls: those hold everywhere.
+pub(super) fn restriction(limit: &str) -> Option<Restriction> {
+    match limit {
+        "memory_mib" => Some(Restriction::Memory),
+        "cpu_ms_per_call" | "cpu_ms_start" => Some(Restriction::CpuPerCall),
+        "cpu_ms_per_second" => Some(Restriction::Cpu),
+        "table_elements_max" => Some(Restriction::Table),
+        _ => None,
     }
 }
 
