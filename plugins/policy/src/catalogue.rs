@@ -45,9 +45,10 @@ code that decides.
 A permission is written `WORD` or `WORD:PATTERN`. The first parts of a word name all that begin \
 with them: `headers` is all of `headers.request.read`, `headers.request.write`, \
 `headers.response.read` and `headers.response.write`. A pattern narrows a permission down to \
-names; `*` in it stands for any number of bytes. A name of more than 256 bytes is granted by no \
-pattern but `*`; denials hold for names of any length. Without one the permission is for all names, and \
-for the plugin's own namespace where it is about namespaces. What has no names takes no pattern.
+names; `*` in it stands for any number of bytes. Without a pattern the permission is for all \
+names, and for the plugin's own namespace where it is about namespaces. What has no names takes no \
+pattern. A name of more than 128 bytes is compared with no pattern that has a `*`, but with `*` \
+itself; denials hold for names of any length.
 
 A plugin may do what its manifest asks for **and** its policy grants **and** no denial takes away. \
 A package without `permissions` asks for nothing; an artifact without a package asks for \
@@ -58,14 +59,18 @@ const ANSWERS: &str = "
 ## What a plugin is told
 
 A field that it may not read is as if it were not there: reading it finds nothing, and a whole \
-section comes without it. A property that is a field (`request.headers.cookie`, `request.path`) \
-takes the permission for that field, too. Any other call that is not allowed is refused, with the \
+section comes without it. A property that is a field (`request.headers.cookie`, `request.path`, \
+`response.code`) takes the permission for that field, too; one that sums fields up \
+(`request.total_size`) that for all of them; and a map of fields comes without those that may not \
+be read. A path with a NUL in a name is none. Any other call that is not allowed is refused, with the \
 status that its interface has for that; a whole section is written or refused as a whole, and \
 keeps the fields that the plugin may not write or cannot see.
 
 Each refusal is counted (`mortise_plugin_denied_total{plugin, permission}`) and logged, now and \
-then, with what would grant it. A whole section that is shown without some fields is none. With \
-`mode: permissive` it is counted and logged, and carried out.
+then, with what would grant it, or that no grant can name it. A section or a map that is shown \
+without some fields is no refusal; one of which nothing may be read, though the plugin asks for \
+some of it, is shown empty and is one, each time. With `mode: permissive` a refusal is counted and \
+logged, for each field that would be hidden, too, and the call is carried out.
 ";
 
 fn capabilities(text: &mut String) -> Written {
@@ -143,7 +148,9 @@ fn fields(text: &mut String) -> Written {
          a request is its `:authority`: what is said of one name holds for the other.\n\
          - Fields that **frame** a message or belong to one connection ({}) must be named by a \
          grant without a `*`, or take the preset `{}`. Even then the proxy frames what it sends: \
-         no plugin makes an ambiguous message.\n\
+         no plugin makes an ambiguous message. One removal needs no grant, since SDKs make it before \
+         they change a body: who may write the body of a side may remove the `content-length` of \
+         its head, unless the policy denies that.\n\
          - Trailers count as the head's side that they follow.",
         list(&ROUTING).join(", "),
         list(&FRAMING).join(", "),
@@ -221,10 +228,8 @@ fn holds(restriction: Restriction, runs: Runs) -> &'static str {
         "with Landlock"
     } else if !on(KernelFacts { seccomp: false, ..best }) {
         "with seccomp"
-    } else if !on(KernelFacts { cgroup_cpu: false, ..best }) {
-        "with a cgroup"
     } else {
-        "with a user of its own, or a cgroup"
+        "with a cgroup"
     }
 }
 

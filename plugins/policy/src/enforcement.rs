@@ -34,8 +34,8 @@ pub struct KernelFacts {
     pub seccomp: bool,
     /// A cgroup can be made whose processor time is limited.
     pub cgroup_cpu: bool,
-    /// Processes of a child are counted apart: by a cgroup, or since its user has no others and
-    /// is not root.
+    /// Processes of a child are counted apart, by a cgroup. The kernel's limit for a user does
+    /// not do that, even where the child has one of its own: it has to leave room for others.
     pub counts_processes: bool,
 }
 
@@ -174,8 +174,7 @@ impl Enforcement {
             ),
             Restriction::Processes => (
                 "this kernel does not count a child's processes apart",
-                "give the child a user of its own (`process.sandbox.user`), or the proxy a cgroup \
-                 with the controller `pids`",
+                "give the proxy a cgroup of its own with the controller `pids`, or run it as Wasm",
             ),
             Restriction::Memory | Restriction::Table | Restriction::Clock | Restriction::Random => {
                 (

@@ -74,3 +74,14 @@ fn what_holds_is_said_without_a_policy_too() {
     assert!(child.holds(Restriction::Cpu) && !child.holds(Restriction::CpuPerCall));
     assert!(!child.holds(Restriction::Clock));
 }
+
+#[test]
+fn what_is_advised_for_processes_is_what_counts_them() {
+    let bare = Enforcement { runs: CONFINED, kernel: BARE };
+    let found = bare.unenforced(&stating(&[Restriction::Processes]));
+    let processes = found.iter().find(|one| one.restriction == Restriction::Processes);
+    let line = processes.expect("it does not hold").to_string();
+    assert!(line.contains("`pids`") && !line.contains("user"), "{line}");
+    let counting = KernelFacts { counts_processes: true, ..BARE };
+    assert!(Enforcement { runs: CONFINED, kernel: counting }.holds(Restriction::Processes));
+}
