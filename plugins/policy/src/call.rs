@@ -1,4 +1,4 @@
-//! The host calls as a list: what is counted and, in policies, granted by name.
+//! The host calls as a list: what is counted, and which capability each takes.
 
 use abi_manifest::Capability;
 
