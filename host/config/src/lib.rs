@@ -48,7 +48,8 @@ use crate::{check::Checker, problem::Problems};
 pub struct Loaded {
     /// What it says.
     pub plan: Plan,
-    /// The file again with every default filled in.
+    /// The file again with every default filled in, but for limits that are stated by being
+    /// written: read again, it means the same.
     pub effective: serde_json::Value,
     /// Where its policies and plugins stand.
     pub places: Places,

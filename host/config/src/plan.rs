@@ -16,6 +16,7 @@ mod plugin;
 mod policy;
 mod process;
 mod route;
+mod stated;
 
 use std::{
     cell::Cell,
@@ -197,7 +198,8 @@ pub(crate) fn make(
         admin: admin?,
         log: log?,
     };
-    let effective = serde_json::to_value(&model).ok()?;
+    let mut effective = serde_json::to_value(&model).ok()?;
+    stated::leave_out_unstated(&mut effective, &at);
     Some((plan, effective))
 }
 

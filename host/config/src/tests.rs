@@ -198,8 +198,29 @@ fn what_is_in_force_says_every_default() {
     assert_eq!(effective["listeners"][0]["name"], "127.0.0.1:8080");
     assert_eq!(effective["listeners"][0]["limits"]["idle_timeout_ms"], 60_000);
     assert_eq!(effective["listeners"][0]["routes"][0]["timeout_ms"], 15_000);
-    assert_eq!(effective["policies"][0]["limits"]["cpu_ms_start"], 1000);
+    assert_eq!(effective["policies"][0]["limits"]["calls_max"], 1024);
     assert_eq!(effective["access_log"], "stdout");
+}
+
+#[test]
+fn what_is_in_force_means_the_same_when_it_is_read_again() {
+    let base = base();
+    let child = "  - { name: child, backend: process, source: ./greet.wasm, process: { sandbox: { files_max: 32 } } }\npolicies:\n  - { name: plain }\n";
+    let text = FIRST.replace("policies:\n", child).replace("memory_mib: 16", "memory_mib: 64");
+    let loaded = parse("mortise", &text, Format::Yaml, base.path()).unwrap();
+    let again = serde_json::to_string(&loaded.effective).unwrap();
+    let again = parse("mortise", &again, Format::Json, base.path()).unwrap();
+    assert_eq!(format!("{:?}", again.plan), format!("{:?}", loaded.plan));
+    assert_eq!(again.effective, loaded.effective);
+    // What is written stays, also where it is the default.
+    let limits = |place: usize| &loaded.effective["policies"][place]["limits"];
+    assert_eq!((&limits(1)["memory_mib"], &limits(1)["cpu_ms_per_call"]), (&64.into(), &10.into()));
+    for key in ["memory_mib", "table_elements_max", "cpu_ms_per_call", "cpu_ms_start"] {
+        assert!(limits(0).get(key).is_none(), "{key}");
+    }
+    assert!(limits(1).get("cpu_ms_start").is_none());
+    let sandbox = &loaded.effective["plugins"][1]["process"]["sandbox"];
+    assert_eq!((sandbox.get("memory_mib"), &sandbox["files_max"]), (None, &32.into()));
 }
 
 #[test]

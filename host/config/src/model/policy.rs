@@ -87,6 +87,8 @@ pub(crate) enum RestrictionWord {
     Clock,
     /// That it does not draw random numbers.
     Random,
+    /// That it sees no variables but those that it is given.
+    Environment,
 }
 
 /// Limits of one plugin instance. A plugin without a policy has the defaults.

@@ -16,7 +16,7 @@ use super::{
     instance::opaque,
     native,
     policy::{Policies, Ruling},
-    process,
+    process, stated,
 };
 use crate::{
     cursor::Cursor,
@@ -90,9 +90,8 @@ const IN_RUNNER: (BackendKind, RunIn) = (BackendKind::Native, RunIn::Runner);
 
 /// The limits of a sandbox that are written are stated, too.
 fn state_sandbox(policy: &mut Policy, at: &Cursor<'_>) {
-    let keys = [(Restriction::Memory, "memory_mib"), (Restriction::Processes, "processes_max")];
-    for (restriction, key) in keys {
-        if at.has(key) && !policy.stated.contains(&restriction) {
+    for restriction in stated::by_sandbox(at) {
+        if !policy.stated.contains(&restriction) {
             policy.stated.push(restriction);
         }
     }

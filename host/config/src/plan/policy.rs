@@ -9,7 +9,7 @@ use abi_manifest::{Capability, Permission, PermissionError};
 use host_types::PluginLimits;
 use plugins_policy::{Mode, Policy, Preset, Restriction};
 
-use super::{Seen, milliseconds, size};
+use super::{Seen, milliseconds, size, stated};
 use crate::{
     cursor::Cursor,
     model::{ModeWord, PluginLimitsConfig, PolicyConfig, PresetWord, RestrictionWord},
@@ -77,7 +77,7 @@ fn ruling(model: &PolicyConfig, at: &Cursor<'_>, spans: &mut Spans) -> Ruling {
             ModeWord::Enforce => Mode::Enforce,
             ModeWord::Permissive => Mode::Permissive,
         },
-        stated: stated(&at.key("limits")),
+        stated: stated::by_limits(&at.key("limits")),
         allow_unenforced: unenforced(&model.allow_unenforced, &at.key("allow_unenforced")),
         grants,
         denials,
@@ -134,18 +134,6 @@ fn nearest(word: &str) -> Option<&'static str> {
     suggest::nearest(word, words.chain(beginnings))
 }
 
-/// The restrictions that the limits of an entry state: what is written, not what is default.
-fn stated(limits: &Cursor<'_>) -> Vec<Restriction> {
-    let keys = [
-        (Restriction::Memory, ["memory_mib"].as_slice()),
-        (Restriction::Cpu, &["cpu_ms_per_second"]),
-        (Restriction::CpuPerCall, &["cpu_ms_per_call", "cpu_ms_start"]),
-        (Restriction::Table, &["table_elements_max"]),
-    ];
-    let is_stated = |keys: &[&str]| keys.iter().any(|key| limits.has(key));
-    keys.into_iter().filter(|(_one, keys)| is_stated(keys)).map(|(one, _keys)| one).collect()
-}
-
 fn unenforced(models: &[RestrictionWord], at: &Cursor<'_>) -> Vec<Restriction> {
     let mut seen = Seen::default();
     let read = at.zip(models).map(|(at, word)| {
@@ -177,6 +165,7 @@ fn restriction(word: RestrictionWord) -> Restriction {
         RestrictionWord::Processes => Restriction::Processes,
         RestrictionWord::Clock => Restriction::Clock,
         RestrictionWord::Random => Restriction::Random,
+        RestrictionWord::Environment => Restriction::Environment,
     }
 }
 
