@@ -5,7 +5,9 @@ use std::{path::Path, sync::Arc};
 
 use host_extension::{FaultKind, PluginFault};
 use host_types::{PluginName, RunIn};
-use plugins_policy::{Access, Capability, Enforcement, KernelFacts, Recorder, Rights, Runs};
+use plugins_policy::{
+    Access, Capability, Denial, Enforcement, KernelFacts, Recorder, Rights, Runs,
+};
 
 use crate::{BackendKind, LoadWarning, Oddity, PluginPlan};
 
@@ -82,26 +84,26 @@ struct Gate<'a> {
 impl Gate<'_> {
     fn lets_see(&mut self, name: &Arc<str>) -> bool {
         let access = Access::to(Capability::Environment, name.as_bytes());
-        self.lets(access, || Oddity::Variable(name.clone()))
+        self.lets(access, |denial| Oddity::Variable { name: name.clone(), denial })
     }
 
     fn lets_read(&mut self, place: &Path) -> bool {
         let access = Access::to(Capability::FilesRead, place.as_os_str().as_encoded_bytes());
-        self.lets(access, || Oddity::Place(place.to_path_buf()))
+        self.lets(access, |denial| Oddity::Place { path: place.to_path_buf(), denial })
     }
 
-    fn lets(&mut self, access: Access<'_>, oddity: impl FnOnce() -> Oddity) -> bool {
+    fn lets(&mut self, access: Access<'_>, oddity: impl FnOnce(String) -> Oddity) -> bool {
         if let Some(recorder) = self.recorder {
             recorder.note(access);
         }
         if self.rights.allows(access) || self.rights.is_permissive() {
             return true;
         }
-        self.warnings.push(LoadWarning {
-            plugin: self.plugin.clone(),
-            policy: self.rights.policy().name.clone(),
-            oddity: oddity(),
-        });
+        let policy = self.rights.policy().name.clone();
+        let rule = self.rights.explain(access);
+        let denial = Denial { access, rule, was_let: false, policy: &policy }.to_string();
+        let plugin = self.plugin.clone();
+        self.warnings.push(LoadWarning { plugin, policy, oddity: oddity(denial) });
         false
     }
 }

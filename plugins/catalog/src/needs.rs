@@ -1,11 +1,16 @@
 //! What a plugin needs and has not: said when it is loaded, not at the first request.
 
-use plugins_policy::{Access, Argument, Capability, Permission, Rights};
+use std::{collections::HashSet, slice};
+
+use plugins_policy::{
+    Access, Argument, Capability, Permission, Rights, Rule, WhyNot, advice as advise,
+};
 
 use crate::Oddity;
 
 /// What of the permissions that a manifest asks for, or that code can be seen to use, is not
-/// allowed at all. Each capability is named once.
+/// allowed at all. Each permission of each capability is told once; of what code uses, only what
+/// no permission told.
 pub(crate) fn missing(
     uses: &[Capability],
     asked: Option<&[Permission]>,
@@ -14,62 +19,69 @@ pub(crate) fn missing(
     if rights.is_permissive() {
         return Vec::new();
     }
-    let asks = asked.unwrap_or_default();
-    let preset = rights.policy().preset.grants();
-    // What may be done is granted and asked for: one of these names it.
-    let known: Vec<_> = preset.iter().chain(&rights.policy().grants).chain(asks).collect();
-    let is_in_force = |wanted: &Permission, capability: Capability| {
-        let mut names = known.iter().filter_map(|one| name_of(one, capability, rights));
-        names.any(|name| is_for(wanted, name) && allows(rights, capability, name))
-    };
-    let mut named = Vec::new();
+    let (mut seen, mut told) = (HashSet::new(), HashSet::new());
     let mut oddities = Vec::new();
-    for permission in asks {
-        for capability in permission.capabilities() {
-            if !is_in_force(permission, capability) && !named.contains(&capability) {
-                named.push(capability);
-                oddities.push(Oddity::NotGranted(narrowed(permission, capability)));
-            }
+    let asked = asked.unwrap_or_default().iter();
+    for (capability, whole) in
+        asked.flat_map(|one| one.capabilities().map(move |capability| (capability, one)))
+    {
+        let permission = narrowed(whole, capability);
+        if !seen.insert(permission.clone()) {
+            continue;
+        }
+        if let Some(advice) = advice(&permission, capability, rights) {
+            told.insert(capability);
+            oddities.push(Oddity::NotAllowed { permission, advice });
         }
     }
-    for capability in uses.iter().copied().filter(|one| !named.contains(one)) {
-        if !is_in_force(&Permission::whole(capability), capability) {
-            let is_asked =
-                asked.is_none_or(|asked| asked.iter().any(|one| is_about(one, capability)));
-            oddities.push(Oddity::MayUse { capability, is_asked });
+    for capability in uses.iter().copied().filter(|one| !told.contains(one)) {
+        if let Some(why_not) = rights.report_of(capability).why_not {
+            oddities.push(Oddity::MayUse { capability, why_not });
         }
     }
     oddities
 }
 
-fn allows(rights: &Rights, capability: Capability, name: &str) -> bool {
-    rights.allows(Access::to(capability, name.as_bytes()))
+/// What to do where nothing of a permission is in force; `None` where something is.
+fn advice(permission: &Permission, capability: Capability, rights: &Rights) -> Option<String> {
+    let policy = rights.policy();
+    let tell = |rule, permission: &str| Some(advise(rule, permission, &policy.name));
+    if let Some(name) = name_of(permission, capability, rights) {
+        return match rights.explain(Access::to(capability, name.as_bytes())) {
+            rule if rule.allows() => None,
+            Rule::Routing => {
+                let route = Capability::Route;
+                tell(rights.explain(Access::whole(route)), route.word())
+            }
+            rule => tell(rule, &permission.to_string()),
+        };
+    }
+    let alone = Rights::new(policy, Some(slice::from_ref(permission)), rights.namespace());
+    let report = alone.report_of(capability);
+    let why_not = report.why_not?;
+    let is_whole =
+        |denial: &&Permission| denial.pattern().is_none_or(|pattern| pattern.as_str() == "*");
+    let denial = report.denied.iter().find(is_whole).or_else(|| report.denied.first());
+    let rule = match denial {
+        Some(denial) if why_not == WhyNot::Denied => Rule::Denial(denial),
+        _ => Rule::NotGranted,
+    };
+    tell(rule, &permission.to_string())
 }
 
-fn is_for(permission: &Permission, name: &str) -> bool {
-    permission
-        .pattern()
-        .is_none_or(|pattern| pattern.as_str() == name || pattern.matches(name.as_bytes(), true))
-}
-
-fn is_about(permission: &Permission, capability: Capability) -> bool {
-    permission.capabilities().any(|one| one == capability)
-}
-
-/// A name that a permission is about: its pattern as it is written, since a `*` matches itself.
+/// The one name that a permission is about, or none where there are no names; `None` where it is
+/// about many.
 fn name_of<'a>(
     permission: &'a Permission,
     capability: Capability,
     rights: &'a Rights,
 ) -> Option<&'a str> {
-    if !is_about(permission, capability) {
-        return None;
+    match (permission.pattern(), capability.argument()) {
+        (Some(pattern), _) => pattern.is_exact().then(|| pattern.as_str()),
+        (None, Argument::None) => Some(""),
+        (None, Argument::Namespace) => Some(rights.namespace()),
+        (None, _) => None,
     }
-    Some(match permission.pattern() {
-        Some(pattern) => pattern.as_str(),
-        None if capability.argument() == Argument::Namespace => rights.namespace(),
-        None => ANY_NAME,
-    })
 }
 
 /// The part of a permission that is about one capability.
@@ -79,9 +91,6 @@ fn narrowed(permission: &Permission, capability: Capability) -> Permission {
         None => Permission::whole(capability),
     }
 }
-
-/// A name like any other, for what is granted whatever its name is.
-const ANY_NAME: &str = "x";
 
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@
 use std::{fmt, path::PathBuf, sync::Arc};
 
 use host_types::PluginName;
-use plugins_policy::{Capability, GrantsOf, Permission, Unenforced};
+use plugins_policy::{Capability, Permission, Rule, Unenforced, WhyNot, advice};
 
 /// Something about a plugin's permissions that is likely not meant. Shows itself as a line that
 /// says what to do.
@@ -17,23 +17,38 @@ pub struct LoadWarning {
     pub oddity: Oddity,
 }
 
-/// What is odd about a plugin's permissions.
+/// What is odd about a plugin's permissions, with what to do about it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Oddity {
-    /// Its code may use something of which nothing is allowed.
+    /// Its code may use something of which nothing is in force.
     MayUse {
         /// What.
         capability: Capability,
-        /// False where its manifest does not ask for it, so that no policy can grant it.
-        is_asked: bool,
+        /// Why nothing is.
+        why_not: WhyNot,
     },
-    /// Its manifest asks for something that the policy does not grant.
-    NotGranted(Permission),
+    /// Its manifest asks for something of which nothing is in force.
+    NotAllowed {
+        /// What it asks for.
+        permission: Permission,
+        /// What to do.
+        advice: String,
+    },
     /// The configuration gives it a variable that it may not see.
-    Variable(Arc<str>),
+    Variable {
+        /// The name of the variable.
+        name: Arc<str>,
+        /// By which rule, and what to do.
+        denial: String,
+    },
     /// The configuration lets it read a place that it may not.
-    Place(PathBuf),
+    Place {
+        /// The place.
+        path: PathBuf,
+        /// By which rule, and what to do.
+        denial: String,
+    },
     /// A restriction that its policy states does not hold, and need not.
     Unenforced(Unenforced),
 }
@@ -41,39 +56,32 @@ pub enum Oddity {
 impl fmt::Display for LoadWarning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { plugin, policy, oddity } = self;
+        write!(f, "plugin `{plugin}`")?;
         match oddity {
-            Oddity::MayUse { capability, is_asked } => {
+            Oddity::MayUse { capability, why_not } => {
                 let word = capability.word();
-                write!(f, "plugin `{plugin}` may use `{word}`, which ")?;
-                if !is_asked {
-                    return f.write_str("its plugin.toml does not ask for (`permissions`)");
+                write!(f, " may use `{word}`, which ")?;
+                match why_not {
+                    WhyNot::NotAsked => {
+                        f.write_str("its plugin.toml does not ask for (`permissions`)")
+                    }
+                    WhyNot::Denied => write!(f, "`denials` of the policy `{policy}` take away"),
+                    _ => write!(f, "is not allowed: {}", advice(Rule::NotGranted, word, policy)),
                 }
-                f.write_str("is not allowed")?;
-                advise(f, word, policy)
             }
-            Oddity::NotGranted(permission) => {
-                write!(f, "plugin `{plugin}` asks for `{permission}`, which is not granted")?;
-                advise(f, &permission.to_string(), policy)
+            Oddity::NotAllowed { permission, advice } => {
+                write!(f, " asks for `{permission}`, which is not allowed: {advice}")
             }
-            Oddity::Variable(name) => {
-                write!(
-                    f,
-                    "plugin `{plugin}` does not see its environment variable `{}`",
-                    name.escape_debug()
-                )?;
-                advise(f, &format!("environment:{}", name.escape_debug()), policy)
+            Oddity::Variable { name, denial } => {
+                let name = name.escape_debug();
+                write!(f, " does not see its environment variable `{name}`: {denial}")
             }
-            Oddity::Place(place) => {
-                let place = place.display().to_string();
-                let place = place.escape_debug();
-                write!(f, "plugin `{plugin}` cannot read `{place}` of its `sandbox.read`")?;
-                advise(f, &format!("files.read:{place}"), policy)
+            Oddity::Place { path, denial } => {
+                let path = path.display().to_string();
+                let path = path.escape_debug();
+                write!(f, " cannot read `{path}` of its `sandbox.read`: {denial}")
             }
-            Oddity::Unenforced(unenforced) => write!(f, "plugin `{plugin}`: {unenforced}"),
+            Oddity::Unenforced(unenforced) => write!(f, ": {unenforced}"),
         }
     }
-}
-
-fn advise(f: &mut fmt::Formatter<'_>, permission: &str, policy: &str) -> fmt::Result {
-    write!(f, ": to grant it, add \"{permission}\" to {}", GrantsOf(policy))
 }

@@ -23,7 +23,7 @@ fn plan(backend: BackendKind, policy: Policy) -> PluginPlan {
 }
 
 /// The variables and places that are left, and what is told of the others.
-fn left(plan: &PluginPlan) -> (Vec<String>, Vec<PathBuf>, Vec<Oddity>) {
+fn left(plan: &PluginPlan) -> (Vec<String>, Vec<PathBuf>, Vec<String>) {
     let rights = Rights::new(&plan.policy, None, "greet");
     let (confined, warnings) = confine(plan, &rights, None);
     let environment = if plan.backend == BackendKind::Wasm {
@@ -32,7 +32,12 @@ fn left(plan: &PluginPlan) -> (Vec<String>, Vec<PathBuf>, Vec<Oddity>) {
         confined.process.environment
     };
     let names = environment.iter().map(|(name, _value)| name.to_string()).collect();
-    let oddities = warnings.into_iter().map(|warning| warning.oddity).collect();
+    let oddities = warnings.into_iter().map(|warning| match warning.oddity {
+        Oddity::Variable { name, .. } => name.to_string(),
+        Oddity::Place { path, .. } => path.display().to_string(),
+        other => panic!("{other:?}"),
+    });
+    let oddities = oddities.collect();
     (names, confined.process.sandbox.read, oddities)
 }
 
@@ -42,13 +47,12 @@ fn a_plugin_sees_the_variables_and_places_that_it_may_and_the_others_are_told() 
     let policy = Policy { grants, ..Policy::of(Preset::None) };
     let (names, places, oddities) = left(&plan(BackendKind::Process, policy.clone()));
     assert_eq!((names, places), (vec!["HOME".to_owned()], vec![PathBuf::from("/srv/data")]));
-    let etc = PathBuf::from("/etc/greet");
-    assert_eq!(oddities, [Oddity::Variable("TOKEN".into()), Oddity::Place(etc)]);
+    assert_eq!(oddities, ["TOKEN", "/etc/greet"]);
 
     let (names, places, oddities) = left(&plan(BackendKind::Wasm, policy));
     assert_eq!(names, ["HOME"]);
     assert_eq!(places.len(), 2, "what is said for another backend waits");
-    assert_eq!(oddities, [Oddity::Variable("TOKEN".into())]);
+    assert_eq!(oddities, ["TOKEN"]);
 }
 
 #[test]
@@ -62,7 +66,7 @@ fn a_preset_lets_a_plugin_see_all_variables_and_only_the_widest_all_places() {
 #[test]
 fn a_library_in_a_child_is_confined_as_any_child_and_one_in_the_proxy_reads_what_it_likes() {
     let mut native = plan(BackendKind::Native, Policy::of(Preset::None));
-    assert_eq!(left(&native).2, []);
+    assert!(left(&native).2.is_empty());
     native.native = NativeSettings { run_in: RunIn::Runner, ..NativeSettings::default() };
     assert_eq!(left(&native).2.len(), 4);
     native.process.sandbox.enabled = false;
@@ -85,32 +89,57 @@ fn a_permissive_policy_takes_nothing_away_and_a_recorder_notes_what_was_given() 
     );
 }
 
+/// The lines about a plugin with two variables and two places whose manifest asks for this.
+fn told(policy: Policy, asked: Option<&[&str]>) -> Vec<String> {
+    let asked = asked.map(permissions);
+    let plan = plan(BackendKind::Process, policy);
+    let rights = Rights::new(&plan.policy, asked.as_deref(), "greet");
+    let (_confined, warnings) = confine(&plan, &rights, None);
+    warnings.iter().map(ToString::to_string).collect()
+}
+
 #[test]
-fn what_is_left_out_is_told_with_what_grants_it() {
-    let warning = |oddity| {
-        let (plugin, policy) = ("greet".into(), "strict".into());
-        LoadWarning { plugin, policy, oddity }.to_string()
+fn what_is_left_out_is_told_with_the_rule_and_what_can_be_done() {
+    let strict = |grants: &[&str], denials: &[&str]| Policy {
+        name: "strict".into(),
+        grants: permissions(grants),
+        denials: permissions(denials),
+        ..Policy::of(Preset::None)
     };
+    let lines = told(strict(&["environment:TOKEN", "files.read:/srv"], &[]), None);
     assert_eq!(
-        warning(Oddity::Variable("A\nB".into())),
-        "plugin `greet` does not see its environment variable `A\\nB`: to grant it, add \
-         \"environment:A\\nB\" to `grants` of the policy `strict`"
+        lines,
+        [
+            "plugin `greet` does not see its environment variable `HOME`: `environment:HOME` is \
+             not allowed: to grant it, add \"environment:HOME\" to `grants` of the policy `strict`",
+            "plugin `greet` cannot read `/etc/greet` of its `sandbox.read`: \
+             `files.read:/etc/greet` is not allowed: to grant it, add \"files.read:/etc/greet\" to \
+             `grants` of the policy `strict`",
+        ]
     );
-    assert_eq!(
-        warning(Oddity::Place("/etc/greet".into())),
-        "plugin `greet` cannot read `/etc/greet` of its `sandbox.read`: to grant it, add \
-         \"files.read:/etc/greet\" to `grants` of the policy `strict`"
-    );
-    assert_eq!(
-        warning(Oddity::MayUse { capability: Capability::HttpCall, is_asked: true }),
-        "plugin `greet` may use `http_call`, which is not allowed: to grant it, add \
-         \"http_call\" to `grants` of the policy `strict`"
-    );
-    assert_eq!(
-        warning(Oddity::MayUse { capability: Capability::HttpCall, is_asked: false }),
-        "plugin `greet` may use `http_call`, which its plugin.toml does not ask for \
-         (`permissions`)"
-    );
+    // What is denied is granted by no grant.
+    let grants = ["environment", "files.read"];
+    for line in told(strict(&grants, &["environment:HOME", "files.read:/etc"]), None) {
+        assert!(line.contains("`denials` of the policy `strict` has `"), "{line}");
+        assert!(!line.contains("to grant it"), "{line}");
+    }
+    // Nor what a package does not ask for.
+    let lines = told(Policy::default(), Some(&["log", "files.read"]));
+    for (name, line) in ["HOME", "TOKEN"].iter().zip(&lines) {
+        assert!(line.contains(&format!("\"environment:{name}\" to `permissions`")), "{line}");
+        assert!(!line.contains("to grant it"), "{line}");
+    }
+    assert!(lines[2].contains("preset: default, grants: [\"files.read:/etc/greet\"]"), "{lines:?}");
+}
+
+#[test]
+fn a_variable_whose_name_no_grant_can_have_is_told_in_one_line() {
+    let mut plan = plan(BackendKind::Process, Policy::of(Preset::None));
+    plan.process.environment = vec![("A\nB".into(), "a".into())];
+    let (_confined, warnings) = confine(&plan, &Rights::new(&plan.policy, None, "greet"), None);
+    let line = warnings[0].to_string();
+    assert!(line.contains("`A\\nB`") && line.contains("no grant can name it"), "{line}");
+    assert!(!line.contains('\n'), "{line}");
 }
 
 #[test]

@@ -260,9 +260,9 @@ fn what_is_odd_about_permissions_is_told_for_as_long_as_the_generation_serves() 
     house.package("greet", &manifest(r#"permissions = ["log", "http_call:auth"]"#, ""), "v1");
     *house.script.uses.lock() = vec![Capability::HttpCall, Capability::GrpcCall, Capability::Log];
     let expect = [
-        "plugin `greet` asks for `http_call:auth`, which is not granted: to grant it, add \
-         \"http_call:auth\" to `grants` of a policy for the plugin that begins with \
-         `preset: default`",
+        "plugin `greet` asks for `http_call:auth`, which is not allowed: to grant it, add `{ name: \
+         NAME, preset: default, grants: [\"http_call:auth\"] }` to `policies`, and `policy: NAME` \
+         to the plugin",
         "plugin `greet` may use `grpc_call`, which its plugin.toml does not ask for \
          (`permissions`)",
     ];
