@@ -198,7 +198,7 @@ impl Rights {
 
     /// Whether the policy denies this by name.
     pub(crate) fn denies(&self, access: Access<'_>) -> bool {
-        self.find(&self.denied, access).is_some()
+        self.find_denial(access).is_some()
     }
 
     /// By which rule every name of a capability is allowed, or not.
@@ -248,7 +248,7 @@ impl Rights {
     }
 
     fn decide(&self, access: Access<'_>) -> Decision {
-        if let Some(entry) = self.find(&self.denied, access) {
+        if let Some(entry) = self.find_denial(access) {
             return Decision::Denied(entry.place);
         }
         let class = field_class(access);
@@ -281,6 +281,21 @@ impl Rights {
             None if self.policy.preset.covers_framing() => Decision::Granted(None),
             None => Decision::Framing,
         }
+    }
+
+    /// The denial that keeps a plugin from this. Who reads a place reads what is below it, too: it
+    /// is denied where something in it is.
+    fn find_denial(&self, access: Access<'_>) -> Option<&Entry> {
+        if access.capability.argument() != Argument::Path {
+            return self.find(&self.denied, access);
+        }
+        let meets = |entry: &&Entry| match &entry.pattern {
+            Some(pattern) if !entry.is_for_all(Argument::Path) => {
+                meets(pattern.as_str().as_bytes(), access.name)
+            }
+            Some(_) | None => true,
+        };
+        entries(&self.denied, access.capability).iter().find(meets)
     }
 
     fn find<'t>(&self, table: &'t Table, access: Access<'_>) -> Option<&'t Entry> {
@@ -373,6 +388,18 @@ fn is_below(place: &str, path: &[u8]) -> bool {
     let Some(rest) = path.strip_prefix(place) else { return false };
     let climbs = path.split(|&byte| byte == b'/').any(|part| part == b"..");
     !climbs && (rest.is_empty() || rest.starts_with(b"/"))
+}
+
+/// Whether one of two paths is the other, or below it. Of one that climbs nobody knows.
+fn meets(one: &[u8], other: &[u8]) -> bool {
+    let (one, other) = (parts(one), parts(other));
+    one.clone().chain(other.clone()).any(|part| part == b"..")
+        || one.zip(other).all(|(one, other)| one == other)
+}
+
+/// The names on a path.
+fn parts(path: &[u8]) -> impl Iterator<Item = &[u8]> + Clone {
+    path.split(|&byte| byte == b'/').filter(|part| !matches!(*part, b"" | b"."))
 }
 
 #[cfg(test)]

@@ -88,6 +88,32 @@ fn a_path_grants_what_is_below_it_and_nothing_beside() {
 }
 
 #[test]
+fn a_place_in_which_something_is_denied_is_denied() {
+    let file = |path: &'static str| Access::to(Capability::FilesRead, path.as_bytes());
+    let denial = "files.read:/etc/secret";
+    let check = |denial: &str, path: &'static str, expect: bool| {
+        let rights = rights(Preset::Trusted, &[], &[denial]);
+        assert_eq!(rights.allows(file(path)), expect, "{path} without {denial}");
+    };
+    for path in ["/", "/etc", "/etc/", "/etc/secret", "/etc/secret/key", "/etc//secret"] {
+        check(denial, path, false);
+    }
+    for path in ["//etc", "/./etc", "/etc/./secret", "/srv/../etc", "etc"] {
+        check(denial, path, false);
+    }
+    for path in ["/etc/secrets", "/etc/secre", "/srv", "/srv/etc/secret", "/etcetera"] {
+        check(denial, path, true);
+    }
+    check("files.read:/etc//./secret/", "/etc/secret", false);
+    check("files.read:/", "/srv", false);
+    check("files.read:/srv/../etc", "/var", false);
+    check("files.read", "/srv", false);
+    check("files.read:*", "/srv", false);
+    let rights = rights(Preset::Trusted, &[], &[denial]);
+    assert_eq!(rights.explain(file("/etc")), Rule::Denial(&permissions(&[denial])[0]));
+}
+
+#[test]
 fn a_long_name_is_compared_with_no_pattern_but_by_its_whole_text() {
     let read = |name: &str, granted: &str, denied: &[&str]| {
         let rights = rights(Preset::None, &[&format!("headers.request.read:{granted}")], denied);

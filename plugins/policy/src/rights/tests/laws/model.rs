@@ -20,6 +20,18 @@ pub(super) fn is_like(pattern: &[u8], name: &[u8]) -> bool {
     }
 }
 
+/// Whether a denial is about something on the way to a place, or in it.
+fn meets(denial: &str, name: &str) -> bool {
+    let Some(("files.read" | "files", place)) = denial.split_once(':') else { return false };
+    let clean = |path: &str| {
+        let parts = path.split('/').filter(|part| !part.is_empty() && *part != ".");
+        parts.map(|part| format!("/{part}")).collect::<String>() + "/"
+    };
+    let (place, name) = (clean(place), clean(name));
+    let climbs = place.contains("/../") || name.contains("/../");
+    climbs || place.starts_with(&name) || name.starts_with(&place)
+}
+
 impl Model<'_> {
     pub(super) fn allows(&self, word: &str, name: &str) -> bool {
         if self.denies(word, name) {
@@ -44,7 +56,9 @@ impl Model<'_> {
     }
 
     pub(super) fn denies(&self, word: &str, name: &str) -> bool {
-        self.lists.denials.iter().any(|denial| self.has(denial, word, name))
+        self.lists.denials.iter().any(|denial| {
+            self.has(denial, word, name) || (word == "files.read" && meets(denial, name))
+        })
     }
 
     pub(super) fn asks(&self, word: &str, name: &str) -> bool {
