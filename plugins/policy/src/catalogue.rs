@@ -204,8 +204,8 @@ fn restrictions(text: &mut String) -> Written {
     text.write_str(
         "\nA restriction that a policy states and that does not hold refuses the load, unless the \
          policy has it under `allow_unenforced`. Stated are: limits of memory, processor time and \
-         tables that the policy writes, denials of `clock` and `random`, and for children in a \
-         sandbox files and network. A library in the proxy's own process is trusted: the calls \
+         tables that the policy writes, denials of `clock`, `random`, `files.read` and \
+         `environment`, and for children in a sandbox files and network. A library in the proxy's own process is trusted: the calls \
          that it makes are guarded, what it does beside them nobody holds.\n",
     )
 }

@@ -71,8 +71,8 @@ impl Enforcement {
     /// The restrictions that a policy states and that do not hold, those included that need
     /// not.
     ///
-    /// Stated are [`Policy::stated`], denials of `clock` and `random` as a whole, and for
-    /// confined children files and network. How many processes a child makes counts only where
+    /// Stated are [`Policy::stated`], what a policy denies of clocks, random numbers, files and
+    /// the environment, and for confined children files and network. How many processes a child makes counts only where
     /// a policy states it: not every kernel can count those of root.
     #[must_use]
     pub fn unenforced(&self, policy: &Policy) -> Vec<Unenforced> {
@@ -102,17 +102,24 @@ impl Enforcement {
         self.obstacle(restriction).is_none()
     }
 
+    /// Why a restriction does not hold here; `None` where it does.
+    #[must_use]
+    pub fn why_not(&self, restriction: Restriction) -> Option<&'static str> {
+        self.obstacle(restriction).map(|(reason, _advice)| reason)
+    }
+
     fn is_stated(&self, policy: &Policy, restriction: Restriction) -> bool {
         let denies = |capability: Capability| {
             policy.denials.iter().any(|denial| denial.capabilities().any(|one| one == capability))
         };
+        let is_confined = self.runs == Runs::Child { confined: true };
         policy.stated.contains(&restriction)
             || match restriction {
                 Restriction::Clock => denies(Capability::Clock),
                 Restriction::Random => denies(Capability::Random),
-                Restriction::Files | Restriction::Network => {
-                    self.runs == Runs::Child { confined: true }
-                }
+                Restriction::Environment => denies(Capability::Environment),
+                Restriction::Files => is_confined || denies(Capability::FilesRead),
+                Restriction::Network => is_confined,
                 Restriction::Memory
                 | Restriction::Cpu
                 | Restriction::CpuPerCall
@@ -129,6 +136,8 @@ impl Enforcement {
         }
         match self.runs {
             Runs::Wasm => None,
+            // Whatever the sandbox is, it begins with no variables.
+            Runs::Child { .. } if restriction == Restriction::Environment => None,
             Runs::Child { confined: true } => self.obstacle_of_child(restriction),
             Runs::Child { confined: false } => Some((
                 "a child process without a sandbox does what its user may do",
@@ -143,7 +152,7 @@ impl Enforcement {
 
     fn obstacle_of_child(&self, restriction: Restriction) -> Option<(&'static str, &'static str)> {
         let holds = match restriction {
-            Restriction::Memory | Restriction::Table => true,
+            Restriction::Memory | Restriction::Table | Restriction::Environment => true,
             Restriction::Cpu => self.kernel.cgroup_cpu,
             Restriction::Files => self.kernel.landlock,
             Restriction::Network => self.kernel.seccomp,
@@ -176,12 +185,14 @@ impl Enforcement {
                 "this kernel does not count a child's processes apart",
                 "give the proxy a cgroup of its own with the controller `pids`, or run it as Wasm",
             ),
-            Restriction::Memory | Restriction::Table | Restriction::Clock | Restriction::Random => {
-                (
-                    "nobody stands between a child process and the kernel's clocks and random numbers",
-                    "run it as Wasm",
-                )
-            }
+            Restriction::Memory
+            | Restriction::Table
+            | Restriction::Environment
+            | Restriction::Clock
+            | Restriction::Random => (
+                "nobody stands between a child process and the kernel's clocks and random numbers",
+                "run it as Wasm",
+            ),
         })
     }
 }

@@ -58,11 +58,13 @@ pub enum Restriction {
     Clock,
     /// That it does not draw random numbers.
     Random,
+    /// That it sees no environment but its own.
+    Environment,
 }
 
 impl Restriction {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Memory,
         Self::Cpu,
         Self::CpuPerCall,
@@ -72,6 +74,7 @@ impl Restriction {
         Self::Processes,
         Self::Clock,
         Self::Random,
+        Self::Environment,
     ];
 
     /// The word in the configuration.
@@ -87,6 +90,7 @@ impl Restriction {
             Self::Processes => "processes",
             Self::Clock => "clock",
             Self::Random => "random",
+            Self::Environment => "environment",
         }
     }
 
@@ -103,6 +107,7 @@ impl Restriction {
             Self::Processes => "how many processes and threads it makes",
             Self::Clock => "that it reads no clock",
             Self::Random => "that it draws no random numbers",
+            Self::Environment => "that it sees no variables but those that it is given",
         }
     }
 }

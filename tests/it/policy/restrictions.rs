@@ -45,12 +45,15 @@ fn rows() -> Vec<Row> {
         row(Process, "limits: { cpu_ms_start: 20000 }", Some("cpu_per_call")),
         row(Process, "denials: [clock]", Some("clock")),
         row(Process, "denials: [random]", Some("random")),
+        row(Process, "denials: [environment]", None),
         row(Native, "limits: { memory_mib: 16 }", Some("memory")),
         row(Native, "limits: { cpu_ms_per_call: 500 }", Some("cpu_per_call")),
         row(Native, "limits: { cpu_ms_start: 20000 }", Some("cpu_per_call")),
         row(Native, "limits: { cpu_ms_per_second: 500 }", Some("cpu")),
         row(Native, "denials: [clock]", Some("clock")),
         row(Native, "denials: [random]", Some("random")),
+        row(Native, "denials: [\"files.read:/etc/passwd\"]", Some("files")),
+        row(Native, "denials: [environment]", Some("environment")),
         row(Builtin, "limits: { memory_mib: 16 }", Some("memory")),
         row(Builtin, "limits: { cpu_ms_per_call: 500 }", Some("cpu_per_call")),
         // What is not stated is not relied on.
@@ -84,6 +87,35 @@ async fn a_restriction_that_cannot_be_enforced_refuses_the_plugin_and_says_what_
         let proxy = backend.start(&config(backend, &upstream, &policy, lines)).await;
         let status = ask(Http::One, proxy.web(), get("/", &[])).await.status.as_u16();
         assert_eq!(status, 200, "{what}, which is let");
+    }
+}
+
+/// The kernel's limit of a process's data, in bytes.
+fn data_max(pid: u64) -> u64 {
+    let limits = fs::read_to_string(format!("/proc/{pid}/limits")).expect("it lives");
+    let line = limits.lines().find(|line| line.starts_with("Max data size")).expect("a line");
+    let word = line.split_ascii_whitespace().nth(3).expect("a limit");
+    word.parse().expect("a number")
+}
+
+#[tokio::test]
+async fn a_child_has_the_lesser_memory_of_its_policy_and_its_sandbox() {
+    let upstream = Upstream::echo(Http::One).await;
+    let sandbox = "process: { call_timeout_ms: 10000, sandbox: { memory_mib: 128 } }";
+    let rows = [
+        ("", "process: { call_timeout_ms: 10000 }", 512),
+        ("limits: { memory_mib: 96 }", "process: { call_timeout_ms: 10000 }", 96),
+        ("limits: { memory_mib: 96 }", sandbox, 96),
+        ("limits: { memory_mib: 256 }", sandbox, 128),
+    ];
+    for (policy, lines, mib) in rows {
+        let config = config(Backend::Process, &upstream, policy, lines);
+        let proxy = Backend::Process.start(&config).await;
+        assert_eq!(ask(Http::One, proxy.web(), get("/", &[])).await.status.as_u16(), 200);
+        let plugins = proxy.admin_json("/plugins").await;
+        let pid = plugins[0]["process"]["pid"].as_u64();
+        let pid = pid.unwrap_or_else(|| panic!("no child: {plugins}"));
+        assert_eq!(data_max(pid), mib << 20, "{policy}, {lines}");
     }
 }
 

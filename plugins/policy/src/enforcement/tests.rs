@@ -28,9 +28,10 @@ fn what_holds_depends_on_how_a_plugin_runs_and_on_the_kernel() {
         BARE,
         &["cpu", "cpu_per_call", "files", "network", "processes", "clock", "random"],
     );
-    let all_but_table =
-        ["memory", "cpu", "cpu_per_call", "files", "network", "processes", "clock", "random"];
+    let mut all_but_table =
+        vec!["memory", "cpu", "cpu_per_call", "files", "network", "processes", "clock", "random"];
     check(FREE, GOOD, &all_but_table);
+    all_but_table.push("environment");
     check(Runs::InProxy, GOOD, &all_but_table);
 }
 
@@ -47,6 +48,22 @@ fn a_sandbox_states_files_and_network_and_a_denial_states_itself() {
     let denying = Policy { denials, ..Policy::default() };
     assert_eq!(words(Runs::InProxy, &denying), ["clock", "random"]);
     assert!(words(Runs::Wasm, &denying).is_empty());
+}
+
+#[test]
+fn a_denial_of_files_or_of_the_environment_states_it() {
+    let denials = ["files.read:/etc/passwd", "environment"];
+    let words = |runs| -> Vec<_> {
+        let denials = denials.map(|text| text.parse().unwrap()).to_vec();
+        let denying = Policy { denials, ..Policy::default() };
+        let found = Enforcement { runs, kernel: GOOD }.unenforced(&denying);
+        found.into_iter().map(|one| one.restriction.word()).collect()
+    };
+    assert_eq!(words(Runs::InProxy), ["files", "environment"]);
+    // The environment of a child is empty, with a sandbox or without.
+    assert_eq!(words(FREE), ["files"]);
+    assert!(words(CONFINED).is_empty());
+    assert!(words(Runs::Wasm).is_empty());
 }
 
 #[test]
