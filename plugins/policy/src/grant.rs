@@ -35,10 +35,7 @@ fn is_whole_section(access: Access<'_>) -> bool {
 /// False for what a pattern has another meaning for, and for what would end a text or turn it
 /// around where a grant is pasted.
 fn is_plain(one: char) -> bool {
-    match one {
-        '*' | '"' | '\\' | '`' => false,
-        _ => one.is_ascii_graphic() || (!one.is_ascii() && one.is_alphanumeric()),
-    }
+    one.is_ascii_graphic() && !matches!(one, '*' | '"' | '\\' | '`')
 }
 
 /// What to do so that something is allowed, for a line that said what is not: by which rule it is

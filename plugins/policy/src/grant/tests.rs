@@ -13,7 +13,7 @@ fn a_grant_names_what_was_done_and_nothing_else() {
     given(Capability::HeadersRequestRead, "X-It's", "headers.request.read:x-it's");
     given(Capability::HeadersRequestRead, "", "headers.request.read");
     given(Capability::HeadersRequestRead, ":path", "headers.request.read::path");
-    given(Capability::PropertiesWrite, "größe.A", "properties.write:größe.A");
+    given(Capability::PropertiesWrite, "size.A", "properties.write:size.A");
     given(Capability::FilesRead, "/etc/ssl", "files.read:/etc/ssl");
     given(Capability::Log, "whatever", "log");
     let long = "a".repeat(200);
@@ -33,7 +33,7 @@ fn no_grant_is_offered_that_would_let_more_through_or_break_a_text() {
         b"a`b",
         b"\xff",
         "a\u{202e}b".as_bytes(),
-        "a\u{a0}b".as_bytes(),
+        "gr\u{f6}\u{df}e".as_bytes(),
         &[b'a'; 300],
     ] {
         assert_eq!(grant(Capability::HttpCall, name), None, "{name:?}");
