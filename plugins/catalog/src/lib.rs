@@ -15,7 +15,7 @@
 //! | the trial of a use: start or configuration | the same, for this use only | the same, for this use only |
 //! | a start on a worker, after the trial was passed | a fresh instance, with backoff | the same |
 //! | an instance while it serves | a fresh instance: at once, then with backoff | the same |
-//! | the time of a second (`Overspent`), or a verdict without the permission | nothing: the instance is well | the same |
+//! | the time of a second (`Overspent`), for a hook, a tick or a notice, or a verdict without the permission | nothing: the instance is well | the same |
 //!
 //! A load is refused, too, where a restriction of the policy cannot be enforced, and where a
 //! plugin that is there for security has a use with `open`. What its policy leaves of what a

@@ -1,3 +1,5 @@
+mod budget;
+
 use std::{rc::Rc, sync::atomic::Ordering::Relaxed, time::Duration};
 
 use host_extension::{FaultKind, FilterFactory, FilterUse, OnError, PluginFault};
