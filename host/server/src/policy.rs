@@ -70,7 +70,9 @@ fn record_run(
     let records = Arc::new(Records::default());
     let watch = run::Watch { records: Arc::clone(&records), stop_after };
     run::watched(RunOptions { config }, builtins, Some(watch))?;
-    Ok(record::policies(&surveyed, &records.grants()))
+    let mut report = record::policies(&surveyed, &records.grants());
+    record::tell_left_out(&mut report, &records.left_out());
+    Ok(report)
 }
 
 #[cfg(test)]

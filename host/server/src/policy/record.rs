@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use host_types::PluginName;
-use plugins_policy::{Access, Capability, Permission, Preset, Rule};
+use plugins_policy::{Access, Capability, LeftOut, Permission, Preset, Rule};
 use serde_json::{Value, json};
 
 use super::survey::{Subject, Surveyed};
@@ -34,6 +34,21 @@ pub(super) fn policies(
         entries.push(json!({ "plugin": plugin.as_str(), "name": name, "grants": grants }));
     }
     CheckReport { is_clean: true, text, json: json!({ "policies": entries }) }
+}
+
+/// Adds what no grant is offered for: a wider one would let through what nobody saw.
+pub(super) fn tell_left_out(report: &mut CheckReport, left_out: &[(PluginName, LeftOut)]) {
+    let lines: Vec<_> = left_out
+        .iter()
+        .map(|(plugin, what)| format!("plugin `{}`: {what}", plugin.as_str().escape_debug()))
+        .collect();
+    for line in &lines {
+        // Writing to a string does not fail.
+        let _always = writeln!(report.text, "# {line}");
+    }
+    if let Some(map) = report.json.as_object_mut() {
+        map.insert("left_out".to_owned(), json!(lines));
+    }
 }
 
 fn describe(
@@ -92,3 +107,6 @@ fn policy_name(surveyed: &Surveyed, plugin: &PluginName) -> String {
     }
     name
 }
+
+#[cfg(test)]
+mod tests;
