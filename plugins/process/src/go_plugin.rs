@@ -9,13 +9,14 @@
 //!
 //! It never launches or kills, does not offer services to the child (the broker's stream is open
 //! and nothing else), and believes nothing that the child prints: an address must lie in the
-//! child's own directory or on loopback.
+//! child's own directory, or be one on loopback where the child itself listens.
 
 mod address;
 mod control;
 mod environment;
 mod line;
 mod pin;
+mod port;
 mod unsuited;
 
 use std::{
@@ -138,10 +139,11 @@ impl GoPluginError {
 impl Preparation {
     /// Brings the launched child to the point where it serves; waits no longer than `timeout`.
     ///
-    /// Dropping the future gives up. The caller watches beside it whether the child ended.
+    /// Dropping the future gives up. `pid` is the child's. The caller watches beside it whether the child ended.
     pub(crate) async fn start<R: AsyncRead + Unpin>(
         self,
         generation: u32,
+        pid: u32,
         stdout: R,
         sink: Sink,
         timeout: Duration,
@@ -157,7 +159,7 @@ impl Preparation {
         let tls = self.tls(handshake.certificate)?;
         let address = address::claimed(handshake.endpoint, self.transport())?;
         let reach = Reach { generation, address, token: None, tls };
-        let control = self.control(&reach, &sink, deadline, timeout).await?;
+        let control = self.control(&reach, pid, &sink, deadline, timeout).await?;
         Ok(Started { reach, control, stdout })
     }
 
@@ -166,6 +168,7 @@ impl Preparation {
     async fn control(
         &self,
         reach: &Reach,
+        pid: u32,
         sink: &Sink,
         deadline: Instant,
         timeout: Duration,
@@ -173,7 +176,7 @@ impl Preparation {
         let mut last = None;
         let attempts = async {
             loop {
-                match self.attempt(reach, sink).await {
+                match self.attempt(reach, pid, sink).await {
                     Err(error) if error.is_passing() => last = Some(error),
                     outcome => return outcome,
                 }
@@ -189,9 +192,15 @@ impl Preparation {
         }
     }
 
-    async fn attempt(&self, reach: &Reach, sink: &Sink) -> Result<Control, GoPluginError> {
-        if let ChildAddress::Unix(path) = &reach.address {
-            address::own_socket(path, self.directory())?;
+    async fn attempt(
+        &self,
+        reach: &Reach,
+        pid: u32,
+        sink: &Sink,
+    ) -> Result<Control, GoPluginError> {
+        match &reach.address {
+            ChildAddress::Unix(path) => address::own_socket(path, self.directory())?,
+            ChildAddress::Tcp(address) => port::own(*address, pid)?,
         }
         Control::open(reach, Arc::clone(sink)).await
     }

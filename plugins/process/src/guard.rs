@@ -18,7 +18,7 @@
 mod duty;
 mod ending;
 mod order;
-mod processes;
+pub(crate) mod processes;
 
 use std::{
     collections::BTreeMap,

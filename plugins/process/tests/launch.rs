@@ -71,6 +71,7 @@ const TESTS: &[Test] = &[
     ("a_child_sees_and_reaches_nothing_else", confined::a_child_sees_and_reaches_nothing_else),
     ("a_child_has_what_it_needs", confined::a_child_has_what_it_needs),
     ("sockets_are_what_a_bootstrap_needs", confined::sockets_are_what_a_bootstrap_needs),
+    ("a_child_takes_no_port_of_the_proxy", confined::a_child_takes_no_port_of_the_proxy),
     ("limits_hold", confined::limits_hold),
     ("an_evil_child_is_refused_every_call", evil::an_evil_child_is_refused_every_call),
     ("what_an_evil_child_starts_is_as_confined", evil::what_an_evil_child_starts_is_as_confined),

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use landlock::{
-    ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, LandlockStatus,
+    ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, LandlockStatus, NetPort,
     PathBeneath, PathFd, PathFdError, RestrictionStatus, Ruleset, RulesetAttr, RulesetCreated,
     RulesetCreatedAttr, RulesetError, Scope,
 };
@@ -64,7 +64,10 @@ pub(crate) fn apply(
     sandbox: &Sandbox,
     sockets: Sockets,
 ) -> Result<(), ConfineError> {
-    let mut rules = ruleset(sockets).map_err(unsupported)?;
+    let mut rules = ruleset().map_err(unsupported)?;
+    if sockets == Sockets::Tcp {
+        rules = listening(rules, sandbox).map_err(unsupported)?;
+    }
     let read = AccessFs::from_read(WANTED);
     let own_facts = OWN_FACTS.iter().map(|name| Path::new("/proc/self").join(name));
     for path in SYSTEM.iter().chain(&FACTS).map(PathBuf::from).chain(own_facts) {
@@ -107,13 +110,19 @@ fn asked(order: &Order, sandbox: &Sandbox) -> Vec<PathBuf> {
     paths.map(|path| path_of(path)).collect()
 }
 
-fn ruleset(sockets: Sockets) -> Result<RulesetCreated, RulesetError> {
-    // Where TCP is the transport, seccomp lets the child make such sockets: it may listen on a
-    // port, and connect to none.
-    let net = match sockets {
-        Sockets::None | Sockets::Unix => AccessNet::BindTcp | AccessNet::ConnectTcp,
-        Sockets::Tcp => AccessNet::ConnectTcp.into(),
-    };
+/// Where TCP is the transport, seccomp lets the child make such sockets: it may listen at the
+/// ports that were chosen for it, or at one that the kernel chooses, which is nobody's. So it
+/// takes no port that a listener of the proxy has, or is going to have.
+fn listening(mut rules: RulesetCreated, sandbox: &Sandbox) -> Result<RulesetCreated, RulesetError> {
+    let chosen = sandbox.ports.iter().filter_map(|port| u16::try_from(*port).ok());
+    for port in chosen.chain([0]) {
+        rules = rules.add_rule(NetPort::new(port, AccessNet::BindTcp))?;
+    }
+    Ok(rules)
+}
+
+fn ruleset() -> Result<RulesetCreated, RulesetError> {
+    let net = AccessNet::BindTcp | AccessNet::ConnectTcp;
     let needed = Ruleset::default()
         .set_compatibility(CompatLevel::HardRequirement)
         .handle_access(AccessFs::from_all(NEEDED))?
@@ -148,7 +157,7 @@ fn check(status: &RestrictionStatus) -> Result<(), ConfineError> {
 
 /// What Landlock can do for the calling thread, which is confined by it: for the doctor.
 pub(crate) fn probe() -> Result<ABI, String> {
-    let created = ruleset(Sockets::None).map_err(|error| error.to_string())?;
+    let created = ruleset().map_err(|error| error.to_string())?;
     let status = created.restrict_self().map_err(|error| error.to_string())?;
     check(&status).map_err(|error| error.to_string())?;
     match status.landlock {

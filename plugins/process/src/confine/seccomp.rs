@@ -11,7 +11,8 @@ use std::collections::BTreeMap;
 use libc::{
     AF_INET, AF_INET6, AF_UNIX, CLONE_NEWCGROUP, CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWNS,
     CLONE_NEWPID, CLONE_NEWUSER, CLONE_NEWUTS, CLONE_PARENT, ENOSYS, EPERM, IPPROTO_IP,
-    IPPROTO_TCP, MSG_FASTOPEN, PR_SET_PDEATHSIG, SIGKILL, SOCK_SEQPACKET, SOCK_STREAM,
+    IPPROTO_TCP, MSG_FASTOPEN, PR_SET_PDEATHSIG, SIGKILL, SO_REUSEPORT, SOCK_SEQPACKET,
+    SOCK_STREAM, SOL_SOCKET,
 };
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
@@ -213,6 +214,15 @@ fn refusing(sockets: Sockets) -> Outcome<BpfProgram> {
         let is_fast = condition(flags, SeccompCmpOp::MaskedEq(fast), fast)?;
         rules.insert(call, vec![when(vec![is_fast])?]);
     }
+    // A port that the proxy listens at, shared with it: half of its connections would be the
+    // child's.
+    rules.insert(
+        libc::SYS_setsockopt,
+        vec![when(vec![
+            condition(1, SeccompCmpOp::Eq, unsigned(SOL_SOCKET))?,
+            condition(2, SeccompCmpOp::Eq, unsigned(SO_REUSEPORT))?,
+        ])?],
+    );
     let mut pairs = vec![no_family_but(&[AF_UNIX])?];
     pairs.extend(no_kind_that_reaches()?);
     rules.insert(libc::SYS_socketpair, pairs.clone());

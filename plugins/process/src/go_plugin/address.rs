@@ -2,7 +2,7 @@
 //!
 //! The proxy may connect to more than a child may: to the sockets of other services of its user,
 //! to everything in its network. So a path has to name a socket in the directory that was made
-//! for the child, and an address of TCP has to be loopback.
+//! for the child, and an address of TCP has to be loopback; whose it is, is asked in `port`.
 
 use std::{
     fs,

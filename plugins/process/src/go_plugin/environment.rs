@@ -1,8 +1,12 @@
 //! What a child of go-plugin finds in its environment, and the proxy's certificate for it.
 
 use std::{
+    ops::RangeInclusive,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 use host_types::Transport;
@@ -14,8 +18,15 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
 use super::{APP_VERSION, GoPluginError, pin};
 
-/// The ports that a child may take where it listens on TCP: go-plugin's own.
-const PORTS: (u16, u16) = (10_000, 25_000);
+/// Where the ports begin that go-plugin takes for children on TCP; below those that kernels give
+/// to who asks for any.
+const PORT_FIRST: u16 = 10_000;
+/// How many ports one start may choose from. It takes the first that is free.
+const PORTS: u16 = 16;
+/// How many such choices there are.
+const CHOICES: u16 = 937;
+/// Counts starts, so that each has other ports.
+static STARTS: AtomicU32 = AtomicU32::new(0);
 
 /// What the configuration says of a child.
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +48,7 @@ pub(crate) struct Preparation {
     identity: Option<Identity>,
     transport: Transport,
     directory: PathBuf,
+    ports: RangeInclusive<u16>,
 }
 
 /// The proxy's certificate for one child, with its key.
@@ -54,15 +66,21 @@ impl Preparation {
             true => Some(identity().map_err(|error| GoPluginError::Identity(error.into()))?),
             false => None,
         };
-        let environment = environment(wanted, identity.as_ref());
+        let ports = ports();
+        let environment = environment(wanted, identity.as_ref(), &ports);
         let directory = wanted.directory.to_path_buf();
-        Ok(Self { environment, identity, transport: wanted.transport, directory })
+        Ok(Self { environment, identity, transport: wanted.transport, directory, ports })
     }
 
     /// The variables that the child is launched with, beside those of the configuration, before
     /// which they go.
     pub(crate) fn environment(&self) -> &[(String, String)] {
         &self.environment
+    }
+
+    /// The ports that the child may listen at, beside one that the kernel chooses.
+    pub(crate) fn ports(&self) -> RangeInclusive<u16> {
+        self.ports.clone()
     }
 
     pub(super) fn transport(&self) -> Transport {
@@ -96,13 +114,26 @@ impl Preparation {
     }
 }
 
-fn environment(wanted: Wanted<'_>, identity: Option<&Identity>) -> Vec<(String, String)> {
+/// Ports for one start. Proxies and starts that follow each other have different ones; what is
+/// taken all the same the child passes over.
+fn ports() -> RangeInclusive<u16> {
+    let start = std::process::id().wrapping_add(STARTS.fetch_add(1, Ordering::Relaxed));
+    let choice = u16::try_from(start % u32::from(CHOICES)).unwrap_or_default();
+    let first = PORT_FIRST.saturating_add(choice.saturating_mul(PORTS));
+    first..=first.saturating_add(PORTS - 1)
+}
+
+fn environment(
+    wanted: Wanted<'_>,
+    identity: Option<&Identity>,
+    ports: &RangeInclusive<u16>,
+) -> Vec<(String, String)> {
     let directory = wanted.directory.to_string_lossy();
     let mut variables = vec![
         (wanted.cookie.0.to_owned(), wanted.cookie.1.to_owned()),
         ("PLUGIN_PROTOCOL_VERSIONS".to_owned(), APP_VERSION.to_string()),
-        ("PLUGIN_MIN_PORT".to_owned(), PORTS.0.to_string()),
-        ("PLUGIN_MAX_PORT".to_owned(), PORTS.1.to_string()),
+        ("PLUGIN_MIN_PORT".to_owned(), ports.start().to_string()),
+        ("PLUGIN_MAX_PORT".to_owned(), ports.end().to_string()),
         ("PLUGIN_UNIX_SOCKET_DIR".to_owned(), directory.clone().into_owned()),
         // Children that are older than the variable above ask the system.
         ("TMPDIR".to_owned(), directory.into_owned()),

@@ -26,11 +26,11 @@ const LOOKS_MAX: usize = 50;
 
 /// A process as it was seen.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Seen {
-    pub(super) pid: Pid,
+pub(crate) struct Seen {
+    pub(crate) pid: Pid,
     state: u8,
     threads: u32,
-    pub(super) group: i32,
+    pub(crate) group: i32,
     pub(super) session: i32,
     /// When it started, in ticks since the machine did.
     pub(super) started: u64,
@@ -57,7 +57,7 @@ pub(super) fn pause(millis: u8) {
 }
 
 /// All processes that have not ended.
-pub(super) fn all() -> impl Iterator<Item = Seen> {
+pub(crate) fn all() -> impl Iterator<Item = Seen> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     entries
         .filter_map(|entry| entry.file_name().to_str()?.parse().ok().and_then(Pid::from_raw))

@@ -85,6 +85,9 @@ pub(crate) struct Sandbox {
     /// It becomes the program also where the kernel has no seccomp.
     #[prost(bool, tag = "8")]
     pub(crate) may_lack_network: bool,
+    /// Ports that it may listen at, beside one that the kernel chooses, where it may at all.
+    #[prost(uint32, repeated, tag = "9")]
+    pub(crate) ports: Vec<u32>,
 }
 
 /// A user and a group, by number.

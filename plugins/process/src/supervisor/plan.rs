@@ -89,6 +89,10 @@ pub(super) fn order(plan: &Plan, way: &Way, private: &Private, listens: bool) ->
         (Way::GoPlugin(_), Transport::Unix) => Sockets::Unix,
         (Way::GoPlugin(_), Transport::Tcp) => Sockets::Tcp,
     };
+    let ports = match (way, sockets) {
+        (Way::GoPlugin(prepared), Sockets::Tcp) => prepared.ports().map(u32::from).collect(),
+        (Way::GoPlugin(_) | Way::Mortise(_), _) => Vec::new(),
+    };
     let sandbox = &settings.sandbox;
     Order {
         host_pid: std::process::id(),
@@ -109,6 +113,7 @@ pub(super) fn order(plan: &Plan, way: &Way, private: &Private, listens: bool) ->
             identity: plan.identity,
             may_lack_files: sandbox.may_lack_files,
             may_lack_network: sandbox.may_lack_network,
+            ports,
         }),
     }
 }

@@ -141,6 +141,7 @@ impl Starting {
         deadline: Instant,
     ) -> Result<(Reach, Option<Control>), StartFailure> {
         let allowed = plan.settings.start_timeout;
+        let pid = self.process.pid();
         let stdout = self.stdout.try_clone().and_then(pipe::Receiver::from_owned_fd);
         let stdout = stdout.map_err(|error| StartFailure::passing("cannot be read", &error))?;
         let (sink, readers) = (self.sink.clone(), &mut self.readers);
@@ -156,7 +157,7 @@ impl Starting {
             Way::GoPlugin(prepared) => Either::Right(async {
                 let left = deadline.saturating_duration_since(Instant::now());
                 let taken = pieces_of(&sink);
-                let started = prepared.start(generation, stdout, taken, left).await;
+                let started = prepared.start(generation, pid, stdout, taken, left).await;
                 let started = started.map_err(|error| go_failure(&error))?;
                 readers.spawn(read_all(started.stdout, sink));
                 greet(plan, &started.reach).await?;

@@ -2,7 +2,7 @@
 
 use std::{
     io::{Read, Write},
-    net::{TcpListener, UdpSocket},
+    net::{SocketAddrV4, TcpListener, UdpSocket},
     os::{
         fd::OwnedFd,
         unix::net::{UnixDatagram, UnixListener, UnixStream},
@@ -23,7 +23,7 @@ use abi_process::{
 use listenfd::ListenFd;
 use rustix::{
     fs::{CWD, Mode, OFlags, mkdirat, openat},
-    net::{AddressFamily, SocketType, socket},
+    net::{AddressFamily, SocketType, bind, listen, socket, sockopt::set_socket_reuseport},
 };
 use tokio_stream::{
     Stream, StreamExt,
@@ -41,6 +41,7 @@ pub(crate) fn main(arguments: &[String]) -> ExitCode {
         Some("noisy") => noise(),
         Some("hungry") => hunger(),
         Some("curious") => curiosity(),
+        Some("squatter") => squat(),
         Some("deep") => depth(),
         _ => ExitCode::FAILURE,
     }
@@ -184,6 +185,30 @@ fn curiosity() -> ExitCode {
         said(routes().is_ok()),
     );
     ExitCode::from(9)
+}
+
+/// Says at which ports it can listen: one that a listener of the proxy shares, one that is free,
+/// one that was chosen for it, and one that the kernel chooses.
+fn squat() -> ExitCode {
+    let said = |worked: bool| if worked { "yes" } else { "no" };
+    let variable = |name| std::env::var(name).unwrap_or_default();
+    let tcp = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+    let shares = set_socket_reuseport(&tcp, true).is_ok();
+    let taken: SocketAddrV4 = variable("TAKEN").parse().unwrap();
+    let takes = bind(&tcp, &taken).is_ok() && listen(&tcp, 1).is_ok();
+    let binds = |address: String| said(TcpListener::bind(address).is_ok());
+    let mut own = variable("PLUGIN_MIN_PORT").parse::<u16>().unwrap()
+        ..=variable("PLUGIN_MAX_PORT").parse().unwrap();
+    eprintln!(
+        "shares={} takes={} free={} own={} any={} all={}",
+        said(shares),
+        said(takes),
+        binds(variable("FREE")),
+        said(own.any(|port| TcpListener::bind(("127.0.0.1", port)).is_ok())),
+        binds("127.0.0.1:0".to_owned()),
+        binds(variable("FREE").replace("127.0.0.1", "0.0.0.0")),
+    );
+    ExitCode::from(12)
 }
 
 /// Nests directories deeper than files may be open.

@@ -1,8 +1,13 @@
 //! What a confined child can and cannot do, told by scripts that try.
 
-use std::{fs, os::unix::net::UnixDatagram};
+use std::{
+    fs,
+    net::{Ipv4Addr, SocketAddrV4, TcpListener},
+    os::unix::net::UnixDatagram,
+};
 
 use host_types::{Bootstrap, ProcessSettings, Transport};
+use rustix::net::{AddressFamily, SocketType, bind, listen, socket, sockopt::set_socket_reuseport};
 
 use crate::support::{Place, child};
 
@@ -136,4 +141,33 @@ pub(crate) fn sockets_are_what_a_bootstrap_needs() {
         assert!(text.contains("tcp=yes udp=yes netlink=yes"), "{text}");
         assert!(text.contains("datagrams=yes ") && came() == 2, "{text}");
     }
+}
+
+pub(crate) fn a_child_takes_no_port_of_the_proxy() {
+    let place = Place::new();
+    let go_plugin = Bootstrap::GoPlugin {
+        cookie_key: "KEY".into(),
+        cookie_value: "value".into(),
+        mutual_tls: false,
+    };
+    // A listener as those of the proxy are: its port can be shared.
+    let listener = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+    set_socket_reuseport(&listener, true).unwrap();
+    bind(&listener, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0)).unwrap();
+    listen(&listener, 1).unwrap();
+    let listener = TcpListener::from(listener);
+    let taken = listener.local_addr().unwrap();
+    let kept = TcpListener::bind("127.0.0.1:0").unwrap();
+    let free = kept.local_addr().unwrap();
+    drop(kept);
+    let mut settings =
+        ProcessSettings { bootstrap: go_plugin, transport: Transport::Tcp, ..child("squatter") };
+    settings.environment =
+        vec![("TAKEN".into(), taken.to_string().into()), ("FREE".into(), free.to_string().into())];
+    let text = place.load(&place.program(), &settings).unwrap_err().to_string();
+    assert!(text.contains("shares=no takes=no free=no own=yes any=yes all=no"), "{text}");
+    settings.sandbox.enabled = false;
+    let text = place.load(&place.program(), &settings).unwrap_err().to_string();
+    assert!(text.contains("shares=yes takes=yes free=yes own=yes any=yes all=yes"), "{text}");
+    drop(listener);
 }

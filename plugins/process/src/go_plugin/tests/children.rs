@@ -14,10 +14,18 @@ struct Case {
     timeout: Duration,
     /// The second argument.
     more: String,
+    /// True where the server that is here is not the child's.
+    is_foreign: bool,
 }
 
 fn case(name: &'static str) -> Case {
-    Case { name, transport: Transport::Unix, timeout: PATIENCE, more: String::new() }
+    Case {
+        name,
+        transport: Transport::Unix,
+        timeout: PATIENCE,
+        more: String::new(),
+        is_foreign: false,
+    }
 }
 
 fn handshakes() -> PathBuf {
@@ -34,7 +42,9 @@ async fn run(
         Process::spawn(&handshakes(), &[case.name, &case.more], &preparation).unwrap();
     let stdout = process.stdout();
     let sink = Written::new().sink();
-    (process, preparation.start(1, stdout, sink, case.timeout).await)
+    // Servers are here, so this process stands for the child.
+    let leader = if case.is_foreign { process.child.id() } else { std::process::id() };
+    (process, preparation.start(1, leader, stdout, sink, case.timeout).await)
 }
 
 /// Runs a child whose server is here.
@@ -146,7 +156,7 @@ async fn an_address_where_nobody_listens_is_tried_until_the_time_is_over() {
     let socket = tokio::net::TcpSocket::new_v4().unwrap();
     socket.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
     let more = socket.local_addr().unwrap().port().to_string();
-    let deaf = Case { timeout: soon, transport: Transport::Tcp, more, name: "tcp" };
+    let deaf = Case { timeout: soon, transport: Transport::Tcp, more, ..case("tcp") };
     let error = refused(deaf, "Connection refused").await;
     assert!(!error.is_final());
 }
@@ -156,6 +166,16 @@ async fn a_child_that_accepts_and_says_nothing_is_given_up() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let more = listener.local_addr().unwrap().port().to_string();
     let timeout = Duration::from_millis(1500);
-    let silent = Case { timeout, transport: Transport::Tcp, more, name: "tcp" };
+    let silent = Case { timeout, transport: Transport::Tcp, more, ..case("tcp") };
     refused(silent, "did not answer its health check within 1.5s").await;
+}
+
+#[tokio::test]
+async fn a_port_that_another_process_listens_at_is_refused_at_once() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let more = listener.local_addr().unwrap().port().to_string();
+    let foreign = Case { transport: Transport::Tcp, more, is_foreign: true, ..case("tcp") };
+    refused(foreign, "the socket that listens there is not the child's").await;
+    listener.set_nonblocking(true).unwrap();
+    assert!(listener.accept().is_err(), "it was spoken to");
 }

@@ -60,7 +60,7 @@ async fn serves(mutual_tls: bool) {
     let preparation = Preparation::new(Wanted { mutual_tls, ..wanted(directory.path()) }).unwrap();
     let mut process = Process::spawn(&program, &[], &preparation).unwrap();
     let (stdout, written) = (process.stdout(), Written::new());
-    let started = preparation.start(5, stdout, written.sink(), PATIENCE).await;
+    let started = preparation.start(5, process.child.id(), stdout, written.sink(), PATIENCE).await;
     let started = started.unwrap_or_else(|error| panic!("{}", story(&error)));
     assert_eq!(started.reach.tls.is_some(), mutual_tls);
 
@@ -105,7 +105,7 @@ async fn a_child_of_go_plugin_refuses_another_cookie() {
     let preparation = Preparation::new(Wanted { cookie, ..wanted(directory.path()) }).unwrap();
     let mut process = Process::spawn(&program, &[], &preparation).unwrap();
     let (stdout, sink) = (process.stdout(), Written::new().sink());
-    let error = preparation.start(1, stdout, sink, PATIENCE).await.unwrap_err();
+    let error = preparation.start(1, process.child.id(), stdout, sink, PATIENCE).await.unwrap_err();
     assert!(matches!(error, GoPluginError::EndedAtOnce), "{error:?}");
     assert_eq!(ended(process).await.code(), Some(1));
 }

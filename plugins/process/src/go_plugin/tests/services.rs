@@ -20,7 +20,8 @@ async fn start(
     let socket = directory.path().join("plugin.sock");
     let line = format!("1|1|unix|{}|grpc|\n", socket.display()).into_bytes();
     let preparation = Preparation::new(wanted(directory.path())).unwrap();
-    let started = preparation.start(7, line.as_slice(), written.sink(), timeout).await;
+    let started =
+        preparation.start(7, std::process::id(), line.as_slice(), written.sink(), timeout).await;
     if let Ok(started) = &started {
         assert_eq!(started.reach.generation, 7);
         assert!(matches!(&started.reach.address, ChildAddress::Unix(path) if *path == socket));
@@ -114,7 +115,10 @@ async fn a_server_without_health_or_without_grpc_is_refused_at_once() {
     let line = format!("1|1|unix|{}|grpc|\n", socket.display()).into_bytes();
     let preparation = Preparation::new(wanted(directory.path())).unwrap();
     let sink = Written::new().sink();
-    let error = preparation.start(1, line.as_slice(), sink, PATIENCE).await.unwrap_err();
+    let error = preparation
+        .start(1, std::process::id(), line.as_slice(), sink, PATIENCE)
+        .await
+        .unwrap_err();
     deaf.await.unwrap();
     assert!(matches!(error, GoPluginError::Unhealthy(_)), "{error:?}");
     assert!(!error.is_final());

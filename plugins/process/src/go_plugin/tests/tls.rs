@@ -122,7 +122,7 @@ async fn start(
     let wanted = Wanted { mutual_tls: true, ..wanted(directory.path()) };
     let preparation = Preparation::new(wanted).unwrap();
     let sink = Written::new().sink();
-    let started = preparation.start(1, line.as_bytes(), sink, PATIENCE).await?;
+    let started = preparation.start(1, std::process::id(), line.as_bytes(), sink, PATIENCE).await?;
     assert!(started.reach.tls.is_some());
     Ok(started.control)
 }
@@ -191,11 +191,15 @@ fn the_environment_says_everything_and_each_start_has_a_certificate_of_its_own()
     };
     let preparation = Preparation::new(plain).unwrap();
     let path = directory.path().to_str().unwrap();
+    let ports = preparation.ports();
+    assert!(ports.len() == 16 && *ports.start() >= 10_000 && *ports.end() <= 25_000, "{ports:?}");
+    assert_ne!(Preparation::new(plain).unwrap().ports(), ports);
+    let (first, last) = (ports.start().to_string(), ports.end().to_string());
     let expect = [
         ("MORTISE_TEST_PLUGIN", "0f8e6f6c"),
         ("PLUGIN_PROTOCOL_VERSIONS", "1"),
-        ("PLUGIN_MIN_PORT", "10000"),
-        ("PLUGIN_MAX_PORT", "25000"),
+        ("PLUGIN_MIN_PORT", first.as_str()),
+        ("PLUGIN_MAX_PORT", last.as_str()),
         ("PLUGIN_UNIX_SOCKET_DIR", path),
         ("TMPDIR", path),
     ];
