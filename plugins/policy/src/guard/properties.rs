@@ -7,7 +7,7 @@ use host_extension::{CallError, CallResult, PropertyValue};
 use prost::Message;
 
 use super::gate::Gate;
-use crate::Access;
+use crate::{Access, Rights, Rule};
 
 /// The function by name that sets a property: who may not do that may not do it this way.
 pub(super) const SETS_PROPERTY: &[u8] = b"set_envoy_filter_state";
@@ -110,6 +110,32 @@ pub(super) fn hide_fields(
     let is_denied = is_hidden && !rights.is_permissive() && rights.withholds(read);
     if is_denied { gate.deny_all(read) } else { Ok(()) }
 }
+
+impl Rights {
+    /// What reading a property takes beside `properties.read`, where it tells of the fields of a
+    /// message, and by which rule a plugin may read those, or not; `None` for most properties.
+    /// The name is that of permissions: `request.headers.cookie`.
+    #[must_use]
+    pub fn explain_fields_of<'a>(&self, property: &'a [u8]) -> Option<(Access<'a>, Rule<'_>)> {
+        let path: Vec<_> = property.splitn(PATH_PARTS, |&byte| byte == b'.').collect();
+        let (read, part) = part_of(&path)?;
+        let (access, rule) = match part {
+            Part::Field(name) => {
+                let field = Access::to(read, name);
+                (field, self.explain(field))
+            }
+            // Those that may not be read are left out; where none may, nothing is left.
+            Part::Section if self.report_of(read).why_not.is_none() => {
+                (Access::whole(read), Rule::Preset)
+            }
+            Part::Section | Part::Sum => (Access::whole(read), self.explain_all(read)),
+        };
+        Some((access, rule))
+    }
+}
+
+/// Parts of the name of a property that tells of fields: names of fields have dots, too.
+const PATH_PARTS: usize = 3;
 
 /// What a property tells of the fields of a message; `None` for most.
 fn part_of<'p>(path: &[&'p [u8]]) -> Option<(Capability, Part<'p>)> {
