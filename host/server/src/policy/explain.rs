@@ -3,17 +3,19 @@
 //!
 //! The keys of the JSON are stable: `plugin`, `permission`, `allowed`, `permissive`, and
 //! `answers[]`, one for each capability that the permission names, with `permission`, `allowed`,
-//! `rule`, `reason`, `place` (`file`, `line`, `column`; `null` where there is none) and `advice`.
+//! `rule`, `reason`, `place` (`file`, `line`, `column`; `null` where there is none), `advice`, and
+//! `not_enforced`: why nobody keeps the plugin from what it may not do, where that is so.
 
-use std::fmt::Write as _;
+use std::{ffi::OsStr, fmt::Write as _, os::unix::ffi::OsStrExt as _, path::Path};
 
 use host_config::Place;
-use plugins_policy::{Access, Argument, Capability, Names, Permission, Rights, Rule};
+use plugins_policy::{Access, Argument, Capability, Names, Permission, Rights, Rule, Runs};
 use serde_json::{Value, json};
 
 use super::{
     show::names,
     survey::{Subject, Surveyed},
+    words::kept_by,
 };
 use crate::cli::CheckReport;
 
@@ -29,6 +31,8 @@ struct Answer {
     /// Where the rule stands in the configuration.
     place: Option<Place>,
     advice: Option<String>,
+    /// Why nobody keeps it from that.
+    not_enforced: Option<&'static str>,
 }
 
 /// Answers; not clean where something of it is not allowed.
@@ -84,8 +88,79 @@ impl Teller<'_> {
         let rights = &self.subject.survey.rights;
         let rule = rights.explain(access);
         let (word, reason, place) = self.rule(rule);
-        let advice = (!rule.allows()).then(|| self.advice(&permission, access, rule));
-        Answer { permission, allowed: rule.allows(), rule: word, reason, place, advice }
+        let allowed = rule.allows();
+        let advice = (!allowed).then(|| self.advice(&permission, access, rule));
+        let not_enforced = self.not_enforced(access.capability);
+        let mut answer =
+            Answer { permission, allowed, rule: word, reason, place, advice, not_enforced };
+        if allowed && access.capability == Capability::PropertiesRead {
+            self.ask_for_fields(access, &mut answer);
+        } else if allowed && access.capability == Capability::FilesRead {
+            self.look_at_sandbox(access, &mut answer);
+        }
+        if answer.allowed {
+            answer.not_enforced = None;
+        }
+        answer
+    }
+
+    /// A property that tells of fields takes what they take, too.
+    fn ask_for_fields(&self, access: Access<'_>, answer: &mut Answer) {
+        let Some((fields, rule)) = self.subject.survey.rights.explain_fields_of(access.name) else {
+            return;
+        };
+        if rule.allows() {
+            return;
+        }
+        let mut takes = fields.capability.word().to_owned();
+        if !fields.name.is_empty() {
+            let _always = write!(takes, ":{}", fields.name.escape_ascii());
+        }
+        let (word, reason, place) = self.rule(rule);
+        answer.allowed = false;
+        answer.rule = word;
+        answer.reason = format!("it tells of fields, which takes `{takes}`, too: {reason}");
+        answer.place = place;
+        answer.advice = Some(self.advice(&takes, fields, rule));
+    }
+
+    /// A child reads the places that its sandbox lists and that it may read as a whole.
+    fn look_at_sandbox(&self, access: Access<'_>, answer: &mut Answer) {
+        let (plan, survey) = (&self.subject.plan, &self.subject.survey);
+        if survey.enforcement.runs != (Runs::Child { confined: true }) {
+            return;
+        }
+        let path = Path::new(OsStr::from_bytes(access.name));
+        let around = plan.process.sandbox.read.iter().filter(|place| path.starts_with(place));
+        let mut refused = None;
+        for place in around {
+            let place = place.as_os_str().as_bytes();
+            if survey.rights.allows(Access::to(Capability::FilesRead, place)) {
+                return;
+            }
+            refused = Some(place.escape_ascii());
+        }
+        let path = path.display();
+        answer.allowed = false;
+        answer.rule = "not_listed";
+        (answer.reason, answer.advice) = match refused {
+            None => (
+                "it may, but `process.sandbox.read` of the plugin does not list it".to_owned(),
+                Some(format!("add \"{path}\" to `process.sandbox.read` of the plugin")),
+            ),
+            Some(place) => (
+                format!("it may, but not all of `{place}`, which `process.sandbox.read` lists"),
+                Some(format!(
+                    "list \"{path}\" there; or {}",
+                    self.advice_to_grant(&format!("files.read:{place}"))
+                )),
+            ),
+        };
+    }
+
+    /// Why nobody keeps the plugin from something.
+    fn not_enforced(&self, capability: Capability) -> Option<&'static str> {
+        self.subject.survey.enforcement.why_not(kept_by(capability)?)
     }
 
     /// Of every name that there is.
@@ -99,7 +174,9 @@ impl Teller<'_> {
             let reason = format!("only for {}", names(&report));
             let advice = Some(format!("name one to ask about it: `{permission}:NAME`"));
             let (allowed, place) = (false, None);
-            return Answer { permission, allowed, rule: "partly", reason, place, advice };
+            let not_enforced = self.not_enforced(capability);
+            let rule = "partly";
+            return Answer { permission, allowed, rule, reason, place, advice, not_enforced };
         }
         // Nothing tells ordinary names apart, so any of them stands for all.
         let name = if capability.argument() == Argument::Path { "/" } else { "x" };
@@ -190,6 +267,9 @@ impl Teller<'_> {
         if let Some(advice) = advice {
             let _always = writeln!(text, "  to change that: {advice}");
         }
+        if let Some(why) = answer.not_enforced {
+            let _always = writeln!(text, "  not enforced here: {why}");
+        }
         text
     }
 
@@ -205,6 +285,7 @@ impl Teller<'_> {
             "reason": answer.reason,
             "place": place,
             "advice": answer.advice,
+            "not_enforced": answer.not_enforced,
         })
     }
 }

@@ -6,20 +6,21 @@
 //! with `pattern` and, where a name must match both, `within`; `except`, fields of the host that
 //! are not among them; `asked`, `granted`, `denied`, `why_not`), `limits` by the keys of the
 //! configuration, `not_held[]` (the keys of those limits that nobody holds the plugin to),
-//! and `unenforced[]` (`restriction`, `reason`, `advice`, `allowed`). A pattern is
-//! `*` for all names, and `null` for the plugin's own namespace.
+//! `not_enforced[]` (the words of all restrictions that nobody enforces here), and `unenforced[]`
+//! (those of them that its policy states: `restriction`, `reason`, `advice`, `allowed`). A pattern
+//! is `*` for all names, and `null` for the plugin's own namespace.
 
 use std::fmt::Write as _;
 
 use plugins_policy::{
-    Argument, CapabilityReport, Extent, FRAMING, Mode, Names, Permission, ROUTING, Source,
-    Unenforced, WhyNot,
+    Argument, Capability, CapabilityReport, Extent, FRAMING, Mode, Names, Permission, ROUTING,
+    Restriction, Source, Unenforced, WhyNot,
 };
 use serde_json::{Map, Value, json};
 
 use super::{
     survey::{Subject, Surveyed},
-    words::{deed, limits, restriction},
+    words::{deed, kept_by, limits, restriction},
 };
 use crate::cli::CheckReport;
 
@@ -42,9 +43,15 @@ fn text(subject: &Subject) -> String {
     section(&mut text, "may", &may, names);
     let is_asked = |report: &CapabilityReport| report.why_not != Some(WhyNot::NotAsked);
     let (refused, strange): (Vec<_>, Vec<_>) = may_not.into_iter().partition(is_asked);
-    section(&mut text, "may not", &refused, why_not);
+    section(&mut text, "may not", &refused, |report| {
+        why_not(report) + mark(subject, report.capability)
+    });
     if !strange.is_empty() {
-        let deeds = list(strange.iter().map(|report| deed(report.capability).to_owned()));
+        let deeds = strange.iter().map(|report| {
+            let what = report.capability;
+            format!("{}{}", deed(what), mark(subject, what))
+        });
+        let deeds = list(deeds);
         let _always = writeln!(text, "  does not ask to\n    {deeds}");
     }
     // Writing to a string does not fail.
@@ -52,6 +59,11 @@ fn text(subject: &Subject) -> String {
     for (key, _number, words) in limits(&subject.plan.limits) {
         let but = if holds(subject, key) { "" } else { ", which nobody holds it to" };
         let _always = writeln!(text, "    {key:<32} {words}{but}");
+    }
+    let not_enforced = not_enforced(subject);
+    if !not_enforced.is_empty() {
+        let words = list(not_enforced.iter().map(|one| format!("`{}`", one.word())));
+        let _always = writeln!(text, "  not enforced here: {words}");
     }
     for unenforced in &subject.survey.unenforced {
         let Unenforced { is_allowed, .. } = unenforced;
@@ -64,6 +76,26 @@ fn text(subject: &Subject) -> String {
 /// Whether a plugin that runs as this one does is held to a limit.
 fn holds(subject: &Subject, limit: &str) -> bool {
     restriction(limit).is_none_or(|restriction| subject.survey.enforcement.holds(restriction))
+}
+
+/// The restrictions that nobody holds a plugin to that runs as this one does, but for those of
+/// what it may do anyway.
+fn not_enforced(subject: &Subject) -> Vec<Restriction> {
+    let survey = &subject.survey;
+    let is_idle = |restriction: Restriction| {
+        Capability::ALL.into_iter().any(|capability| {
+            kept_by(capability) == Some(restriction) && survey.rights.allows_all(capability)
+        })
+    };
+    let missing = Restriction::ALL.into_iter().filter(|one| !survey.enforcement.holds(*one));
+    missing.filter(|one| !is_idle(*one)).collect()
+}
+
+/// What is added where nobody keeps a plugin from what it may not do.
+fn mark(subject: &Subject, capability: Capability) -> &'static str {
+    let enforcement = subject.survey.enforcement;
+    let is_kept = kept_by(capability).is_none_or(|restriction| enforcement.holds(restriction));
+    if is_kept { "" } else { " (not enforced here)" }
 }
 
 fn head(subject: &Subject) -> String {
@@ -98,7 +130,7 @@ fn section(
     text: &mut String,
     title: &str,
     reports: &[CapabilityReport],
-    say: fn(&CapabilityReport) -> String,
+    say: impl Fn(&CapabilityReport) -> String,
 ) {
     if reports.is_empty() {
         return;
@@ -215,6 +247,7 @@ fn entry(subject: &Subject) -> Value {
         "capabilities": survey.rights.report().iter().map(capability).collect::<Vec<_>>(),
         "limits": numbers.collect::<Map<_, _>>(),
         "not_held": not_held.collect::<Vec<_>>(),
+        "not_enforced": not_enforced(subject).into_iter().map(Restriction::word).collect::<Vec<_>>(),
         "unenforced": survey.unenforced.iter().map(unenforced).collect::<Vec<_>>(),
     })
 }

@@ -1,3 +1,5 @@
+mod kept;
+
 use std::{fs, path::Path};
 
 use expect_test::{Expect, expect, expect_file};

@@ -43,6 +43,17 @@ pub(super) fn deed(capability: Capability) -> &'static str {
     }
 }
 
+/// The restriction without which a plugin does this by itself, whatever is forbidden.
+pub(super) fn kept_by(capability: Capability) -> Option<Restriction> {
+    let kept = [
+        (Capability::Clock, Restriction::Clock),
+        (Capability::Random, Restriction::Random),
+        (Capability::Environment, Restriction::Environment),
+        (Capability::FilesRead, Restriction::Files),
+    ];
+    kept.into_iter().find(|(one, _by)| *one == capability).map(|(_one, by)| by)
+}
+
 /// The restriction that a limit is part of, where it is not one of calls: those hold everywhere.
 pub(super) fn restriction(limit: &str) -> Option<Restriction> {
     match limit {
