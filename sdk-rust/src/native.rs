@@ -26,8 +26,8 @@ pub use abi_native::module::LibHeader;
 
 use self::calls::NativeHost;
 use crate::{
-    Action, CallFailure, CallId, Connection, Flow, FlowAction, Host, HttpAnswer, NetworkFilter,
-    Peer, QueueId, Response, Side, Stream, StreamFilter,
+    Action, CallFailure, CallId, Connection, Flow, FlowAction, Host, HostError, HttpAnswer,
+    NetworkFilter, Peer, QueueId, Response, Side, Stream, StreamFilter,
     backend::{Backend, Declaration, Instance, sendable},
 };
 
@@ -160,10 +160,12 @@ fn settle(host: &NativeHost<'_>, context: u64, action: Action) -> number::Action
         Action::Pause => number::Action::Pause,
         Action::Respond(response) => {
             let response = sendable(response);
-            if host.respond(context, &response).is_err() {
+            match host.respond(context, &response) {
+                // Who may not answer may not answer with less either; the host knows of it.
+                Ok(()) | Err(HostError::Denied) => {}
                 // A plugin that wants to end a request must not fail over how; where not even
                 // that can be said, the host has its own word for it.
-                host.respond(context, &Response::new(500)).unwrap_or_default();
+                Err(_refused) => host.respond(context, &Response::new(500)).unwrap_or_default(),
             }
             number::Action::Respond
         }

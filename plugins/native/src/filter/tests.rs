@@ -376,7 +376,7 @@ fn an_end_that_is_denied_is_a_fault_that_the_instance_survives() {
             let fault = fault(call(&mut *one, callback, &stream));
             assert_eq!(fault.kind, FaultKind::Denied, "{callback} {deed}: {fault}");
             assert!(fault.message.contains("`p`") && fault.message.contains("denied"), "{fault}");
-            assert!(worker.host.asked.borrow().contains(&capability));
+            assert_eq!(*worker.host.asked.borrow(), [capability], "{callback} {deed}");
             one.on_complete(&stream).expect("it ends well");
             assert!(factory.stream_filter(&stream).is_ok(), "the instance is well");
             assert!(worker.faults.borrow().is_empty());
