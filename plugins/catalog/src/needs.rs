@@ -47,14 +47,15 @@ fn advice(permission: &Permission, capability: Capability, rights: &Rights) -> O
     let policy = rights.policy();
     let tell = |rule, permission: &str| Some(advise(rule, permission, &policy.name));
     if let Some(name) = name_of(permission, capability, rights) {
-        return match rights.explain(Access::to(capability, name.as_bytes())) {
-            rule if rule.allows() => None,
-            Rule::Routing => {
-                let route = Capability::Route;
-                tell(rights.explain(Access::whole(route)), route.word())
-            }
-            rule => tell(rule, &permission.to_string()),
-        };
+        let rule = rights.explain(Access::to(capability, name.as_bytes()));
+        if rule.allows() {
+            return None;
+        }
+        if rule == Rule::Routing {
+            let route = Capability::Route;
+            return tell(rights.explain(Access::whole(route)), route.word());
+        }
+        return tell(rule, &permission.to_string());
     }
     let alone = Rights::new(policy, Some(slice::from_ref(permission)), rights.namespace());
     let report = alone.report_of(capability);

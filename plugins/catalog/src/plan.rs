@@ -50,11 +50,14 @@ impl PluginPlan {
     }
 
     /// True where what runs by this plan is held to all that `next` holds it to: it may do and
-    /// take the same, and is as confined.
+    /// take the same, is as confined, and what allowed it to be loaded still does.
     pub(crate) fn is_held_as(&self, next: &Self) -> bool {
         let is_confined_as =
             self.process.sandbox == next.process.sandbox && has_process(self) == has_process(next);
-        self.policy == next.policy && self.limits == next.limits && is_confined_as
+        let is_library = self.backend == BackendKind::Native && !has_process(self);
+        let mut allowed = self.native.allow.iter();
+        let is_allowed = !is_library || allowed.all(|one| next.native.allow.contains(one));
+        self.policy == next.policy && self.limits == next.limits && is_confined_as && is_allowed
     }
 
     /// True where several uses may live in one machine.

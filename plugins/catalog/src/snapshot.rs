@@ -111,8 +111,8 @@ fn instead(serving: Option<u64>, let_go: Option<u64>) -> String {
     match (serving, let_go) {
         (Some(number), _) => format!(" (generation {number} serves on)"),
         (None, Some(number)) => format!(
-            " (generation {number} does not serve on: it has the policy, limits or sandbox from \
-             before)"
+            " (generation {number} does not serve on: it has the policy, limits, sandbox or leave \
+             to be loaded from before)"
         ),
         (None, None) => String::new(),
     }

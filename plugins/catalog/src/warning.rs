@@ -66,7 +66,9 @@ impl fmt::Display for LoadWarning {
                         f.write_str("its plugin.toml does not ask for (`permissions`)")
                     }
                     WhyNot::Denied => write!(f, "`denials` of the policy `{policy}` take away"),
-                    _ => write!(f, "is not allowed: {}", advice(Rule::NotGranted, word, policy)),
+                    WhyNot::NotGranted | WhyNot::OtherNames | _ => {
+                        write!(f, "is not allowed: {}", advice(Rule::NotGranted, word, policy))
+                    }
                 }
             }
             Oddity::NotAllowed { permission, advice } => {

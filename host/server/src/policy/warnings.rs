@@ -22,11 +22,8 @@ pub(crate) fn told(warnings: &[LoadWarning]) -> Vec<(PluginName, String)> {
             continue;
         }
         let words = words(warnings, &warning.plugin, why_not);
-        let line = if words.len() == 1 {
-            warning.to_string()
-        } else {
-            together(warning, &words, why_not)
-        };
+        let line =
+            if words.len() == 1 { warning.to_string() } else { together(warning, &words, why_not) };
         lines.push((warning.plugin.clone(), line));
     }
     lines
@@ -47,7 +44,9 @@ fn together(warning: &LoadWarning, words: &[String], why_not: WhyNot) -> String 
     let which = match why_not {
         WhyNot::NotAsked => "its plugin.toml does not ask for (`permissions`)".to_owned(),
         WhyNot::Denied => format!("`denials` of the policy `{policy}` take away"),
-        _ => format!("are not allowed: to grant one, add it to {}", GrantsOf(policy)),
+        WhyNot::NotGranted | WhyNot::OtherNames | _ => {
+            format!("are not allowed: to grant one, add it to {}", GrantsOf(policy))
+        }
     };
     format!("plugin `{plugin}` may use {words}, which {which}")
 }

@@ -25,7 +25,7 @@ fn told(policy: &Policy, asked: Option<&[&str]>, uses: &[Capability]) -> Vec<Str
             let why = match why_not {
                 WhyNot::NotAsked => " unasked",
                 WhyNot::Denied => " denied",
-                _ => "",
+                WhyNot::NotGranted | WhyNot::OtherNames | _ => "",
             };
             format!("uses {}{why}", capability.word())
         }

@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use host_types::RunIn;
+use host_extension::PluginFault;
+use host_types::{NativeAllowed, RunIn};
 use plugins_policy::{Policy, Preset, Restriction};
 
 use super::*;
@@ -120,8 +121,8 @@ fn what_is_to_be_retried_is_and_comes_under_the_new_policy() {
     assert_eq!(house.catalog.status()[0].policy.preset, Preset::None);
 }
 
-#[test]
-fn a_restriction_that_is_stated_anew_and_cannot_be_enforced_ends_the_plugin() {
+/// A library in the proxy that serves, and whether it serves on when its plan is changed.
+fn library_serves_on(artifact: &str, change: Change) -> Result<String, PluginFault> {
     let (house, uses) = (House::new(), one());
     let backends = crate::Backends::default()
         .with(BackendKind::Native, Arc::new(FakeBackend(Arc::clone(&house.script))));
@@ -129,10 +130,29 @@ fn a_restriction_that_is_stated_anew_and_cannot_be_enforced_ends_the_plugin() {
     house.write("greet", "v1");
     let mut plan = house.plan("greet");
     plan.backend = BackendKind::Native;
+    plan.native.allow = vec![NativeAllowed::Sha256([1; 32])];
     house.worker.apply(catalog.load(std::slice::from_ref(&plan), &uses, house.now()));
     assert!(house.serve(&uses[0]).is_ok());
-    plan.policy = Arc::new(Policy { stated: vec![Restriction::Memory], ..(*plan.policy).clone() });
+    house.write("greet", artifact);
+    change(&mut plan);
     house.worker.apply(catalog.load(&[plan], &uses, house.now()));
-    let fault = house.serve(&uses[0]).expect_err("not served");
+    house.serve(&uses[0])
+}
+
+#[test]
+fn a_restriction_that_is_stated_anew_and_cannot_be_enforced_ends_the_plugin() {
+    let served = library_serves_on("v1", |plan| {
+        let stated = vec![Restriction::Memory];
+        plan.policy = Arc::new(Policy { stated, ..(*plan.policy).clone() });
+    });
+    let fault = served.expect_err("not served");
     assert!(fault.message.contains("`memory` cannot be enforced"), "{fault}");
+}
+
+#[test]
+fn a_library_that_is_no_longer_allowed_does_not_serve_on() {
+    const OTHER: NativeAllowed = NativeAllowed::Sha256([2; 32]);
+    assert!(library_serves_on("broken", |plan| plan.native.allow.clear()).is_err());
+    assert!(library_serves_on("broken", |plan| plan.native.allow = vec![OTHER]).is_err());
+    assert!(library_serves_on("broken", |plan| plan.native.allow.push(OTHER)).is_ok());
 }
