@@ -19,7 +19,7 @@ pub enum PatternError {
     #[error("it is empty; leave the `:` out, or write `*`, for every name")]
     Empty,
     /// It has bytes that no name has.
-    #[error("it has spaces or control characters")]
+    #[error("it has spaces, control characters or letters outside of ASCII")]
     Unprintable,
     /// It is to be a path, and is none from the root on.
     #[error("it is no absolute path; `*` stands for all of them, and in none")]
@@ -107,7 +107,8 @@ impl FromStr for Pattern {
         if text.is_empty() {
             return Err(PatternError::Empty);
         }
-        if text.chars().any(|one| one.is_control() || one.is_whitespace()) {
+        // Shown to an operator, some letters pretend to be others, and some turn the line around.
+        if !text.bytes().all(|one| one.is_ascii_graphic()) {
             return Err(PatternError::Unprintable);
         }
         if text.matches('*').count() > WILDCARDS_MAX {

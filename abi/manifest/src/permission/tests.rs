@@ -29,7 +29,10 @@ fn what_is_no_permission_is_refused_with_the_nearest_word() {
     );
     assert_eq!(refused("log:x"), "`log` is granted as a whole: nothing comes behind it");
     assert!(refused("http_call:").contains("it is empty"), "{}", refused("http_call:"));
-    assert!(refused("http_call:a b").contains("spaces"), "{}", refused("http_call:a b"));
+    for name in ["a b", "a\u{202e}b", "a\u{200b}b", "gr\u{f6}\u{df}e", "a\u{7f}"] {
+        let text = refused(&format!("http_call:{name}"));
+        assert!(text.contains("spaces"), "{text}");
+    }
     assert!(refused(&format!("http_call:{}", "*".repeat(9))).contains("more than 8"));
     assert!(refused(&"x".repeat(257)).contains("256"));
     for path in ["etc", "/etc/*", "*.pem", "~/x"] {

@@ -219,7 +219,7 @@ fn what_is_no_permission_is_told_with_its_place() {
             mortise:7:43: a permission is empty (`mortise policy catalogue` prints all permissions)
             mortise:7:47: `log` is granted as a whole: nothing comes behind it (write `log`)
             mortise:7:56: `` is no pattern: it is empty; leave the `:` out, or write `*`, for every name
-            mortise:7:70: `a b` is no pattern: it has spaces or control characters
+            mortise:7:70: `a b` is no pattern: it has spaces, control characters or letters outside of ASCII
         "#]],
     );
     refused(
