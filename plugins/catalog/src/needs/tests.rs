@@ -29,7 +29,9 @@ fn told(policy: &Policy, asked: Option<&[&str]>, uses: &[Capability]) -> Vec<Str
             };
             format!("uses {}{why}", capability.word())
         }
-        other => panic!("{other:?}"),
+        other @ (Oddity::Variable { .. } | Oddity::Place { .. } | Oddity::Unenforced(_)) => {
+            panic!("{other:?}")
+        }
     });
     told.collect()
 }
