@@ -17,6 +17,10 @@
 //! | an instance while it serves | a fresh instance: at once, then with backoff | the same |
 //! | the time of a second (`Overspent`), for a hook, a tick or a notice, or a verdict without the permission | nothing: the instance is well | the same |
 //!
+//! The last good generation serves on only where its policy, limits and sandbox are those of the
+//! new plan; else nothing serves: what a plugin may do was settled when it was loaded, and it must
+//! not keep by failing what was taken from it. Streams that run keep their generation.
+//!
 //! A load is refused, too, where a restriction of the policy cannot be enforced, and where a
 //! plugin that is there for security has a use with `open`. What its policy leaves of what a
 //! plugin asks for is found out when it is loaded ([`LoadWarning`]).

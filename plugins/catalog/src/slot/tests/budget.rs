@@ -12,11 +12,14 @@ use crate::{PluginBackend, PluginSpec, fake::lines};
 
 const BUDGET: Duration = Duration::from_millis(50);
 
+/// Something to do.
+type Deed = Rc<dyn Fn()>;
+
 thread_local! {
     /// What the instances of this thread were given, without those of trials.
     static GIVEN: RefCell<Vec<(CpuMeter, OnFault)>> = RefCell::default();
     /// What each of their starts does.
-    static AT_START: RefCell<Option<Rc<dyn Fn()>>> = RefCell::default();
+    static AT_START: RefCell<Option<Deed>> = RefCell::default();
 }
 
 /// A backend of plugins that keep what they are given.
