@@ -18,7 +18,9 @@ use host_telemetry::{AccessLog, AccessLogGuard, Clock, LogHandle, Metrics, Tick}
 use host_types::ListenerName;
 use host_upstream::Discovery;
 use miette::{Report, miette};
-use plugins_catalog::{Catalog, CatalogSnapshot, LoadWarning, Moment, PluginPlan, Records};
+use plugins_catalog::{
+    Catalog, CatalogSnapshot, LoadWarning, Moment, PluginPlan, PluginStatus, Records,
+};
 use plugins_native::Builtin;
 use serde_json::json;
 use tokio::{
@@ -325,6 +327,11 @@ impl Control {
     /// The listeners as they are bound.
     pub(crate) fn listeners(&self) -> Vec<ListenerView> {
         self.view.borrow().listeners.clone()
+    }
+
+    /// How the plugins are.
+    pub(crate) fn plugins(&self) -> Vec<PluginStatus> {
+        self.catalog.status()
     }
 
     /// When plugins that could not be loaded are to be tried again.

@@ -12,8 +12,9 @@ mod words;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
+use host_types::PluginName;
 use miette::miette;
-use plugins_catalog::Records;
+use plugins_catalog::{PluginState, PluginStatus, Records};
 use plugins_native::Builtin;
 use plugins_policy::catalogue;
 use serde_json::Value;
@@ -69,10 +70,21 @@ fn record_run(
     let surveyed = survey(&config)?;
     let records = Arc::new(Records::default());
     let watch = run::Watch { records: Arc::clone(&records), stop_after };
-    run::watched(RunOptions { config }, builtins, Some(watch))?;
-    let mut report = record::policies(&surveyed, &records.grants());
+    let status = run::watched(RunOptions { config }, builtins, Some(watch))?;
+    let seen = record::Seen { grants: &records.grants(), not_loaded: &not_loaded(&status) };
+    let mut report = record::policies(&surveyed, &seen);
     record::tell_left_out(&mut report, &records.left_out());
     Ok(report)
+}
+
+/// The plugins that never served, with the reason. One that served until its policy changed was
+/// seen.
+fn not_loaded(status: &[PluginStatus]) -> Vec<(PluginName, String)> {
+    let has_served =
+        |one: &PluginStatus| one.failures.iter().any(|failure| failure.let_go.is_some());
+    let failed = status.iter().filter(|one| one.state == PluginState::Failed && !has_served(one));
+    let reason = |one: &PluginStatus| one.last_error().map(ToString::to_string).unwrap_or_default();
+    failed.map(|one| (one.name.clone(), reason(one))).collect()
 }
 
 #[cfg(test)]

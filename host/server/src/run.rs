@@ -8,7 +8,7 @@ use std::{
 
 use host_telemetry::Metrics;
 use miette::miette;
-use plugins_catalog::{PluginPlan, Records};
+use plugins_catalog::{PluginPlan, PluginStatus, Records};
 use plugins_native::Builtin;
 use tokio::{
     runtime::Builder,
@@ -31,7 +31,7 @@ use crate::{
 /// # Errors
 /// The first configuration is refused, or something that it names cannot be bound or opened.
 pub fn run(options: RunOptions, builtins: &[Builtin]) -> Result<(), Failure> {
-    watched(options, builtins, None)
+    watched(options, builtins, None).map(drop)
 }
 
 /// How plugins are watched while the proxy runs.
@@ -44,7 +44,7 @@ pub(crate) struct Watch {
 }
 
 /// As [`run`], and notes what plugins do where they are watched. Then standard output is for what
-/// comes of it, and nothing else writes there.
+/// comes of it, and nothing else writes there. Gives how the plugins were at the end.
 ///
 /// # Errors
 /// As [`run`].
@@ -52,7 +52,7 @@ pub(crate) fn watched(
     options: RunOptions,
     builtins: &[Builtin],
     watch: Option<Watch>,
-) -> Result<(), Failure> {
+) -> Result<Vec<PluginStatus>, Failure> {
     // Before anything is read: what changes from here on is noticed.
     let mut watcher = Watcher::start().map_err(unreachable)?;
     watcher.watch(std::iter::once(options.config.clone()));
@@ -71,8 +71,9 @@ pub(crate) fn watched(
         let mut running = Running::start(loaded, control, watcher).await?;
         running.stop_at = stop_after.map(|after| Instant::now() + after);
         running.until_stopped().await;
+        let plugins = running.control.plugins();
         running.stop().await;
-        Ok(())
+        Ok(plugins)
     })
 }
 

@@ -327,15 +327,18 @@ fn what_was_recorded_is_a_configuration() {
     let surveyed = survey(&file).unwrap();
     let grants = |words: &[&str]| words.iter().map(|word| word.parse().unwrap()).collect();
     let records = [
-        ("asks".into(), grants(&["http_call:auth", "log", "headers.request.read:\"x\""])),
+        ("asks".into(), grants(&["http_call:auth", "clock", "log", "headers.request.read:\"x\""])),
+        ("broken".into(), grants(&["log"])),
         ("idle".into(), grants(&[])),
         ("loose".into(), grants(&["shared_data"])),
         ("none".into(), grants(&["foreign:f"])),
     ];
-    let report = record::policies(&surveyed, &records);
+    let failed = [("broken".into(), "the artifact\nis gone".to_owned())];
+    let report =
+        record::policies(&surveyed, &record::Seen { grants: &records, not_loaded: &failed });
     expect![[r##"
         # What plugins did while they were watched. Name its policy at each plugin (`policy: NAME`);
-        # limits and denials of the policies in use are not repeated.
+        # denials and limits are those of the policies in use.
         policies:
           # plugin `asks`; it runs under `strict`
           - name: "asks"
@@ -343,6 +346,11 @@ fn what_was_recorded_is_a_configuration() {
               - "http_call:auth"
               - "log" # its plugin.toml does not ask for this
               - "headers.request.read:\"x\""
+            denials:
+              - "headers.request.read:cookie"
+              - "clock"
+            # it did "clock", which `strict` denies
+            limits: { cpu_ms_per_second: 100, held_body_kib: 8 }
           # plugin `idle` did nothing that takes a permission
           - name: "idle"
             grants: []
@@ -354,6 +362,7 @@ fn what_was_recorded_is_a_configuration() {
           - name: "none-recorded"
             grants:
               - "foreign:f"
+          # plugin `broken` was not loaded, and nothing is known of what it needs: the artifact\nis gone
     "##]]
     .assert_eq(&report.text);
     let before = CONFIG.split("policies:\n").next().unwrap();
@@ -361,6 +370,14 @@ fn what_was_recorded_is_a_configuration() {
     let both = both.replace("policy: loose", "policy: idle");
     let format = host_config::Format::Yaml;
     let loaded = host_config::parse("pasted", &both, format, file.parent().unwrap()).unwrap();
-    assert_eq!(loaded.plan.plugins[0].policy.grants, records[0].1);
-    assert_eq!(record::policies(&surveyed, &[]).text.lines().last(), Some("policies: []"));
+    let (was, is) = (&surveyed.plugins[0].plan, &loaded.plan.plugins[0]);
+    let kept: Vec<_> = records[0].1.iter().filter(|one| one.to_string() != "clock").collect();
+    assert_eq!(is.policy.grants.iter().collect::<Vec<_>>(), kept);
+    // What the operator forbids stays forbidden, and limited.
+    assert_eq!((&is.policy.denials, &is.limits), (&was.policy.denials, &was.limits));
+    assert_eq!(is.policy.stated, was.policy.stated);
+    assert_eq!(report.json["policies"][0]["denied"], json!(["clock"]));
+    assert_eq!(report.json["not_loaded"][0]["plugin"], "broken");
+    let nothing = record::policies(&surveyed, &record::Seen { grants: &[], not_loaded: &[] });
+    assert_eq!(nothing.text.lines().last(), Some("policies: []"));
 }

@@ -1,4 +1,5 @@
 use plugins_catalog::Records;
+use plugins_policy::Capability;
 
 use super::*;
 
