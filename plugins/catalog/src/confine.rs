@@ -1,12 +1,14 @@
 //! What the configuration gives a plugin, as far as it may have it: variables of its environment,
 //! and places that its process may read; and whether what its policy forbids can be forbidden.
 
-use std::{path::Path, sync::Arc};
+mod place;
+
+use std::{path::PathBuf, sync::Arc};
 
 use host_extension::{FaultKind, PluginFault};
 use host_types::{PluginName, RunIn};
 use plugins_policy::{
-    Access, Capability, Denial, Enforcement, KernelFacts, Recorder, Rights, Runs,
+    Access, Capability, Denial, Enforcement, KernelFacts, Recorder, Rights, Rule, Runs,
 };
 
 use crate::{BackendKind, LoadWarning, Oddity, PluginPlan};
@@ -27,7 +29,7 @@ pub(crate) fn confine(
         plan.process.environment.retain(|(name, _value)| gate.lets_see(name));
     }
     if process && plan.process.sandbox.enabled {
-        plan.process.sandbox.read.retain(|place| gate.lets_read(place));
+        plan.process.sandbox.read.retain_mut(|place| gate.lets_read(place));
     }
     (plan, gate.warnings)
 }
@@ -87,24 +89,51 @@ impl Gate<'_> {
         self.lets(access, |denial| Oddity::Variable { name: name.clone(), denial })
     }
 
-    fn lets_read(&mut self, place: &Path) -> bool {
+    /// Decides about where a place really is, and makes it that.
+    fn lets_read(&mut self, place: &mut PathBuf) -> bool {
+        let rights = self.rights;
+        let path = place.clone();
+        match place::real(place) {
+            Ok(real) => *place = real,
+            Err(_) if rights.is_permissive() => return true,
+            Err(error) => {
+                let denial = format!("nobody can tell where it leads: {error}");
+                self.warn(Oddity::Place { path, denial });
+                return false;
+            }
+        }
         let access = Access::to(Capability::FilesRead, place.as_os_str().as_encoded_bytes());
-        self.lets(access, |denial| Oddity::Place { path: place.to_path_buf(), denial })
+        let link = place::denied_by_link(rights.policy(), place);
+        let rule = link.map_or_else(|| rights.explain(access), Rule::Denial);
+        self.lets_by(rule, access, |denial| Oddity::Place { path, denial })
     }
 
     fn lets(&mut self, access: Access<'_>, oddity: impl FnOnce(String) -> Oddity) -> bool {
+        let rights = self.rights;
+        self.lets_by(rights.explain(access), access, oddity)
+    }
+
+    fn lets_by(
+        &mut self,
+        rule: Rule<'_>,
+        access: Access<'_>,
+        oddity: impl FnOnce(String) -> Oddity,
+    ) -> bool {
         if let Some(recorder) = self.recorder {
             recorder.note(access);
         }
-        if self.rights.allows(access) || self.rights.is_permissive() {
+        if rule.allows() || self.rights.is_permissive() {
             return true;
         }
-        let policy = self.rights.policy().name.clone();
-        let rule = self.rights.explain(access);
-        let denial = Denial { access, rule, was_let: false, policy: &policy }.to_string();
-        let plugin = self.plugin.clone();
-        self.warnings.push(LoadWarning { plugin, policy, oddity: oddity(denial) });
+        let policy = &self.rights.policy().name;
+        let denial = Denial { access, rule, was_let: false, policy }.to_string();
+        self.warn(oddity(denial));
         false
+    }
+
+    fn warn(&mut self, oddity: Oddity) {
+        let (plugin, policy) = (self.plugin.clone(), self.rights.policy().name.clone());
+        self.warnings.push(LoadWarning { plugin, policy, oddity });
     }
 }
 

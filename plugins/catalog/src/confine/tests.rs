@@ -1,4 +1,8 @@
-use std::path::PathBuf;
+use std::{
+    fs,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+};
 
 use host_extension::FaultKind;
 use host_types::NativeSettings;
@@ -35,7 +39,9 @@ fn left(plan: &PluginPlan) -> (Vec<String>, Vec<PathBuf>, Vec<String>) {
     let oddities = warnings.into_iter().map(|warning| match warning.oddity {
         Oddity::Variable { name, .. } => name.to_string(),
         Oddity::Place { path, .. } => path.display().to_string(),
-        other => panic!("{other:?}"),
+        other @ (Oddity::MayUse { .. } | Oddity::NotAllowed { .. } | Oddity::Unenforced(_)) => {
+            panic!("{other:?}")
+        }
     });
     let oddities = oddities.collect();
     (names, confined.process.sandbox.read, oddities)
@@ -130,6 +136,53 @@ fn what_is_left_out_is_told_with_the_rule_and_what_can_be_done() {
         assert!(!line.contains("to grant it"), "{line}");
     }
     assert!(lines[2].contains("preset: default, grants: [\"files.read:/etc/greet\"]"), "{lines:?}");
+}
+
+#[test]
+fn a_place_is_decided_about_by_where_it_is_and_is_not_given_where_something_in_it_is_denied() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let base = fs::canonicalize(folder.path()).expect("a path");
+    for name in ["etc", "etc/secret", "srv", "srv/kept"] {
+        fs::create_dir(base.join(name)).expect("made");
+    }
+    symlink("../srv/kept", base.join("etc/link")).expect("linked");
+    symlink("nowhere", base.join("dangling")).expect("linked");
+    let path = |name: &str| format!("{}/{name}", base.display());
+    let left_of = |place: &str, policy: Policy| {
+        let mut plan = plan(BackendKind::Process, policy);
+        plan.process.sandbox.read = vec![PathBuf::from(path(place))];
+        let (_names, places, told) = left(&plan);
+        assert_eq!(places.len() + told.len(), 1, "{told:?}");
+        places.first().and_then(|place| place.strip_prefix(&base).ok()).map(Path::to_path_buf)
+    };
+    let denying = |name: &str| Policy {
+        denials: permissions(&[&format!("files.read:{}", path(name))]),
+        ..Policy::of(Preset::Trusted)
+    };
+    let granting = |name: &str| Policy {
+        grants: permissions(&["environment", &format!("files.read:{}", path(name))]),
+        ..Policy::of(Preset::None)
+    };
+    let is = |place: &str| Some(PathBuf::from(place));
+    // What a denial names is in the place, however it is written.
+    for place in ["etc", "etc/", ".//etc/.", "srv/../etc", "etc/secret", "etc/secret/key", ""] {
+        assert_eq!(left_of(place, denying("etc/secret")), None, "{place}");
+    }
+    assert_eq!(left_of("srv", denying("etc/secret")), is("srv"));
+    // So it is where a link leads, from either side.
+    assert_eq!(left_of("etc/link", denying("srv")), None);
+    for place in ["srv", "srv/kept", "etc"] {
+        assert_eq!(left_of(place, denying("etc/link")), None, "{place}");
+    }
+    assert_eq!(left_of("etc/secret", denying("etc/link")), is("etc/secret"));
+    // A grant is for what is there, not for what a link in it leads to.
+    assert_eq!(left_of("etc", granting("etc")), is("etc"));
+    assert_eq!(left_of("etc/link", granting("etc")), None);
+    assert_eq!(left_of("etc/link", granting("srv")), is("srv/kept"));
+    assert_eq!(left_of("dangling", granting("")), None);
+    // A permissive policy gives it all the same.
+    let lets = Policy { mode: Mode::Permissive, ..denying("etc/secret") };
+    assert_eq!(left_of("etc", lets), is("etc"));
 }
 
 #[test]
