@@ -12,27 +12,34 @@ use plugins_catalog::{LoadFailure, LoadWarning, Moment};
 use plugins_native::Builtin;
 use serde_json::json;
 
-use crate::{assembly, cli::CheckReport, policy};
+use crate::{
+    assembly,
+    cli::CheckReport,
+    policy::{self, Useless},
+};
 
-/// Checks a configuration file for a program with these plugins compiled in, and loads and starts each of its plugins once.
+/// Checks a configuration file for a program with these plugins compiled in, and loads and starts
+/// each of its plugins once.
 #[must_use]
 pub fn check(path: &Path, builtins: &[Builtin]) -> CheckReport {
-    let plan = match host_config::load(path) {
+    let loaded = match host_config::load(path) {
         Ok(Loaded { missing: Some(errors), .. }) | Err(errors) => {
             let text = errors.report(use_colour());
             return CheckReport { is_clean: false, text, json: errors.to_json() };
         }
-        Ok(loaded) => loaded.plan,
+        Ok(loaded) => loaded,
     };
+    let useless = policy::useless(&loaded);
+    let plan = loaded.plan;
     let settings = assembly::wasm_settings(&plan);
     let catalog = match assembly::catalog(&Metrics::new(), &settings, builtins) {
         Ok(catalog) => catalog,
-        Err(fault) => return report(path, &[fault.to_string()], &[]),
+        Err(fault) => return report(path, &[fault.to_string()], &[], &useless),
     };
     let moment = Moment { wall: SystemTime::now(), monotonic: Duration::ZERO };
     let snapshot = catalog.load(&plan.plugins, &assembly::filter_uses(&plan), moment);
     let failures: Vec<String> = snapshot.failures().iter().map(line).collect();
-    report(path, &failures, &snapshot.warnings())
+    report(path, &failures, &snapshot.warnings(), &useless)
 }
 
 fn line(failure: &LoadFailure) -> String {
@@ -40,17 +47,27 @@ fn line(failure: &LoadFailure) -> String {
 }
 
 /// Failures make the configuration a bad one; warnings do not.
-fn report(path: &Path, failures: &[String], warnings: &[LoadWarning]) -> CheckReport {
+fn report(
+    path: &Path,
+    failures: &[String],
+    warnings: &[LoadWarning],
+    useless: &[Useless],
+) -> CheckReport {
     let file = path.display();
     let errors = failures.iter().map(|line| format!("{file}: {line}\n"));
     let odd = policy::told(warnings).into_iter();
     let odd = odd.map(|(_plugin, line)| format!("{file}: warning: {line}\n"));
-    let text = errors.chain(odd).collect();
+    let vain = useless.iter().map(|one| {
+        let place = one.place.map(|at| format!(":{}:{}", at.line, at.column)).unwrap_or_default();
+        format!("{file}{place}: warning: {}\n", one.line)
+    });
+    let text = errors.chain(odd).chain(vain).collect();
     let errors: Vec<_> = failures.iter().map(|line| json!({ "message": line })).collect();
     let odd = warnings.iter().map(
         |warning| json!({ "plugin": warning.plugin.as_str(), "message": warning.to_string() }),
     );
-    let json = json!({ "errors": errors, "warnings": odd.collect::<Vec<_>>() });
+    let vain = useless.iter().map(|one| json!({ "policy": one.policy, "message": one.line }));
+    let json = json!({ "errors": errors, "warnings": odd.chain(vain).collect::<Vec<_>>() });
     CheckReport { is_clean: failures.is_empty(), text, json }
 }
 

@@ -7,6 +7,7 @@ mod explain;
 mod record;
 pub(crate) mod show;
 mod survey;
+mod useless;
 mod warnings;
 mod words;
 
@@ -19,6 +20,7 @@ use plugins_native::Builtin;
 use plugins_policy::catalogue;
 use serde_json::Value;
 use survey::{Subject, Surveyed, survey};
+pub(crate) use useless::{Useless, useless};
 pub(crate) use warnings::told;
 
 use crate::{

@@ -33,7 +33,10 @@ pub(super) enum Command {
         #[arg(short, long, value_name = "FILE")]
         config: Option<PathBuf>,
     },
-    /// Say everything that `run` would refuse in a configuration.
+    /// Say everything that `run` would refuse in a configuration, and what is odd about policies.
+    ///
+    /// Loads every plugin and starts it once, as `run` does: code of plugins runs, and child
+    /// processes are started.
     Check {
         /// The configuration file [default: ./mortise.yaml, then /etc/mortise/mortise.yaml]
         #[arg(short, long, value_name = "FILE")]
