@@ -8,7 +8,7 @@ use std::{
 use abi_manifest::{Capability, Permission};
 
 use crate::{
-    Access, Rule,
+    Access, Preset, Rule,
     grant::{advice, grant_for},
 };
 
@@ -60,7 +60,16 @@ impl fmt::Display for Denial<'_> {
         let permission = self.permission();
         let policy = self.policy;
         if let Rule::Limit(limit) = self.rule {
-            return write!(f, "`{permission}` reached `{limit}`, a limit of the policy `{policy}`");
+            let which = if Preset::named(policy).is_none() {
+                "of the policy"
+            } else {
+                "of a policy that begins with this preset"
+            };
+            return write!(
+                f,
+                "`{permission}` reached `{limit}`, a limit of the policy `{policy}`: raise it in \
+                 `limits` {which}"
+            );
         }
         let verb = if self.was_let { "would not be allowed" } else { "is not allowed" };
         write!(f, "`{permission}` {verb}: ")?;

@@ -75,7 +75,9 @@ impl PolicyCommand {
 
 /// A permission that names one thing, or none.
 fn one_permission(text: &str) -> Result<Permission, String> {
-    let permission: Permission = text.parse().map_err(|error| format!("{error}"))?;
+    let permission: Permission = text
+        .parse()
+        .map_err(|error| format!("{error} (`mortise policy catalogue` prints all permissions)"))?;
     match permission.pattern() {
         Some(pattern) if !pattern.is_exact() => {
             Err("name one thing, without a `*`; or none, for all there are".to_owned())

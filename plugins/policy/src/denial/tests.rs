@@ -22,7 +22,8 @@ fn a_denial_says_what_is_missing_and_how_to_give_it() {
     assert!(line(call, Rule::NotAsked).contains("plugin.toml does not ask"));
     assert_eq!(
         line(call, Rule::Limit("calls_max")),
-        "`http_call:auth` reached `calls_max`, a limit of the policy `strict`"
+        "`http_call:auth` reached `calls_max`, a limit of the policy `strict`: raise it in `limits` \
+         of the policy"
     );
     let host = Access::to(Capability::HeadersRequestWrite, b"host");
     assert!(line(host, Rule::Routing).contains("add \"route\""));
