@@ -115,7 +115,8 @@ pub(crate) enum SandboxWord {
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct SandboxSettingsConfig {
     /// Files and directories that it may read and run, beside its own directory and those of the
-    /// system's programs and libraries.
+    /// system's programs and libraries, as far as its policy grants `files.read` for where they
+    /// really are, and denies nothing in them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
     pub(crate) read: Vec<String>,
