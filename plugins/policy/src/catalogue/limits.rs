@@ -100,7 +100,7 @@ fn of_what_is_kept(limits: &PluginLimits) -> Vec<Limit> {
         (
             "metrics_max",
             limits.metrics_max.to_string(),
-            "metrics by name",
+            "metrics by name, over all uses and workers, for as long as the proxy runs",
             "it cannot define another",
         ),
         (
