@@ -182,7 +182,9 @@ impl Setup<'_> {
             Form::Child(_) => {
                 let grant = quoted(&format!("files.read:{}", self.program.display()));
                 let more = if attack.policy.is_empty() { "" } else { ", " };
-                format!("preset: default, grants: [{grant}]{more}{}", attack.policy)
+                // Not every machine has a control group for its memory.
+                let memory = "allow_unenforced: [memory]";
+                format!("preset: default, grants: [{grant}], {memory}{more}{}", attack.policy)
             }
         }
     }

@@ -3,7 +3,10 @@
 
 mod place;
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use host_extension::{FaultKind, PluginFault};
 use host_types::{PluginName, RunIn};
@@ -40,8 +43,10 @@ pub(crate) fn confine(
 /// # Errors
 /// One must, and does not.
 pub(crate) fn enforced(plan: &PluginPlan) -> Result<Vec<LoadWarning>, PluginFault> {
+    let own = own_places(plan);
+    let own: Vec<_> = own.iter().map(PathBuf::as_path).collect();
     let unenforced = enforcement(plan)
-        .check(&plan.policy)
+        .check(&plan.policy, &own)
         .map_err(|error| PluginFault::new(FaultKind::LoadFailed, error.to_string()))?;
     let warning = |unenforced| LoadWarning {
         plugin: plan.name.clone(),
@@ -49,6 +54,25 @@ pub(crate) fn enforced(plan: &PluginPlan) -> Result<Vec<LoadWarning>, PluginFaul
         oddity: Oddity::Unenforced(unenforced),
     };
     Ok(unenforced.into_iter().map(warning).collect())
+}
+
+/// Where a plugin lies: what its process can read whatever its policy says. Twice where a link
+/// leads there, since denials are texts.
+pub(crate) fn own_places(plan: &PluginPlan) -> Vec<PathBuf> {
+    if !has_process(plan) {
+        return Vec::new();
+    }
+    let source = &plan.source;
+    let directory = |source: &Path| {
+        if source.is_dir() {
+            Some(source.to_path_buf())
+        } else {
+            source.parent().map(Path::to_path_buf)
+        }
+    };
+    let real = source.canonicalize().ok();
+    let as_written = std::path::absolute(source).ok();
+    [real, as_written].into_iter().flatten().filter_map(|source| directory(&source)).collect()
 }
 
 /// How a plugin runs, and on what kernel.
@@ -122,13 +146,15 @@ impl Gate<'_> {
         if let Some(recorder) = self.recorder {
             recorder.note(access);
         }
-        if rule.allows() || self.rights.is_permissive() {
+        if rule.allows() {
             return true;
         }
+        let was_let = self.rights.is_permissive();
         let policy = &self.rights.policy().name;
-        let denial = Denial { access, rule, was_let: false, policy }.to_string();
-        self.warn(oddity(denial));
-        false
+        let denial = Denial { access, rule, was_let, policy }.to_string();
+        let capability = access.capability;
+        self.warn(if was_let { Oddity::WasLet { capability, denial } } else { oddity(denial) });
+        was_let
     }
 
     fn warn(&mut self, oddity: Oddity) {

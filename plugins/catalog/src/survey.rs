@@ -5,7 +5,11 @@ use std::path::PathBuf;
 use abi_manifest::FILE_NAME;
 use plugins_policy::{Enforcement, Permission, Rights, Unenforced};
 
-use crate::{BackendKind, PluginPlan, confine::enforcement, source};
+use crate::{
+    BackendKind, PluginPlan,
+    confine::{enforcement, own_places},
+    source,
+};
 
 /// What a plugin may do. Only the manifest of its package is read.
 #[derive(Debug)]
@@ -22,6 +26,8 @@ pub struct Survey {
     pub rights: Rights,
     /// How it runs: which restrictions hold, whoever states them.
     pub enforcement: Enforcement,
+    /// Where it lies; a child can read all that is there.
+    pub own_places: Vec<PathBuf>,
     /// What its policy states and does not hold here.
     pub unenforced: Vec<Unenforced>,
     /// Why the manifest cannot be read; then nothing is asked for, and it will not be loaded.
@@ -45,10 +51,13 @@ impl Survey {
         let is_security = plan.is_security || says_security;
         let asked = manifest.is_some().then(|| said.map_or_else(Vec::new, |said| said.permissions));
         let enforcement = enforcement(plan);
+        let own_places = own_places(plan);
+        let own: Vec<_> = own_places.iter().map(PathBuf::as_path).collect();
         Self {
             rights: Rights::new(&plan.policy, asked.as_deref(), plan.shared_namespace()),
-            unenforced: enforcement.unenforced(&plan.policy),
+            unenforced: enforcement.unenforced_at(&plan.policy, &own),
             enforcement,
+            own_places,
             manifest,
             asked,
             is_security,

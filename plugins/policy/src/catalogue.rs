@@ -11,7 +11,8 @@ use abi_manifest::{Argument, Capability};
 
 use self::limits::write_limits;
 use crate::{
-    Enforcement, FRAMING, HostCall, KernelFacts, Policy, Preset, ROUTING, Restriction, Rights, Runs,
+    Enforcement, FACTS, FRAMING, HostCall, KernelFacts, Policy, Preset, ROUTING, Restriction,
+    Rights, Runs, SYSTEM,
 };
 
 /// The catalogue: capabilities, fields of the host, presets, limits, restrictions.
@@ -71,6 +72,13 @@ then, with what would grant it, or that no grant can name it. A section or a map
 without some fields is no refusal; one of which nothing may be read, though the plugin asks for \
 some of it, is shown empty and is one, each time. With `mode: permissive` a refusal is counted and \
 logged, for each field that would be hidden, too, and the call is carried out.
+
+A child process is shown bodies and bytes whether it looks or not: those that it may not see count \
+once for each body or direction. What it writes to its standard error is logged where it has `log`; \
+else each line is counted and kept for the story of its end alone. What a library or a module calls \
+to answer or end a stream has a status, and where that says that it was refused they go on; a child \
+that does either is told nothing, and its stream ends under `on_error`, since a child that ended a \
+stream says no more of it.
 ";
 
 fn capabilities(text: &mut String) -> Written {
@@ -207,13 +215,30 @@ fn restrictions(text: &mut String) -> Written {
          tables that the policy writes, denials of `clock`, `random`, `files.read` and \
          `environment`, and for children in a sandbox files and network. A library in the proxy's own process is trusted: the calls \
          that it makes are guarded, what it does beside them nobody holds.\n",
+    )?;
+    let places = |places: &[&str]| {
+        places.iter().map(|place| format!("`{place}`")).collect::<Vec<_>>().join(", ")
+    };
+    writeln!(
+        text,
+        "\nWhatever its policy says, a child in a sandbox can read the directory that its artifact \
+         lies in, the system's programs and libraries ({}), what of the machine programs read as \
+         they start ({}), and what `/proc/self` tells of itself. A denial of one of these, or of \
+         all of `files.read`, does not hold for it.",
+        places(&SYSTEM),
+        places(&FACTS),
     )
 }
 
 /// Whether a restriction holds, and on which kernels.
 fn holds(restriction: Restriction, runs: Runs) -> &'static str {
-    let best =
-        KernelFacts { landlock: true, seccomp: true, cgroup_cpu: true, counts_processes: true };
+    let best = KernelFacts {
+        landlock: true,
+        seccomp: true,
+        cgroup_memory: true,
+        cgroup_cpu: true,
+        counts_processes: true,
+    };
     let on = |kernel| Enforcement { runs, kernel }.holds(restriction);
     if restriction == Restriction::Table && runs != Runs::Wasm {
         return "has none";

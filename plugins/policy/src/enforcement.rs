@@ -4,11 +4,11 @@
 //! silence: the load is refused, unless the policy names it under `allow_unenforced`. Facts in,
 //! findings out; nothing here asks the kernel. Start reading at [`Enforcement::unenforced`].
 
-use std::fmt;
+use std::{fmt, path::Path};
 
 use abi_manifest::Capability;
 
-use crate::{Policy, Restriction};
+use crate::{Policy, Restriction, readable};
 
 /// How a plugin runs, as far as restrictions go.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -32,6 +32,9 @@ pub struct KernelFacts {
     pub landlock: bool,
     /// Filters of system calls are there.
     pub seccomp: bool,
+    /// A cgroup can be made whose memory is limited: all that a child and what it starts hold.
+    /// The kernel's limit of a process is for its private memory, and for each process anew.
+    pub cgroup_memory: bool,
     /// A cgroup can be made whose processor time is limited.
     pub cgroup_cpu: bool,
     /// Processes of a child are counted apart, by a cgroup. The kernel's limit for a user does
@@ -76,23 +79,34 @@ impl Enforcement {
     /// a policy states it: not every kernel can count those of root.
     #[must_use]
     pub fn unenforced(&self, policy: &Policy) -> Vec<Unenforced> {
+        self.unenforced_at(policy, &[])
+    }
+
+    /// The same for a plugin that lies in these directories, which a child may read.
+    #[must_use]
+    pub fn unenforced_at(&self, policy: &Policy, own: &[&Path]) -> Vec<Unenforced> {
         let stated = Restriction::ALL.into_iter().filter(|one| self.is_stated(policy, *one));
         let found = stated.filter_map(|restriction| {
-            let (reason, advice) = self.obstacle(restriction)?;
+            let in_vain = || self.denies_in_vain(restriction, policy, own);
+            let (reason, advice) = self.obstacle(restriction).or_else(in_vain)?;
             let is_allowed = policy.allow_unenforced.contains(&restriction);
             Some(Unenforced { restriction, reason, advice, is_allowed })
         });
         found.collect()
     }
 
-    /// Whether a plugin may be loaded under this policy. Gives the restrictions that do not hold
+    /// Whether a plugin that lies in these directories may be loaded under this policy. Gives the restrictions that do not hold
     /// and need not.
     ///
     /// # Errors
     /// Some must hold, and do not.
-    pub fn check(&self, policy: &Policy) -> Result<Vec<Unenforced>, UnenforcedError> {
+    pub fn check(
+        &self,
+        policy: &Policy,
+        own: &[&Path],
+    ) -> Result<Vec<Unenforced>, UnenforcedError> {
         let (allowed, refused): (Vec<_>, Vec<_>) =
-            self.unenforced(policy).into_iter().partition(|one| one.is_allowed);
+            self.unenforced_at(policy, own).into_iter().partition(|one| one.is_allowed);
         if refused.is_empty() { Ok(allowed) } else { Err(UnenforcedError(refused)) }
     }
 
@@ -128,6 +142,26 @@ impl Enforcement {
             }
     }
 
+    /// A sandbox leaves some places open to each child. A policy that denies one of them denies
+    /// more than is kept.
+    fn denies_in_vain(
+        &self,
+        restriction: Restriction,
+        policy: &Policy,
+        own: &[&Path],
+    ) -> Option<(&'static str, &'static str)> {
+        let is_confined = self.runs == Runs::Child { confined: true };
+        let is_vain = is_confined
+            && restriction == Restriction::Files
+            && readable::denies_readable(policy, own);
+        is_vain.then_some((
+            "`denials` has a place that each child can read: programs and libraries of the \
+             system, some facts of the machine, its own directory (`mortise policy catalogue`)",
+            "deny a place that is none of these, or leave it out: what no grant names and is none \
+             of these is closed; or run it as Wasm",
+        ))
+    }
+
     /// Why a restriction does not hold, and what would help; `None` where it does.
     fn obstacle(&self, restriction: Restriction) -> Option<(&'static str, &'static str)> {
         // Only Wasm has tables at all.
@@ -152,7 +186,8 @@ impl Enforcement {
 
     fn obstacle_of_child(&self, restriction: Restriction) -> Option<(&'static str, &'static str)> {
         let holds = match restriction {
-            Restriction::Memory | Restriction::Table | Restriction::Environment => true,
+            Restriction::Table | Restriction::Environment => true,
+            Restriction::Memory => self.kernel.cgroup_memory,
             Restriction::Cpu => self.kernel.cgroup_cpu,
             Restriction::Files => self.kernel.landlock,
             Restriction::Network => self.kernel.seccomp,
@@ -164,6 +199,11 @@ impl Enforcement {
             return None;
         }
         Some(match restriction {
+            Restriction::Memory => (
+                "there is no cgroup that limits what a child holds, shared memory and other \
+                 processes included; only the private memory of each process is limited",
+                "give the proxy a cgroup of its own with the controller `memory`, or run it as Wasm",
+            ),
             Restriction::Cpu => (
                 "there is no cgroup that limits a child's processor time",
                 "give the proxy a cgroup of its own with the controller `cpu`, or run it as Wasm",
@@ -185,8 +225,7 @@ impl Enforcement {
                 "this kernel does not count a child's processes apart",
                 "give the proxy a cgroup of its own with the controller `pids`, or run it as Wasm",
             ),
-            Restriction::Memory
-            | Restriction::Table
+            Restriction::Table
             | Restriction::Environment
             | Restriction::Clock
             | Restriction::Random => (

@@ -128,9 +128,16 @@ fn directory() -> Feature {
 
 fn limits() -> Feature {
     let (state, how) = if getuid().is_root() {
-        (State::Partial, "memory and files; processes of root are not counted".to_owned())
+        (
+            State::Partial,
+            "private memory of each process, and files; processes of root are not counted"
+                .to_owned(),
+        )
     } else {
-        (State::Available, "memory, files, and processes of this user together".to_owned())
+        (
+            State::Available,
+            "private memory of each process, files, and processes of this user together".to_owned(),
+        )
     };
     Feature { name: "limits", state, how, used_for: "resources of children" }
 }

@@ -18,6 +18,7 @@ pub fn facts() -> KernelFacts {
         KernelFacts {
             landlock: on_a_thread(probe_landlock).is_ok(),
             seccomp: on_a_thread(probe_seccomp).is_ok(),
+            cgroup_memory: place.has(Controller::Memory),
             cgroup_cpu: place.has(Controller::Cpu),
             counts_processes: place.has(Controller::Processes),
         }

@@ -59,3 +59,20 @@ fn what_is_stated_and_does_not_hold_is_told() {
     );
     assert!(Survey::of(&PluginPlan { backend: BackendKind::Wasm, ..inside }).unenforced.is_empty());
 }
+
+#[test]
+fn a_denial_of_the_directory_of_a_child_does_not_hold() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("greet");
+    fs::write(&file, "program").expect("written");
+    let vain = |denied: &std::path::Path, backend| {
+        let denial = format!("files.read:{}", denied.display()).parse().expect("a permission");
+        let policy = Policy { denials: vec![denial], ..Policy::of(Preset::Default) };
+        let plan = PluginPlan { backend, policy: Arc::new(policy), ..plan("p", &file) };
+        let unenforced = Survey::of(&plan).unenforced;
+        unenforced.iter().any(|one| one.reason.contains("its own directory"))
+    };
+    assert!(vain(&directory.path().join("secret"), BackendKind::Process));
+    assert!(!vain(&directory.path().join("secret"), BackendKind::Wasm));
+    assert!(!vain(std::path::Path::new("/srv/other"), BackendKind::Process));
+}

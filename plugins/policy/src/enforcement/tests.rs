@@ -1,9 +1,19 @@
 use super::*;
 
-const GOOD: KernelFacts =
-    KernelFacts { landlock: true, seccomp: true, cgroup_cpu: true, counts_processes: true };
-const BARE: KernelFacts =
-    KernelFacts { landlock: false, seccomp: false, cgroup_cpu: false, counts_processes: false };
+const GOOD: KernelFacts = KernelFacts {
+    landlock: true,
+    seccomp: true,
+    cgroup_memory: true,
+    cgroup_cpu: true,
+    counts_processes: true,
+};
+const BARE: KernelFacts = KernelFacts {
+    landlock: false,
+    seccomp: false,
+    cgroup_memory: false,
+    cgroup_cpu: false,
+    counts_processes: false,
+};
 const CONFINED: Runs = Runs::Child { confined: true };
 const FREE: Runs = Runs::Child { confined: false };
 
@@ -26,7 +36,7 @@ fn what_holds_depends_on_how_a_plugin_runs_and_on_the_kernel() {
     check(
         CONFINED,
         BARE,
-        &["cpu", "cpu_per_call", "files", "network", "processes", "clock", "random"],
+        &["memory", "cpu", "cpu_per_call", "files", "network", "processes", "clock", "random"],
     );
     let mut all_but_table =
         vec!["memory", "cpu", "cpu_per_call", "files", "network", "processes", "clock", "random"];
@@ -70,7 +80,7 @@ fn a_denial_of_files_or_of_the_environment_states_it() {
 fn a_load_is_refused_with_the_reason_unless_the_policy_lets_it() {
     let native = Enforcement { runs: Runs::InProxy, kernel: GOOD };
     let strict = stating(&[Restriction::Memory]);
-    let refused = native.check(&strict).unwrap_err().to_string();
+    let refused = native.check(&strict, &[]).unwrap_err().to_string();
     assert_eq!(
         refused,
         "the restriction `memory` cannot be enforced: a library in the proxy's own process does \
@@ -78,10 +88,10 @@ fn a_load_is_refused_with_the_reason_unless_the_policy_lets_it() {
          say `allow_unenforced: [memory]`"
     );
     let lax = Policy { allow_unenforced: vec![Restriction::Memory], ..strict };
-    let allowed = native.check(&lax).unwrap();
+    let allowed = native.check(&lax, &[]).unwrap();
     assert_eq!(allowed.len(), 1);
     assert!(!allowed[0].to_string().contains("allow_unenforced"));
-    assert!(native.check(&Policy::default()).unwrap().is_empty());
+    assert!(native.check(&Policy::default(), &[]).unwrap().is_empty());
 }
 
 #[test]
@@ -101,4 +111,38 @@ fn what_is_advised_for_processes_is_what_counts_them() {
     assert!(line.contains("`pids`") && !line.contains("user"), "{line}");
     let counting = KernelFacts { counts_processes: true, ..BARE };
     assert!(Enforcement { runs: CONFINED, kernel: counting }.holds(Restriction::Processes));
+}
+
+#[test]
+fn memory_of_a_child_is_held_by_a_cgroup_alone() {
+    let none = KernelFacts { cgroup_memory: false, ..GOOD };
+    let child = Enforcement { runs: CONFINED, kernel: none };
+    let refused = child.check(&stating(&[Restriction::Memory]), &[]).unwrap_err().to_string();
+    for word in
+        ["only the private memory of each process", "`memory`", "allow_unenforced: [memory]"]
+    {
+        assert!(refused.contains(word), "{refused}");
+    }
+    assert!(child.check(&Policy::default(), &[]).unwrap().is_empty(), "nobody stated it");
+    assert!(Enforcement { kernel: GOOD, ..child }.holds(Restriction::Memory));
+}
+
+#[test]
+fn a_denial_of_what_each_child_can_read_refuses_it() {
+    let child = Enforcement { runs: CONFINED, kernel: GOOD };
+    let denying = |permission: &str| {
+        let denials = vec![permission.parse().unwrap()];
+        Policy { denials, ..Policy::default() }
+    };
+    let own = [Path::new("/srv/greet")];
+    for vain in ["files.read", "files.read:/usr/lib/os-release", "files.read:/srv/greet/secret"] {
+        let refused = child.check(&denying(vain), &own).unwrap_err().to_string();
+        assert!(refused.contains("`files`") && refused.contains("its own directory"), "{refused}");
+        let allow_unenforced = vec![Restriction::Files];
+        let lax = Policy { allow_unenforced, ..denying(vain) };
+        assert_eq!(child.check(&lax, &own).unwrap().len(), 1);
+        let wasm = Enforcement { runs: Runs::Wasm, ..child };
+        assert!(wasm.check(&denying(vain), &own).unwrap().is_empty());
+    }
+    assert!(child.check(&denying("files.read:/etc/passwd"), &own).unwrap().is_empty());
 }

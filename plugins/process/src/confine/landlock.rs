@@ -7,6 +7,7 @@ use landlock::{
     PathBeneath, PathFd, PathFdError, RestrictionStatus, Ruleset, RulesetAttr, RulesetCreated,
     RulesetCreatedAttr, RulesetError, Scope,
 };
+use plugins_policy::{FACTS, SYSTEM};
 
 use super::{ConfineError, path_of};
 use crate::launch::order::{Order, Sandbox, Sockets};
@@ -15,25 +16,6 @@ use crate::launch::order::{Order, Sandbox, Sockets};
 const NEEDED: ABI = ABI::V4;
 /// These are taken where they are.
 const WANTED: ABI = ABI::V6;
-
-/// Programs and libraries of the system.
-const SYSTEM: [&str; 7] = ["/usr", "/lib", "/lib32", "/lib64", "/bin", "/sbin", "/nix/store"];
-
-/// What programs read of the machine as they start.
-const FACTS: [&str; 12] = [
-    "/etc/ld.so.cache",
-    "/etc/ld.so.conf",
-    "/etc/ld.so.conf.d",
-    "/etc/localtime",
-    "/etc/alternatives",
-    "/dev/urandom",
-    "/dev/random",
-    "/dev/zero",
-    "/proc/meminfo",
-    "/proc/sys/vm/overcommit_memory",
-    "/sys/devices/system/cpu",
-    "/sys/kernel/mm/transparent_hugepage",
-];
 
 /// What programs read of themselves. Not all of `/proc/self`: it shows the connections of the
 /// machine, too.
