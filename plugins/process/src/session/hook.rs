@@ -4,7 +4,7 @@
 
 use abi_process::v1;
 use bytes::{Bytes, BytesMut};
-use host_extension::{CallResult, Flow, HeaderMapKind, HostCalls, Phases, Side};
+use host_extension::{CallError, CallResult, Flow, HeaderMapKind, HostCalls, Phases, Side};
 use host_types::Headers;
 
 use super::{
@@ -104,6 +104,9 @@ impl Hook {
 /// there is, all are shown again.
 fn newest(way: &Way, read: impl FnOnce(&mut dyn FnMut(&[u8])) -> CallResult<()>) -> (Bytes, u64) {
     let kept = way.kept.take();
+    if way.is_denied.get() {
+        return (Bytes::new(), 0);
+    }
     let (mut newest, mut held) = (Bytes::new(), 0);
     let shown = read(&mut |bytes| {
         held = kept;
@@ -116,6 +119,7 @@ fn newest(way: &Way, read: impl FnOnce(&mut dyn FnMut(&[u8])) -> CallResult<()>)
         };
     });
     way.is_hidden.set(shown.is_err());
+    way.is_denied.set(shown == Err(CallError::Denied));
     // What the plugin may not see reads as nothing.
     if shown.is_err() {
         return (Bytes::new(), 0);

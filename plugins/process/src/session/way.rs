@@ -73,6 +73,8 @@ pub(crate) struct Way {
     pub(crate) kept: Cell<usize>,
     /// The child may not see these bytes, and keeps none.
     pub(super) is_hidden: Cell<bool>,
+    /// It may not because its policy says so: that is not asked again for each piece.
+    pub(super) is_denied: Cell<bool>,
     /// A change of these bytes was not made that the child takes for made.
     diverged: Cell<bool>,
 }
