@@ -75,6 +75,8 @@ pub(crate) enum SourceError {
     TooLarge { max: u64 },
     #[error("the artifact is a directory without a `{FILE_NAME}`; name the file in it")]
     NoPackage,
+    #[error("`{file}` leads out of the package: a link to what lies elsewhere is not followed")]
+    Outside { file: String },
     #[error("`{FILE_NAME}` is no text")]
     NoText,
     #[error("{FILE_NAME}: {0}")]
@@ -223,6 +225,11 @@ fn in_package(
 ) -> Result<Artifact, SourceError> {
     let artifact = manifest.artifact(backend.label(), PLATFORM)?;
     let path = directory.join(&artifact.file);
+    // A process may read the directory in which its artifact lies: by a link a package would
+    // choose which.
+    if !path.canonicalize()?.starts_with(directory.canonicalize()?) {
+        return Err(SourceError::Outside { file: artifact.file.clone() });
+    }
     let bytes = read(&path, ARTIFACT_BYTES_MAX)?;
     let digest = Digest::of(&[text, &bytes]);
     let package = Package::new(manifest, artifact);

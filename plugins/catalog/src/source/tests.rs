@@ -103,6 +103,21 @@ fn the_manifest_of_a_package_says_which_file_it_is_and_how_it_is_started() {
 }
 
 #[test]
+fn an_artifact_that_is_a_link_out_of_its_package_is_refused() {
+    let (package, other) = (package(MANIFEST), package(MANIFEST));
+    let file = package.path().join("greet.wasm");
+    fs::remove_file(&file).expect("removed");
+    std::os::unix::fs::symlink(other.path().join("greet.wasm"), &file).expect("a link");
+    check_package(package.path(), BackendKind::Wasm, "`greet.wasm` leads out of the package");
+    // Within it links are nobody's matter, and neither is how the package itself is found.
+    fs::remove_file(&file).expect("removed");
+    std::os::unix::fs::symlink("greet", &file).expect("a link");
+    let link = other.path().join("link");
+    std::os::unix::fs::symlink(package.path(), &link).expect("a link");
+    assert_eq!(artifact(&plan("greet", &link)).expect("read").bytes, b"program");
+}
+
+#[test]
 fn a_change_of_the_manifest_or_of_the_artifact_is_noticed() {
     let package = package(MANIFEST);
     let here = package.path();
