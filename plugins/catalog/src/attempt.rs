@@ -111,7 +111,8 @@ impl Attempt<'_> {
         let mut warnings = enforced(self.plan)?;
         let (plan, left_out) = confine(self.plan, &charge.rights, self.recorder.as_deref());
         warnings.extend(left_out);
-        let loaded = self.backends.load(&plan, artifact)?;
+        let denied_lines = charge.denied_lines(&self.account);
+        let loaded = self.backends.load(&plan, artifact, denied_lines.as_ref())?;
         let missing = missing(&loaded.uses(), artifact.package.asked(), &charge.rights);
         warnings.extend(missing.into_iter().map(|oddity| self.warning(oddity)));
         let (digest, is_security) = (artifact.digest, artifact.package.is_security());

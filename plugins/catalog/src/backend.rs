@@ -4,6 +4,7 @@ use std::{collections::HashMap, fmt, path::Path, sync::Arc};
 
 use host_extension::{FaultKind, LoadedPlugin, Phases, PluginFault};
 use host_types::{NativeSettings, PluginLimits, PluginName, ProcessSettings, VmSettings};
+use plugins_process::DeniedLines;
 
 use crate::{BackendKind, PluginPlan, source::Artifact};
 
@@ -29,6 +30,8 @@ pub struct PluginSpec<'a> {
     /// What it may do and take, as a text that is the same for equal rights and limits: only
     /// equals share a machine.
     pub grants: &'a str,
+    /// What becomes of the lines that a child process writes by itself, where it may not log.
+    pub denied_lines: Option<&'a DeniedLines>,
 }
 
 /// A way of running plugins.
@@ -56,6 +59,7 @@ impl Backends {
         &self,
         plan: &PluginPlan,
         artifact: &Artifact,
+        denied_lines: Option<&DeniedLines>,
     ) -> Result<Arc<dyn LoadedPlugin>, PluginFault> {
         let Some(backend) = self.0.get(&plan.backend) else {
             let message = format!("the backend `{}` is not available here", plan.backend.label());
@@ -71,6 +75,7 @@ impl Backends {
             process: &artifact.package.process(&plan.process),
             native: &plan.native,
             grants: &format!("{:?} {:?}", artifact.package.rights(plan, false), plan.limits),
+            denied_lines,
         })
     }
 }

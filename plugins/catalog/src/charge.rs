@@ -10,7 +10,8 @@ use std::{
 use host_extension::HostCalls;
 use host_telemetry::Repeats;
 use host_types::PluginName;
-use plugins_policy::{Capability, Denial, Recorder, Rights, Ward};
+use plugins_policy::{Access, Capability, Denial, Recorder, Rights, Ward};
+use plugins_process::DeniedLines;
 
 use crate::{PluginPlan, ledger::Account};
 
@@ -48,6 +49,21 @@ impl Charge {
             on_denial: Rc::new(on_denial),
             recorder: self.recorder.clone(),
         }
+    }
+}
+
+impl Charge {
+    /// What becomes of the lines that a child writes by itself; nothing where it may log.
+    pub(crate) fn denied_lines(&self, account: &Account) -> Option<DeniedLines> {
+        let (rights, access) = (&self.rights, Access::whole(Capability::Log));
+        if rights.allows(access) {
+            return None;
+        }
+        let are_let = rights.is_permissive();
+        let policy = &*rights.policy().name;
+        let denial = Denial { access, rule: rights.explain(access), was_let: are_let, policy };
+        let story = format!("lines of its child: {denial}").into();
+        Some(DeniedLines { counter: Arc::clone(&account.lines), story, are_let })
     }
 }
 

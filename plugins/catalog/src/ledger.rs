@@ -1,6 +1,9 @@
 //! Where one thread counts what plugins ask of the host, and what they were denied.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering::Relaxed},
+};
 
 use host_telemetry::{HostCallCount, PluginMetrics};
 use plugins_policy::{CallCounts, Capability, DenialCounts, HostCall};
@@ -15,6 +18,8 @@ pub(crate) struct Ledger(Vec<(Arc<PluginMetrics>, Account)>);
 pub(crate) struct Account {
     pub(crate) calls: Arc<CallCounts>,
     pub(crate) denials: Arc<DenialCounts>,
+    /// Lines of children that may not log; another thread counts them.
+    pub(crate) lines: Arc<AtomicU64>,
 }
 
 impl Ledger {
@@ -32,10 +37,12 @@ impl Ledger {
                 show(HostCallCount { call: call.label(), made, refused });
             }
         });
-        let denials = Arc::clone(&account.denials);
+        let (denials, lines) = (Arc::clone(&account.denials), Arc::clone(&account.lines));
         shard.report_denials(move |show| {
             for permission in Capability::ALL {
-                show(permission.word(), denials.of(permission));
+                let is_log = permission == Capability::Log;
+                let of_children = if is_log { lines.load(Relaxed) } else { 0 };
+                show(permission.word(), denials.of(permission).wrapping_add(of_children));
             }
         });
         self.0.push((Arc::clone(shard), account.clone()));

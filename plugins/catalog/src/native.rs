@@ -61,6 +61,7 @@ impl Libraries {
             limits: spec.limits,
             phases: spec.phases,
             settings: &settings,
+            denied_lines: spec.denied_lines,
         })
     }
 }

@@ -17,8 +17,12 @@ impl PluginBackend for ProcessBackend {
             );
             return Err(PluginFault::new(FaultKind::LoadFailed, message));
         }
-        let PluginSpec { name, source, bytes, limits, phases, vm, process: settings, .. } = spec;
+        let PluginSpec { name, source, bytes, limits, phases, vm, process, denied_lines, .. } =
+            spec;
         let (vm_id, program) = (vm.id.as_ref(), Program::Artifact(bytes));
-        Self::load(self, ProcessSpec { name, vm_id, source, program, limits, phases, settings })
+        let settings = process;
+        let spec =
+            ProcessSpec { name, vm_id, source, program, limits, phases, settings, denied_lines };
+        Self::load(self, spec)
     }
 }

@@ -53,8 +53,7 @@ impl TrialWorker {
         spec: &InstanceSpec,
     ) -> Result<Phases, PluginFault> {
         let calls: Rc<dyn HostCalls> = Rc::<TrialCalls>::clone(&self.calls);
-        let account =
-            Account { calls: Arc::<CallCounts>::default(), denials: Arc::clone(&account.denials) };
+        let account = Account { calls: Arc::<CallCounts>::default(), ..account.clone() };
         let guard = Guard::new(charge.ward(plan, &account, &calls), calls);
         let scope = WorkerScope {
             worker: None,

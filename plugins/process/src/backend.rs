@@ -23,6 +23,7 @@ use crate::{
     factory::{self, ChildLink},
     facts::facts,
     launch::{Launcher, artifact::Artifact},
+    log::DeniedLines,
     supervisor::{Care, Face, Plan, Supervisor},
 };
 
@@ -47,6 +48,8 @@ pub struct ProcessSpec<'a> {
     pub phases: Option<Phases>,
     /// How its child is started, watched and confined.
     pub settings: &'a ProcessSettings,
+    /// What becomes of the lines that it writes by itself, where it may not log.
+    pub denied_lines: Option<&'a DeniedLines>,
 }
 
 /// What a child runs.
@@ -124,6 +127,7 @@ impl ProcessBackend {
             settings: spec.settings.clone(),
             identity,
             launcher: self.launcher.clone(),
+            denied_lines: spec.denied_lines.cloned(),
         })
     }
 

@@ -40,3 +40,4 @@ mod supervisor;
 
 pub use backend::{ProcessBackend, ProcessSpec, Program};
 pub use facts::facts;
+pub use log::DeniedLines;

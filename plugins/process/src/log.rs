@@ -3,14 +3,22 @@
 //! Lines are bounded (`lines`), counted, read for their level (`parse`) and written with the
 //! plugin's name. The last ones are kept (`tail`) for the story of how the child ended. A child
 //! that floods is read slowly (`pace`), so that it waits and not the proxy, and lines that are
-//! dropped are not read: a flood costs little more than its bytes.
+//! dropped are not read: a flood costs little more than its bytes. The lines of a plugin that may
+//! not log are counted, told of once for each child, and kept for that story only.
 
 mod lines;
 mod pace;
 mod parse;
 mod tail;
 
-use std::{os::fd::OwnedFd, sync::Arc, time::Duration};
+use std::{
+    os::fd::OwnedFd,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use host_extension::LogLevel;
 use host_telemetry::{LineGate, LinePass, log_plugin_line};
@@ -32,8 +40,22 @@ const READ_BYTES: usize = 16 * 1024;
 #[derive(Clone)]
 pub(crate) struct Sink(Arc<Mutex<State>>);
 
+/// What becomes of the lines that a child writes by itself, where its plugin may not log.
+#[derive(Clone, Debug)]
+pub struct DeniedLines {
+    /// Where they are counted.
+    pub counter: Arc<AtomicU64>,
+    /// Why they are denied, and what to do: told with the first one of each child.
+    pub story: Arc<str>,
+    /// True where they go to the log all the same.
+    pub are_let: bool,
+}
+
 struct State {
     plugin: PluginName,
+    denied: Option<DeniedLines>,
+    /// True once the log has the story of denied lines.
+    has_told: bool,
     gate: LineGate,
     /// What the gate's time counts from.
     begun: Instant,
@@ -48,9 +70,15 @@ struct Stream {
 }
 
 impl Sink {
-    pub(crate) fn new(plugin: &PluginName, limits: &PluginLimits) -> Self {
+    pub(crate) fn new(
+        plugin: &PluginName,
+        limits: &PluginLimits,
+        denied: Option<DeniedLines>,
+    ) -> Self {
         let state = State {
             plugin: plugin.clone(),
+            denied,
+            has_told: false,
             gate: LineGate::new(limits),
             begun: Instant::now(),
             tail: Tail::default(),
@@ -91,6 +119,9 @@ impl State {
             return;
         }
         self.tail.push(line);
+        if self.is_denied() {
+            return;
+        }
         let LinePass::After(dropped) = self.gate.pass(now) else { return };
         let name = self.plugin.as_str();
         if dropped > 0 {
@@ -101,6 +132,16 @@ impl State {
         if !text.is_empty() {
             log_plugin_line(name, level, self.gate.text(text.as_bytes()).as_bytes());
         }
+    }
+
+    /// Counts a line that is not to be in the log; false where it goes there.
+    fn is_denied(&mut self) -> bool {
+        let Some(denied) = &self.denied else { return false };
+        denied.counter.fetch_add(1, Relaxed);
+        if !std::mem::replace(&mut self.has_told, true) {
+            tracing::warn!(plugin = %self.plugin, permission = "log", "{}", denied.story);
+        }
+        !denied.are_let
     }
 }
 

@@ -1,4 +1,4 @@
-use plugins_policy::{Access, Rule};
+use plugins_policy::{Access, Mode, Policy, Preset, Rule};
 
 use super::*;
 use crate::fake::lines;
@@ -38,4 +38,23 @@ fn a_name_from_a_plugin_forges_no_line() {
     let told = tell(&log, Capability::HttpCall, "a\nplugin=\u{1b}[2J\u{202e}", 5);
     assert_eq!(told.len(), 1);
     assert!(told[0].chars().all(|one| one.is_ascii() && !one.is_ascii_control()), "{told:?}");
+}
+
+#[test]
+fn lines_of_a_child_are_denied_where_it_may_not_log() {
+    let lines_under = |policy: Policy| {
+        let rights = Arc::new(Rights::new(&policy, None, "auth"));
+        let charge = Charge { rights, denials: Arc::default(), recorder: None };
+        charge.denied_lines(&Account::default())
+    };
+    assert!(lines_under(Policy::of(Preset::Default)).is_none());
+    let denying = Policy {
+        denials: vec!["log".parse().expect("a permission")],
+        ..Policy::of(Preset::Trusted)
+    };
+    let denied = lines_under(denying.clone()).expect("they are denied");
+    assert!(denied.story.starts_with("lines of its child: `log` is not allowed"), "{denied:?}");
+    assert!(!denied.are_let);
+    let lets = Policy { mode: Mode::Permissive, ..denying };
+    assert!(lines_under(lets).expect("they would be").are_let);
 }

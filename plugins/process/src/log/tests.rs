@@ -3,7 +3,7 @@ use super::*;
 fn sink(lines_per_second_max: u32) -> Sink {
     let limits =
         PluginLimits { log_lines_per_second_max: lines_per_second_max, ..PluginLimits::default() };
-    Sink::new(&PluginName::from("greet"), &limits)
+    Sink::new(&PluginName::from("greet"), &limits, None)
 }
 
 fn dropped(sink: &Sink) -> u64 {
@@ -51,4 +51,20 @@ async fn a_deadline_is_kept_beside_a_flood() {
     let flood = tokio::io::repeat(b'\n');
     let late = tokio::time::timeout(Duration::from_millis(350), read_all(flood, sink)).await;
     assert!(late.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn lines_that_are_denied_are_counted_and_kept_for_the_last_ones_only() {
+    for are_let in [false, true] {
+        let denied = DeniedLines { counter: Arc::default(), story: "no".into(), are_let };
+        let counter = Arc::clone(&denied.counter);
+        let limits = PluginLimits { log_lines_per_second_max: 1, ..PluginLimits::default() };
+        let sink = Sink::new(&PluginName::from("greet"), &limits, Some(denied));
+        read_all(&b"one\n\ntwo\nthree"[..], sink.clone()).await;
+        assert_eq!(counter.load(Relaxed), 3);
+        assert_eq!(sink.tail(), "one | two | three");
+        // What never came to the gate was not dropped by it.
+        assert_eq!(dropped(&sink), if are_let { 2 } else { 0 });
+        assert!(sink.0.lock().has_told);
+    }
 }

@@ -22,6 +22,7 @@ use crate::{
         home::Private,
         order::{Identity, Order, Sandbox, Sockets, Variable},
     },
+    log::DeniedLines,
 };
 
 /// What every start of a plugin's child begins with.
@@ -38,6 +39,8 @@ pub(crate) struct Plan {
     /// Who its child is to be; nothing where that is who the proxy is.
     pub(crate) identity: Option<Identity>,
     pub(crate) launcher: Launcher,
+    /// What becomes of the lines that it writes by itself, where it may not log.
+    pub(crate) denied_lines: Option<DeniedLines>,
 }
 
 /// How a child is going to be known as ready.

@@ -109,7 +109,7 @@ async fn launch(plan: &Plan, generation: u32) -> Result<(Starting, Way), StartFa
     let Spawned { handle, stdin, stdout, stderr, report } = spawned;
     let process = Process::new(handle);
     let process = process.map_err(|error| StartFailure::passing("cannot be watched", &error))?;
-    let sink = Sink::new(&plan.name, &plan.limits);
+    let sink = Sink::new(&plan.name, &plan.limits, plan.denied_lines.clone());
     let mut readers = JoinSet::new();
     readers.spawn(follow(stderr, sink.clone()));
     let group = own;

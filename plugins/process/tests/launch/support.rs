@@ -65,6 +65,7 @@ impl Place {
             limits,
             phases: None,
             settings,
+            denied_lines: None,
         })
     }
 
