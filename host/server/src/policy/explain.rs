@@ -9,7 +9,9 @@
 use std::{ffi::OsStr, fmt::Write as _, os::unix::ffi::OsStrExt as _, path::Path};
 
 use host_config::Place;
-use plugins_policy::{Access, Argument, Capability, Names, Permission, Rights, Rule, Runs};
+use plugins_policy::{
+    Access, Argument, Capability, Names, Permission, Rights, Rule, Runs, is_always_readable,
+};
 use serde_json::{Value, json};
 
 use super::{
@@ -85,6 +87,20 @@ impl Teller<'_> {
 
     /// Of one name, or of what has no names.
     fn of_one(&self, permission: String, access: Access<'_>) -> Answer {
+        if access.capability == Capability::FilesRead && self.is_always_read(access.name) {
+            return Answer {
+                permission,
+                allowed: true,
+                rule: "always",
+                reason: "a child can read it whatever its policy says: it is of the system's \
+                         programs and libraries, of what programs read as they start, or of its \
+                         own directory"
+                    .to_owned(),
+                place: None,
+                advice: None,
+                not_enforced: None,
+            };
+        }
         let rights = &self.subject.survey.rights;
         let rule = rights.explain(access);
         let (word, reason, place) = self.rule(rule);
@@ -102,6 +118,15 @@ impl Teller<'_> {
             answer.not_enforced = None;
         }
         answer
+    }
+
+    /// Whether a sandbox leaves a path open to each child, or to this one.
+    fn is_always_read(&self, path: &[u8]) -> bool {
+        let survey = &self.subject.survey;
+        let path = Path::new(OsStr::from_bytes(path));
+        survey.enforcement.runs == (Runs::Child { confined: true })
+            && (is_always_readable(path)
+                || survey.own_places.iter().any(|place| path.starts_with(place)))
     }
 
     /// A property that tells of fields takes what they take, too.

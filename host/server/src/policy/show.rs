@@ -14,7 +14,7 @@ use std::fmt::Write as _;
 
 use plugins_policy::{
     Argument, Capability, CapabilityReport, Extent, FRAMING, Mode, Names, Permission, ROUTING,
-    Restriction, Source, Unenforced, WhyNot,
+    Restriction, Runs, Source, Unenforced, WhyNot,
 };
 use serde_json::{Map, Value, json};
 
@@ -53,6 +53,17 @@ fn text(subject: &Subject) -> String {
         });
         let deeds = list(deeds);
         let _always = writeln!(text, "  does not ask to\n    {deeds}");
+    }
+    if let ([place, ..], Runs::Child { confined: true }) =
+        (subject.survey.own_places.as_slice(), subject.survey.enforcement.runs)
+    {
+        let place = place.display().to_string();
+        let _always = writeln!(
+            text,
+            "  reads whatever its policy says\n    its own directory `{}`, and what each child \
+             reads (`mortise policy catalogue`)",
+            place.escape_debug()
+        );
     }
     // Writing to a string does not fail.
     let _always = writeln!(text, "  limits");

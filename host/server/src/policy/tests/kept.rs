@@ -123,4 +123,12 @@ fn a_child_reads_what_its_sandbox_lists_and_its_policy_grants() {
     let advice = answer["advice"].as_str().unwrap();
     assert!(advice.starts_with("list \"/etc/ssl/certs\" there; or add"), "{advice}");
     no("child", "files.read:/home", "nothing grants it");
+    // A sandbox leaves these open to each child.
+    for path in ["/usr/lib/os-release", "/etc/localtime"] {
+        yes("child", &format!("files.read:{path}"));
+        no("inside", &format!("files.read:{path}"), "nothing grants it");
+    }
+    let (_folder, file) = file();
+    let text = show_in(&file).text;
+    assert!(text.contains("  reads whatever its policy says\n    its own directory `/"), "{text}");
 }
