@@ -109,7 +109,7 @@ async fn a_package_that_asks_for_nothing_gets_nothing_from_whoever_trusts_it() {
     })
     .await;
     let missing = "`headers.request.write:x-who` is not allowed: the plugin's plugin.toml does not \
-        ask for it (`permissions`)";
+        ask for it: its author adds \"headers.request.write:x-who\" to `permissions`";
     assert_eq!(said[0], missing);
 
     // The same without a package asks for everything.

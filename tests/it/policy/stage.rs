@@ -244,11 +244,16 @@ impl Stage {
             sample.name == DENIED && is_ours && sample.value > 0.0
         };
         let denials = metrics.samples.iter().filter(is_denial);
-        let denied: BTreeSet<String> =
-            denials.filter_map(|sample| sample.labels.get("permission").cloned()).collect();
+        let denied = denials.filter_map(|sample| sample.labels.get("permission").cloned());
+        let is_of_row = |permission: &str| !cell.is_beside(self.golden.backend, permission);
+        let denied: BTreeSet<String> = denied.filter(|permission| is_of_row(permission)).collect();
         // How many pieces of a body were withheld is a matter of timing.
         lines.extend(denied.iter().map(|permission| format!("denied: {permission}")));
-        let said = told(&log, &name);
+        let mut said = told(&log, &name);
+        said.retain(|line| {
+            let permission = line.trim_start_matches('`').split([':', '`']).next();
+            is_of_row(permission.unwrap_or_default())
+        });
         lines.extend(said.iter().map(|line| format!("said: {line}")));
         let text = lines.join("\n").replace(&name, "CASE");
         Outcome { name, text, denied, said }
@@ -294,7 +299,8 @@ pub(super) fn told(log: &str, plugin: &str) -> Vec<String> {
     let is_denial = |line: &&str| {
         let is_said = line.contains("is not allowed: ") || line.contains("would not be allowed: ");
         // What it may use by its code is told when it is loaded.
-        let is_call = is_said && !line.contains(" may use ");
+        let at_load = [" may use ", " does not see its ", " of its `sandbox.read`"];
+        let is_call = is_said && !at_load.iter().any(|words| line.contains(words));
         is_call && line.split_whitespace().any(|word| word.replace('"', "") == of_plugin)
     };
     let text = |line: &str| {

@@ -145,10 +145,19 @@ impl Row {
 }
 
 impl Cell<'_> {
-    /// Whether a denial is counted and told.
+    /// Whether a denial is counted and told. Children are given heads, and are told where that
+    /// leaves nothing of one, or where more is shown to them than they may see.
     pub(super) fn is_told(&self, backend: Backend) -> bool {
-        let is_call = self.row.is_call_of_children || self.way == Way::Permissive;
+        let shows = matches!(self.way, Way::Permissive | Way::NotGranted);
+        let is_call = self.row.is_call_of_children || shows;
         self.row.is_call && (is_call || !is_child(backend))
+    }
+
+    /// Whether a denial of this is of a head that a child was given, in a row that is not about
+    /// it.
+    pub(super) fn is_beside(&self, backend: Backend, permission: &str) -> bool {
+        let is_head = ["headers.request.read", "headers.response.read"].contains(&permission);
+        is_head && is_child(backend) && permission != self.row.capability.word()
     }
 
     /// A line of its log, without what is another number each time.
@@ -228,17 +237,8 @@ async fn plays(backend: Backend) {
 pub(super) fn holds(backend: Backend, cell: Cell<'_>, outcome: &Outcome) -> Result<(), String> {
     let Outcome { name, text, .. } = outcome;
     let word = cell.row.capability.word();
-    // A permissive policy shows whole heads to children, and counts what they may not see.
-    let is_shown = |of: &str| {
-        let is_head = ["headers.request.read", "headers.response.read"].contains(&of);
-        is_head && of != word && cell.way == Way::Permissive && is_child(backend)
-    };
     let denied: Vec<&str> = outcome.denied.iter().map(String::as_str).collect();
-    let denied: Vec<&str> = denied.into_iter().filter(|of| !is_shown(of)).collect();
-    let said = outcome.said.iter().filter(|line| {
-        !is_shown(line.trim_start_matches('`').split([':', '`']).next().unwrap_or_default())
-    });
-    let said: Vec<&String> = said.collect();
+    let said = &outcome.said;
     let advice = match cell.way {
         Way::Granted | Way::Asked => None,
         Way::NotGranted => Some("is not allowed: to grant it, add"),
