@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use host_types::{PluginLimits, PluginName};
-use plugins_policy::{Access, Argument, LeftOut, Permission, Preset, Rule};
+use plugins_policy::{Access, Argument, Capability, LeftOut, Permission, Preset, Rule, Runs};
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -109,7 +109,13 @@ impl<'a> Entry<'a> {
         }
         for grant in &self.grants {
             let is_asked = self.subject.is_none_or(|subject| is_asked(subject, grant));
-            let note = if is_asked { "" } else { " # its plugin.toml does not ask for this" };
+            let note = if !is_asked {
+                " # its plugin.toml does not ask for this"
+            } else if self.subject.is_some_and(|subject| is_shown_unasked(subject, grant)) {
+                " # a child is shown all, whether it looks or not: list what it needs"
+            } else {
+                ""
+            };
             let _always = writeln!(text, "      - {}{note}", quoted(&grant.to_string()));
         }
         self.describe_restrictions(text);
@@ -185,6 +191,21 @@ fn is_asked(subject: &Subject, grant: &Permission) -> bool {
 /// Nor where it is denied.
 fn is_denied(subject: &Subject, grant: &Permission) -> bool {
     rules(subject, grant).all(|rule| matches!(rule, Rule::Denial(_)))
+}
+
+/// Whether a plugin may have been given something without having asked: children are shown whole
+/// sections, bodies and bytes.
+fn is_shown_unasked(subject: &Subject, grant: &Permission) -> bool {
+    let is_child = matches!(subject.survey.enforcement.runs, Runs::Child { .. });
+    let shown = [
+        Capability::HeadersRequestRead,
+        Capability::HeadersResponseRead,
+        Capability::BodyRequestRead,
+        Capability::BodyResponseRead,
+        Capability::TcpDownstreamRead,
+        Capability::TcpUpstreamRead,
+    ];
+    is_child && grant.pattern().is_none() && grant.capabilities().any(|one| shown.contains(&one))
 }
 
 /// By which rules the plugin may do what a grant is for, or not.

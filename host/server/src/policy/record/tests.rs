@@ -1,5 +1,4 @@
 use plugins_catalog::Records;
-use plugins_policy::Capability;
 
 use super::*;
 

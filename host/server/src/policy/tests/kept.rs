@@ -132,3 +132,16 @@ fn a_child_reads_what_its_sandbox_lists_and_its_policy_grants() {
     let text = show_in(&file).text;
     assert!(text.contains("  reads whatever its policy says\n    its own directory `/"), "{text}");
 }
+
+#[test]
+fn what_a_child_was_shown_without_asking_is_marked_in_a_recording() {
+    let (_folder, file) = file();
+    let surveyed = survey(&file).unwrap();
+    let grants = |words: &[&str]| words.iter().map(|word| word.parse().unwrap()).collect();
+    let done = ["headers.request.read", "body.request.read", "log", "headers.response.read:etag"];
+    let records = [("child".into(), grants(&done)), ("inside".into(), grants(&done))];
+    let seen = record::Seen { grants: &records, not_loaded: &[] };
+    let text = record::policies(&surveyed, &seen).text;
+    assert_eq!(text.matches("# a child is shown all").count(), 2, "{text}");
+    assert!(text.contains("\"body.request.read\" # a child is shown all"), "{text}");
+}
