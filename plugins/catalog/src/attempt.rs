@@ -110,6 +110,9 @@ impl Attempt<'_> {
         let charge = self.charge(artifact);
         let mut warnings = enforced(self.plan)?;
         let (plan, left_out) = confine(self.plan, &charge.rights, self.recorder.as_deref());
+        for denied in left_out.iter().filter_map(|warning| warning.oddity.denied()) {
+            self.account.denials.count(denied);
+        }
         warnings.extend(left_out);
         let denied_lines = charge.denied_lines(&self.account);
         let loaded = self.backends.load(&plan, artifact, denied_lines.as_ref())?;

@@ -51,6 +51,25 @@ pub enum Oddity {
     },
     /// A restriction that its policy states does not hold, and need not.
     Unenforced(Unenforced),
+    /// The configuration gives it what its policy, which is permissive, does not let it have.
+    WasLet {
+        /// What it takes.
+        capability: Capability,
+        /// What would not be allowed, as a line says it.
+        denial: String,
+    },
+}
+
+impl Oddity {
+    /// What the plugin was denied by it, or would have been.
+    pub(crate) fn denied(&self) -> Option<Capability> {
+        match self {
+            Self::Variable { .. } => Some(Capability::Environment),
+            Self::Place { .. } => Some(Capability::FilesRead),
+            Self::WasLet { capability, .. } => Some(*capability),
+            Self::MayUse { .. } | Self::NotAllowed { .. } | Self::Unenforced(_) => None,
+        }
+    }
 }
 
 impl fmt::Display for LoadWarning {
@@ -84,6 +103,7 @@ impl fmt::Display for LoadWarning {
                 write!(f, " cannot read `{path}` of its `sandbox.read`: {denial}")
             }
             Oddity::Unenforced(unenforced) => write!(f, ": {unenforced}"),
+            Oddity::WasLet { denial, .. } => write!(f, ": {denial}"),
         }
     }
 }

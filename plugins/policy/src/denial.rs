@@ -88,7 +88,8 @@ impl DenialCounts {
         self.0.get(capability.index()).map_or(0, |count| count.load(Relaxed))
     }
 
-    pub(crate) fn count(&self, capability: Capability) {
+    /// Counts one more. Only one thread may.
+    pub fn count(&self, capability: Capability) {
         if let Some(count) = self.0.get(capability.index()) {
             count.store(count.load(Relaxed).wrapping_add(1), Relaxed);
         }

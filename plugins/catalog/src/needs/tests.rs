@@ -29,7 +29,10 @@ fn told(policy: &Policy, asked: Option<&[&str]>, uses: &[Capability]) -> Vec<Str
             };
             format!("uses {}{why}", capability.word())
         }
-        other @ (Oddity::Variable { .. } | Oddity::Place { .. } | Oddity::Unenforced(_)) => {
+        other @ (Oddity::Variable { .. }
+        | Oddity::Place { .. }
+        | Oddity::Unenforced(_)
+        | Oddity::WasLet { .. }) => {
             panic!("{other:?}")
         }
     });

@@ -75,6 +75,21 @@ fn what_a_permissive_policy_lets_happen_is_counted_and_told() {
 }
 
 #[test]
+fn what_is_withheld_as_a_plugin_is_loaded_is_counted() {
+    for mode in [Mode::Enforce, Mode::Permissive] {
+        let (house, uses) = (House::new(), one());
+        house.write("greet", "v1");
+        let snapshot = load_as(&house, &uses, |plan| {
+            plan.policy = Arc::new(Policy { mode, ..Policy::of(Preset::None) });
+            plan.vm.environment = ["HOME", "TOKEN"].map(|name| (name.into(), "x".into())).to_vec();
+        });
+        assert_eq!(denied(&house, "environment"), Some(2), "{mode:?}");
+        assert_eq!(denied(&house, "files.read"), Some(0), "{mode:?}");
+        assert_eq!(snapshot.warnings().len(), 2, "{mode:?}");
+    }
+}
+
+#[test]
 fn a_verdict_is_allowed_by_the_policy_and_one_that_is_not_costs_no_instance() {
     let (house, uses) = (House::new(), one());
     house.write("greet", "v1");
@@ -313,7 +328,8 @@ fn a_catalog_that_records_lets_everything_happen_and_says_what_would_have_to_be_
     plan.policy = Arc::new(Policy::of(Preset::None));
     plan.vm.environment = vec![("HOME".into(), "x".into())];
     let snapshot = catalog.load(&[plan], &uses, house.now());
-    assert!(snapshot.warnings().is_empty());
+    let told: Vec<_> = snapshot.warnings().iter().map(ToString::to_string).collect();
+    assert!(told.len() == 1 && told[0].contains("`environment:HOME` would not be"), "{told:?}");
     house.worker.apply(snapshot);
     let slot = house.worker.instance(&uses[0]);
     assert_eq!(slot.may(Capability::Close), Ok(()));
