@@ -37,15 +37,24 @@ impl Ledger {
                 show(HostCallCount { call: call.label(), made, refused });
             }
         });
-        let (denials, lines) = (Arc::clone(&account.denials), Arc::clone(&account.lines));
+        let denied = account.clone();
         shard.report_denials(move |show| {
             for permission in Capability::ALL {
-                let is_log = permission == Capability::Log;
-                let of_children = if is_log { lines.load(Relaxed) } else { 0 };
-                show(permission.word(), denials.of(permission).wrapping_add(of_children));
+                show(permission.word(), denied.denied(permission));
             }
         });
         self.0.push((Arc::clone(shard), account.clone()));
         account
+    }
+}
+
+impl Account {
+    /// How often a permission was denied.
+    fn denied(&self, permission: Capability) -> u64 {
+        let of_calls = self.denials.of(permission);
+        if permission != Capability::Log {
+            return of_calls;
+        }
+        of_calls.wrapping_add(self.lines.load(Relaxed))
     }
 }
