@@ -56,6 +56,8 @@ fn a_filter_that_chooses_nothing_is_no_success() {
     let finished = attack(&["--filter", "no such attack", "-o", "json"]);
     assert_eq!(finished.code, Some(1), "{finished:?}");
     assert_eq!(json(&finished)["attacks"].as_array().map(Vec::len), Some(0));
+    let finished = attack(&["--filter", "no such attack"]);
+    assert_eq!(finished.stdout, "no attack has `no such attack` in its name\n");
 }
 
 #[test]

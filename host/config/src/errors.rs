@@ -183,7 +183,9 @@ impl Diagnostic for ConfigError {
 
 impl Diagnostic for ConfigErrors {
     fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn Diagnostic> + 'a>> {
-        Some(Box::new(self.0.errors.iter().map(|error| error as &dyn Diagnostic)))
+        // The others are told in full by the text of all.
+        let drawn = self.0.errors.iter().filter(|error| error.source_code.is_some());
+        Some(Box::new(drawn.map(|error| error as &dyn Diagnostic)))
     }
 }
 

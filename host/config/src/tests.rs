@@ -268,3 +268,11 @@ fn the_schema_is_the_one_that_editors_have() {
     let schema = serde_json::to_string_pretty(&schema()).unwrap() + "\n";
     expect_file!["../schema.json"].assert_eq(&schema);
 }
+
+#[test]
+fn an_error_without_a_place_is_said_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let errors = load(&folder.path().join("missing.yaml")).unwrap_err();
+    let told = format!("{:?}", miette::Report::new(errors));
+    assert_eq!(told.matches("cannot read the file").count(), 1, "{told}");
+}

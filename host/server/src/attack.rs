@@ -15,6 +15,7 @@ use miette::miette;
 use plugins_attacks::{Options, Report, Target, child};
 use plugins_process::doctor::{Feature, State, report};
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::json;
 use tokio::{
     runtime::Builder,
     signal::{
@@ -36,6 +37,10 @@ const NEEDED: [&str; 2] = ["Landlock", "seccomp"];
 /// # Errors
 /// The proxy or its peers cannot be started.
 pub fn attack(filter: &str) -> Result<CheckReport, Failure> {
+    if plugins_attacks::all().iter().all(|attack| !attack.name.contains(filter)) {
+        let text = format!("no attack has `{}` in its name\n", filter.escape_debug());
+        return Ok(CheckReport { is_clean: false, text, json: json!({ "attacks": [] }) });
+    }
     let report = run(filter).map_err(|error| {
         Failure::Unreachable(miette!("the attack cannot be run: {}", telemetry::chain(&error)))
     })?;
