@@ -46,7 +46,9 @@ fn text(subject: &Subject) -> String {
     section(&mut text, "may not", &refused, |report| {
         why_not(report) + mark(subject, report.capability)
     });
-    if !strange.is_empty() {
+    if subject.survey.problem.is_some() {
+        text.push_str("  what its plugin.toml asks for is not known\n");
+    } else if !strange.is_empty() {
         let deeds = strange.iter().map(|report| {
             let what = report.capability;
             format!("{}{}", deed(what), mark(subject, what))

@@ -318,6 +318,9 @@ fn a_package_with_a_bad_manifest_is_told() {
     fs::write(folder.path().join("package/plugin.toml"), "schema = 9\n").unwrap();
     let report = show_in(&file);
     assert!(report.text.contains("  it is not loaded: "), "{}", report.text);
+    let asks = report.text.split("\n\n").next().unwrap();
+    assert!(asks.contains("  what its plugin.toml asks for is not known\n"), "{asks}");
+    assert!(!asks.contains("does not ask to"), "{asks}");
     assert!(report.json["plugins"][0]["problem"].is_string());
 }
 
