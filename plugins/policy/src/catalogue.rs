@@ -67,6 +67,11 @@ be read. A path with a NUL in a name is none. Any other call that is not allowed
 status that its interface has for that; a whole section is written or refused as a whole, and \
 keeps the fields that the plugin may not write or cannot see.
 
+A library, a child and what is compiled in are told that it is denied. The interface of Wasm has no \
+such status: a change that is refused is answered `Ok` and not made, a call to a cluster \
+`InternalFailure` (which a plugin of the Rust SDK reads as a limit that was reached), and a function \
+that it may not call `NotFound`.
+
 Each refusal is counted (`mortise_plugin_denied_total{plugin, permission}`) and logged, now and \
 then, with what would grant it, or that no grant can name it. A section or a map that is shown \
 without some fields is no refusal; one of which nothing may be read, though the plugin asks for \
