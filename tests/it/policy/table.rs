@@ -153,6 +153,11 @@ impl Cell<'_> {
         self.row.is_call && (is_call || !is_child(backend))
     }
 
+    /// Whether a denial is counted as the plugin is loaded, where a warning has told it by name.
+    fn is_withheld(&self) -> bool {
+        matches!(self.row.capability, Capability::Environment | Capability::FilesRead)
+    }
+
     /// Whether a denial of this is of a head that a child was given, in a row that is not about
     /// it.
     pub(super) fn is_beside(&self, backend: Backend, permission: &str) -> bool {
@@ -246,6 +251,10 @@ pub(super) fn holds(backend: Backend, cell: Cell<'_>, outcome: &Outcome) -> Resu
         Way::Permissive => Some("would not be allowed: to grant it, add"),
         Way::NotAsked => Some("is not allowed: the plugin's plugin.toml does not ask for it"),
     };
+    if cell.is_withheld() && advice.is_some() {
+        let counted = denied == [word];
+        return if counted { Ok(()) } else { Err(format!("{name}: not counted:\n{text}")) };
+    }
     let Some(advice) = advice.filter(|_advice| cell.is_told(backend)) else {
         let is_quiet = denied.is_empty() && said.is_empty();
         return if is_quiet { Ok(()) } else { Err(format!("{name}: denied something:\n{text}")) };
