@@ -67,6 +67,8 @@ pub(crate) struct Package {
 pub(crate) enum SourceError {
     #[error("cannot read the artifact: {0}")]
     Unreadable(#[from] io::Error),
+    #[error("its plugin.toml is not a regular file")]
+    ManifestIsNoFile,
     #[error("the artifact is not a regular file")]
     NotAFile,
     #[error("the artifact is empty")]
@@ -93,7 +95,7 @@ impl Reading {
             let artifact = Artifact { path, bytes: Vec::new(), digest, package };
             return Self { says_security: Some(false), artifact: Ok(artifact) };
         }
-        let (says_security, artifact) = if may_be_package(source) {
+        let (says_security, artifact) = if is_package(source) {
             match manifest_of(source) {
                 // What it says counts, whatever is wrong with the rest of the package.
                 Ok((text, manifest)) => {
@@ -112,16 +114,10 @@ impl Reading {
     }
 }
 
-/// True where a source is a package, or could be one for all that can be seen: what is not there
-/// is an artifact for sure only where it is called like one.
-pub(crate) fn may_be_package(source: &Path) -> bool {
-    match fs::metadata(source) {
-        Ok(metadata) => metadata.is_dir(),
-        Err(_unseen) => {
-            let extension = source.extension();
-            !extension.is_some_and(|extension| extension == "wasm" || extension == "so")
-        }
-    }
+/// True where a source is a package. What is not there at all is none: who wrote `open` for it
+/// gets that, and whose traffic must not go on then says `security: true` in the configuration.
+pub(crate) fn is_package(source: &Path) -> bool {
+    source.is_dir()
 }
 
 /// The files that an artifact is read from; of a package that cannot be read, its manifest.
@@ -243,7 +239,10 @@ pub(crate) fn manifest_of(directory: &Path) -> Result<(Vec<u8>, Manifest), Sourc
     if !manifest.exists() {
         return Err(SourceError::NoPackage);
     }
-    let text = read(&manifest, MANIFEST_BYTES_MAX)?;
+    let text = read(&manifest, MANIFEST_BYTES_MAX).map_err(|error| match error {
+        SourceError::NotAFile => SourceError::ManifestIsNoFile,
+        other => other,
+    })?;
     let manifest = str::from_utf8(&text).map_err(|_no_text| SourceError::NoText)?;
     let manifest = Manifest::parse(manifest)?;
     Ok((text, manifest))

@@ -46,7 +46,7 @@ impl Survey {
             Some(Ok((_text, manifest))) => (Some(manifest), None),
             Some(Err(error)) => (None, Some(error.to_string())),
         };
-        let may_say = || is_file && source::may_be_package(&plan.source);
+        let may_say = || is_file && source::is_package(&plan.source);
         let says_security = said.as_ref().map_or_else(may_say, |said| said.is_security);
         let is_security = plan.is_security || says_security;
         let asked = manifest.is_some().then(|| said.map_or_else(Vec::new, |said| said.permissions));

@@ -167,8 +167,7 @@ fn what_a_manifest_says_of_security_is_known_whatever_is_wrong_with_the_rest() {
     }
     let empty = tempfile::tempdir().expect("a temporary directory");
     assert_eq!(says(empty.path()), None, "a package that is not complete");
-    assert_eq!(says(&empty.path().join("greet")), None, "it may become a package");
-    assert_eq!(says(&empty.path().join("greet.wasm")), Some(false), "no package is called so");
+    assert_eq!(says(&empty.path().join("greet")), Some(false), "there is none");
     fs::write(empty.path().join("greet"), "program").expect("a file");
     assert_eq!(says(&empty.path().join("greet")), Some(false));
 }
@@ -179,4 +178,12 @@ fn what_is_compiled_in_is_not_read() {
     let artifact = artifact(&plan).expect("there");
     assert!(artifact.bytes.is_empty());
     assert_eq!(artifact.path, Path::new("a-name"));
+}
+
+#[test]
+fn a_manifest_that_is_no_file_is_told_as_that() {
+    let folder = tempfile::tempdir().expect("a directory");
+    fs::create_dir(folder.path().join("plugin.toml")).expect("a directory");
+    let error = manifest_of(folder.path()).expect_err("it is none");
+    assert_eq!(error.to_string(), "its plugin.toml is not a regular file");
 }
