@@ -16,7 +16,7 @@ use crate::{
     ledger::Account,
     needs::missing,
     snapshot::{Entry, Generation, Health},
-    source::{Artifact, Digest, Reading},
+    source::{self, Artifact, Digest, Reading},
     trial::{TrialWorker, Trials},
 };
 
@@ -71,10 +71,11 @@ struct Fresh {
 impl Attempt<'_> {
     pub(crate) fn run(&self) -> Outcome {
         let Reading { says_security, artifact } = Reading::of(self.plan);
-        // Of what cannot be read is known what it was when it could. What never could may be for
-        // security.
+        // Of what cannot be read is known what it was when it could. A package that never could
+        // may be for security.
         let says_security = says_security.or_else(|| self.said_before());
-        let is_security = self.plan.is_security || says_security.unwrap_or(true);
+        let may_say = || source::is_package(&self.plan.source);
+        let is_security = self.plan.is_security || says_security.unwrap_or_else(may_say);
         let outcome = match artifact.and_then(|artifact| self.load(&artifact, is_security)) {
             Ok(Loaded::Same(generation)) => {
                 let trials = self.trials_of_last(&generation);

@@ -176,7 +176,8 @@ impl Catalog {
                 "{failure}; mend it and reload"
             );
         }
-        if outcome.says_security.is_none() && attempt.open && !plan.is_security {
+        let is_unread = outcome.says_security.is_none() && outcome.is_security;
+        if is_unread && attempt.open && !plan.is_security {
             tracing::warn!(
                 plugin = %plan.name,
                 "its manifest was never read and may say `security = true`: until it is read, no \

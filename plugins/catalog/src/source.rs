@@ -104,7 +104,8 @@ impl Reading {
                 Err(error) => (None, Err(error)),
             }
         } else {
-            (Some(false), alone(source))
+            // Of what is not there nothing is known.
+            (source.exists().then_some(false), alone(source))
         };
         let artifact = artifact.map_err(|error| {
             let message = format!("{}: {error}", source.display());
