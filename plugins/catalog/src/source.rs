@@ -240,9 +240,9 @@ pub(crate) fn manifest_of(directory: &Path) -> Result<(Vec<u8>, Manifest), Sourc
     if !manifest.exists() {
         return Err(SourceError::NoPackage);
     }
-    let text = read(&manifest, MANIFEST_BYTES_MAX).map_err(|error| match error {
-        SourceError::NotAFile => SourceError::ManifestIsNoFile,
-        other => other,
+    let text = read(&manifest, MANIFEST_BYTES_MAX).map_err(|error| {
+        let is_no_file = matches!(error, SourceError::NotAFile);
+        if is_no_file { SourceError::ManifestIsNoFile } else { error }
     })?;
     let manifest = str::from_utf8(&text).map_err(|_no_text| SourceError::NoText)?;
     let manifest = Manifest::parse(manifest)?;
