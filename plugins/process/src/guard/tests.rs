@@ -33,6 +33,9 @@ fn a_guard_whose_orders_nobody_can_read_is_killed() {
     line.say(b"forget 7\0");
     assert!(child.try_wait().unwrap().is_none(), "there is room");
     drop(reader);
-    line.say(b"forget 7\0");
+    // What another test is just starting may hold a copy of the reader until it is started.
+    while child.try_wait().unwrap().is_none() {
+        line.say(b"forget 7\0");
+    }
     assert!(was_killed(child));
 }
