@@ -157,6 +157,8 @@ async fn a_plugin_whose_file_is_missing_fails_its_own_route_only() {
         let proxy = Proxy::start(&config(&upstream, &plugins, on_error)).await;
         for (name, _) in &plugins {
             let status = status(proxy.web(), &format!("/{name}")).await.as_u16();
+            // A directory is a package, whose manifest may say that it is for security.
+            let wanted = if name == "directory" { 503 } else { wanted };
             assert_eq!(status, wanted, "{name} {on_error}");
         }
         assert_eq!(status(proxy.web(), "/fine").await, StatusCode::OK);
