@@ -1,4 +1,7 @@
-use std::process::Command;
+use std::{
+    io::{Read as _, Write as _},
+    process::{Command, Stdio},
+};
 
 use rustix::process::getpid;
 
@@ -50,7 +53,12 @@ fn only_the_path_itself_and_what_lies_beneath_is_a_mark() {
 #[test]
 fn a_process_that_is_held_is_stopped_and_killed_and_no_other() {
     #[expect(clippy::disallowed_methods, reason = "a process to be killed")]
-    let mut child = Command::new("sleep").arg("600").env("MARK", "/a/mark").spawn().unwrap();
+    let mut command = Command::new("cat");
+    command.env("MARK", "/a/mark").stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    // It is started when it answers: before, the kernel may not show its environment yet.
+    child.stdin.as_mut().unwrap().write_all(b"x").unwrap();
+    child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
     let pid = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
     let seen = Seen::look(pid).unwrap();
     assert!(seen.was_given(Path::new("/a/mark")) && seen.was_given(Path::new("/a")));
