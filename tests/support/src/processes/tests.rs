@@ -1,9 +1,18 @@
+use std::{
+    io::{Read as _, Write as _},
+    process::Stdio,
+};
+
 use super::*;
 
 #[test]
 fn a_process_is_known_from_its_start_to_its_end() {
     let mut child = crate::binary::command("/bin/cat");
-    let mut child = child.stdin(std::process::Stdio::piped()).spawn().expect("cat");
+    child.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = child.spawn().expect("cat");
+    // It is started when it answers: before, the kernel may not show its arguments yet.
+    child.stdin.as_mut().expect("its input").write_all(b"x").expect("a byte for it");
+    child.stdout.as_mut().expect("its output").read_exact(&mut [0]).expect("its answer");
     let process = Process::find(child.id()).expect("it lives");
     assert!(process.lives());
     let ours = Process::find(std::process::id()).expect("this process");
