@@ -3,10 +3,15 @@
 use std::{
     cell::{Cell, RefCell},
     rc::Rc,
+    time::Duration,
 };
 
 use host_extension::{FaultKind, LocalReply, PluginFault, Signal, Verdict};
 use http::StatusCode;
+use tokio::{
+    runtime::{Builder, LocalOptions},
+    task::yield_now,
+};
 
 /// What all filters of a run have in common.
 pub(crate) struct Run {
@@ -125,6 +130,39 @@ pub(crate) fn verdict(act: Act, has_failed: &Cell<bool>, is_quiet: bool) -> Verd
         Act::Reset => Verdict::Reset,
         Act::Fail => Verdict::Failed(fault()),
     }
+}
+
+/// Plays so many events of one seed with a model, whose `event` says how far time goes on with it,
+/// and whose `finish` gives what [`check`] wants to know. Fails at the first violation.
+pub(crate) fn play<M>(
+    seed: u64,
+    events: usize,
+    model: impl FnOnce(Rc<Run>) -> M,
+    event: impl Fn(&mut M) -> Option<Duration>,
+    finish: impl AsyncFnOnce(M) -> (u64, u64),
+) -> (u64, u64) {
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .start_paused(true)
+        .build_local(LocalOptions::default())
+        .unwrap();
+    let run = Run::new(seed);
+    runtime.block_on(async {
+        let mut model = model(Rc::clone(&run));
+        for at in 0..events {
+            if let Some(time) = event(&mut model) {
+                tokio::time::advance(time).await;
+            }
+            for _ in 0..run.one_of(4) {
+                yield_now().await;
+            }
+            let violations = run.violations.borrow();
+            assert!(violations.is_empty(), "seed {seed}, event {at}: {violations:?}");
+        }
+        let played = finish(model).await;
+        assert!(run.violations.borrow().is_empty(), "seed {seed}: {:?}", run.violations.borrow());
+        played
+    })
 }
 
 /// A number from the environment.

@@ -18,7 +18,6 @@ use host_upstream::{BodyError, Clusters, Discovery};
 use http::{HeaderMap, uri::Scheme};
 use http_body::{Body as _, Frame};
 use tokio::{
-    runtime::{Builder, LocalOptions},
     sync::{Notify, Semaphore, mpsc},
     task::{AbortHandle, yield_now},
 };
@@ -32,7 +31,7 @@ use crate::{
     listener::Counted,
     testing::{
         fields,
-        weather::{Run, check},
+        weather::{self, Run, check},
     },
 };
 
@@ -120,8 +119,7 @@ const NAMED: [Phases; 7] = [
 ];
 
 impl Model {
-    fn new(seed: u64) -> Self {
-        let run = Run::new(seed);
+    fn new(run: Rc<Run>) -> Self {
         let metrics = Metrics::new();
         let clusters = Clusters::new(metrics.worker(0));
         clusters.apply(&[Arc::new(Setup::default().cluster())], &Discovery::system());
@@ -325,28 +323,7 @@ async fn forwarded(
 
 /// Plays so many events; says how many streams and hooks there were.
 fn play(seed: u64, events: usize) -> (u64, u64) {
-    let runtime = Builder::new_current_thread()
-        .enable_all()
-        .start_paused(true)
-        .build_local(LocalOptions::default())
-        .unwrap();
-    runtime.block_on(async {
-        let mut model = Model::new(seed);
-        for at in 0..events {
-            if let Some(time) = model.event() {
-                tokio::time::advance(time).await;
-            }
-            for _ in 0..model.run.one_of(4) {
-                yield_now().await;
-            }
-            let violations = model.run.violations.borrow();
-            assert!(violations.is_empty(), "seed {seed}, event {at}: {violations:?}");
-        }
-        let run = Rc::clone(&model.run);
-        let played = model.finish().await;
-        assert!(run.violations.borrow().is_empty(), "seed {seed}: {:?}", run.violations.borrow());
-        played
-    })
+    weather::play(seed, events, Model::new, Model::event, Model::finish)
 }
 
 #[test]

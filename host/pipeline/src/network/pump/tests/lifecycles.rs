@@ -9,15 +9,12 @@ use futures_util::future::LocalBoxFuture;
 use host_extension::{
     CallError, CallResult, Capability, FilterFactory, NetworkFilter, OnError, Phases,
 };
-use tokio::{
-    runtime::{Builder, LocalOptions},
-    task::{JoinHandle, yield_now},
-};
+use tokio::task::JoinHandle;
 
 use super::*;
 use crate::{
     chain::ChainEntry,
-    testing::weather::{Act, Run, Word, check, fault, verdict},
+    testing::weather::{self, Act, Run, Word, check, fault, verdict},
 };
 
 /// Connections that are open at a time, at most.
@@ -201,12 +198,12 @@ struct Model {
 }
 
 impl Model {
-    fn new(seed: u64) -> Self {
+    fn new(run: Rc<Run>) -> Self {
         let metrics = Metrics::new();
         let clusters = Clusters::new(metrics.worker(0));
         let worker = Rc::new(Worker::new(0, clusters, None, Clock::new()));
         let (lines, ended) = (Vec::new(), Rc::default());
-        Self { run: Run::new(seed), worker, metrics, lines, opened: 0, ended }
+        Self { run, worker, metrics, lines, opened: 0, ended }
     }
 
     fn entry(&self) -> ChainEntry {
@@ -313,28 +310,7 @@ fn end(io: Option<&mut (impl AsyncWrite + Unpin)>) {
 }
 
 fn play(seed: u64, events: usize) -> (u64, u64) {
-    let runtime = Builder::new_current_thread()
-        .enable_all()
-        .start_paused(true)
-        .build_local(LocalOptions::default())
-        .unwrap();
-    runtime.block_on(async {
-        let mut model = Model::new(seed);
-        for at in 0..events {
-            if let Some(time) = model.event() {
-                tokio::time::advance(time).await;
-            }
-            for _ in 0..model.run.one_of(4) {
-                yield_now().await;
-            }
-            let violations = model.run.violations.borrow();
-            assert!(violations.is_empty(), "seed {seed}, event {at}: {violations:?}");
-        }
-        let run = Rc::clone(&model.run);
-        let played = model.finish().await;
-        assert!(run.violations.borrow().is_empty(), "seed {seed}: {:?}", run.violations.borrow());
-        played
-    })
+    weather::play(seed, events, Model::new, Model::event, Model::finish)
 }
 
 #[test]
