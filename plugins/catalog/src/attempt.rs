@@ -2,7 +2,8 @@
 //!
 //! The rule: a new generation is taken where it serves no use worse than the one that serves
 //! now, and at least one use at all. Where it is not taken the last one serves on, if it is held
-//! as the plan says: a plugin does not keep by failing what a new policy takes from it. Start reading at [`Attempt::run`].
+//! as the plan says: a plugin does not keep by failing what a new policy takes from it. Start
+//! reading at [`Attempt::run`].
 
 use std::sync::Arc;
 
@@ -62,7 +63,6 @@ enum Loaded {
 /// A generation that was not tried yet.
 struct Fresh {
     digest: Digest,
-    is_security: bool,
     loaded: Arc<dyn LoadedPlugin>,
     charge: Charge,
     warnings: Vec<LoadWarning>,
@@ -82,7 +82,7 @@ impl Attempt<'_> {
                 let failures = self.refusals(&trials, None);
                 self.outcome(Some(generation), trials, failures)
             }
-            Ok(Loaded::New(fresh)) => self.consider(fresh),
+            Ok(Loaded::New(fresh)) => self.consider(fresh, says_security == Some(true)),
             Err(fault) => self.keep_last(|serving| vec![self.failure(None, fault, serving)]),
         };
         // The manifest of what serves on counts for as long as that serves.
@@ -119,8 +119,7 @@ impl Attempt<'_> {
         let loaded = self.backends.load(&plan, artifact, denied_lines.as_ref())?;
         let missing = missing(&loaded.uses(), artifact.package.asked(), &charge.rights);
         warnings.extend(missing.into_iter().map(|oddity| self.warning(oddity)));
-        let (digest, is_security) = (artifact.digest, artifact.package.is_security());
-        Ok(Loaded::New(Fresh { digest, is_security, loaded, charge, warnings }))
+        Ok(Loaded::New(Fresh { digest: artifact.digest, loaded, charge, warnings }))
     }
 
     fn warning(&self, oddity: Oddity) -> LoadWarning {
@@ -135,7 +134,7 @@ impl Attempt<'_> {
     }
 
     /// Tries the uses on what was loaded, and takes it or leaves it.
-    fn consider(&self, fresh: Fresh) -> Outcome {
+    fn consider(&self, fresh: Fresh, is_security: bool) -> Outcome {
         let trials = self.try_all((&*fresh.loaded, &fresh.charge), None);
         if !trials.is_empty() && trials.values().all(Result::is_err) || self.is_worse(&trials) {
             return self.keep_last(|serving| self.refusals(&trials, serving));
@@ -144,7 +143,7 @@ impl Attempt<'_> {
             number: self.newest().saturating_add(1),
             plan: self.plan.clone(),
             digest: fresh.digest,
-            is_security: fresh.is_security,
+            is_security,
             loaded: fresh.loaded,
             charge: fresh.charge,
             warnings: fresh.warnings,

@@ -50,9 +50,7 @@ impl Charge {
             recorder: self.recorder.clone(),
         }
     }
-}
 
-impl Charge {
     /// What becomes of the lines that a child writes by itself; nothing where it may log.
     pub(crate) fn denied_lines(&self, account: &Account) -> Option<DeniedLines> {
         let (rights, access) = (&self.rights, Access::whole(Capability::Log));

@@ -59,7 +59,6 @@ pub(crate) struct Package {
     phases: Option<Phases>,
     /// What it asks for; `None` where no manifest says so, and everything is asked for.
     asked: Option<Vec<Permission>>,
-    is_security: bool,
 }
 
 /// Why an artifact could not be read.
@@ -127,7 +126,7 @@ pub(crate) fn files(plan: &PluginPlan) -> Vec<PathBuf> {
     if plan.backend == BackendKind::Builtin {
         return Vec::new();
     }
-    if !source.is_dir() {
+    if !is_package(source) {
         return vec![source.to_path_buf()];
     }
     let manifest = source.join(FILE_NAME);
@@ -152,7 +151,6 @@ impl Package {
             bootstrap,
             phases: Some(phases),
             asked: Some(manifest.permissions.clone()),
-            is_security: manifest.is_security,
         }
     }
 
@@ -167,11 +165,6 @@ impl Package {
         let mode = if lets_all { Mode::Permissive } else { plan.policy.mode };
         let policy = Policy { mode, ..(*plan.policy).clone() };
         Rights::new(&policy, self.asked.as_deref(), plan.shared_namespace())
-    }
-
-    /// True where the manifest says that traffic must never go on without it.
-    pub(crate) fn is_security(&self) -> bool {
-        self.is_security
     }
 
     /// The phases that a plugin is shown: the configured ones, or those that it asks for.
@@ -235,7 +228,6 @@ fn in_package(
 
 /// The manifest of a package, with its text.
 pub(crate) fn manifest_of(directory: &Path) -> Result<(Vec<u8>, Manifest), SourceError> {
-    fs::metadata(directory)?;
     let manifest = directory.join(FILE_NAME);
     if !manifest.exists() {
         return Err(SourceError::NoPackage);

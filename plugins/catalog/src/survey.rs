@@ -38,24 +38,22 @@ impl Survey {
     /// Looks at one plugin.
     #[must_use]
     pub fn of(plan: &PluginPlan) -> Self {
-        let is_file = plan.backend != BackendKind::Builtin;
-        let has_manifest = is_file && plan.source.is_dir();
-        let manifest = has_manifest.then(|| plan.source.join(FILE_NAME));
-        let (said, problem) = match manifest.is_some().then(|| source::manifest_of(&plan.source)) {
+        let is_package = plan.backend != BackendKind::Builtin && source::is_package(&plan.source);
+        let manifest = is_package.then(|| plan.source.join(FILE_NAME));
+        let (said, problem) = match is_package.then(|| source::manifest_of(&plan.source)) {
             None => (None, None),
             Some(Ok((_text, manifest))) => (Some(manifest), None),
             Some(Err(error)) => (None, Some(error.to_string())),
         };
-        let may_say = || is_file && source::is_package(&plan.source);
-        let says_security = said.as_ref().map_or_else(may_say, |said| said.is_security);
+        let says_security = said.as_ref().map_or(is_package, |said| said.is_security);
         let is_security = plan.is_security || says_security;
-        let asked = manifest.is_some().then(|| said.map_or_else(Vec::new, |said| said.permissions));
+        let asked = is_package.then(|| said.map_or_else(Vec::new, |said| said.permissions));
         let enforcement = enforcement(plan);
         let own_places = own_places(plan);
         let own: Vec<_> = own_places.iter().map(PathBuf::as_path).collect();
         Self {
             rights: Rights::new(&plan.policy, asked.as_deref(), plan.shared_namespace()),
-            unenforced: enforcement.unenforced_at(&plan.policy, &own),
+            unenforced: enforcement.unenforced(&plan.policy, &own),
             enforcement,
             own_places,
             manifest,
