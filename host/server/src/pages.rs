@@ -7,8 +7,6 @@ use host_upstream::ClusterStatus;
 use plugins_catalog::PluginStatus;
 use serde_json::{Value, json};
 
-use crate::policy::show::mode;
-
 /// The content of `/plugins`.
 pub(crate) fn plugins(status: &[PluginStatus], metrics: &Metrics) -> Value {
     let page = |plugin: &PluginStatus| {
@@ -22,7 +20,7 @@ pub(crate) fn plugins(status: &[PluginStatus], metrics: &Metrics) -> Value {
             "policy": {
                 "name": &*plugin.policy.name,
                 "preset": plugin.policy.preset.word(),
-                "mode": mode(plugin.policy.mode),
+                "mode": plugin.policy.mode.word(),
             },
             "denied": metrics.denials(&plugin.name),
             "state": plugin.state.label(),

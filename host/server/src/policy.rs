@@ -5,7 +5,7 @@
 
 mod explain;
 mod record;
-pub(crate) mod show;
+mod show;
 mod survey;
 mod useless;
 mod warnings;

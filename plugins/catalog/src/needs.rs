@@ -3,7 +3,7 @@
 use std::{collections::HashSet, slice};
 
 use plugins_policy::{
-    Access, Argument, Capability, Permission, Rights, Rule, WhyNot, advice as advise,
+    Access, Capability, Pattern, Permission, Rights, Rule, WhyNot, advice as advise,
 };
 
 use crate::Oddity;
@@ -46,8 +46,9 @@ pub(crate) fn missing(
 fn advice(permission: &Permission, capability: Capability, rights: &Rights) -> Option<String> {
     let policy = rights.policy();
     let tell = |rule, permission: &str| Some(advise(rule, permission, &policy.name));
-    if let Some(name) = name_of(permission, capability, rights) {
-        let rule = rights.explain(Access::to(capability, name.as_bytes()));
+    let is_one = permission.pattern().is_none_or(Pattern::is_exact);
+    if let Some(access) = rights.meant_by(permission, capability).filter(|_access| is_one) {
+        let rule = rights.explain(access);
         if rule.allows() {
             return None;
         }
@@ -68,21 +69,6 @@ fn advice(permission: &Permission, capability: Capability, rights: &Rights) -> O
         _ => Rule::NotGranted,
     };
     tell(rule, &permission.to_string())
-}
-
-/// The one name that a permission is about, or none where there are no names; `None` where it is
-/// about many.
-fn name_of<'a>(
-    permission: &'a Permission,
-    capability: Capability,
-    rights: &'a Rights,
-) -> Option<&'a str> {
-    match (permission.pattern(), capability.argument()) {
-        (Some(pattern), _) => pattern.is_exact().then(|| pattern.as_str()),
-        (None, Argument::None) => Some(""),
-        (None, Argument::Namespace) => Some(rights.namespace()),
-        (None, _) => None,
-    }
 }
 
 /// The part of a permission that is about one capability.

@@ -8,7 +8,7 @@ use std::{
 use abi_manifest::{Capability, Permission};
 
 use crate::{
-    Access, Preset, Rule,
+    Access, Rule,
     grant::{advice, grant_for},
 };
 
@@ -60,15 +60,10 @@ impl fmt::Display for Denial<'_> {
         let permission = self.permission();
         let policy = self.policy;
         if let Rule::Limit(limit) = self.rule {
-            let which = if Preset::named(policy).is_none() {
-                "of the policy"
-            } else {
-                "of a policy that begins with this preset"
-            };
+            let advice = advice(self.rule, &permission, policy);
             return write!(
                 f,
-                "`{permission}` reached `{limit}`, a limit of the policy `{policy}`: raise it in \
-                 `limits` {which}"
+                "`{permission}` reached `{limit}`, a limit of the policy `{policy}`: {advice}"
             );
         }
         let verb = if self.was_let { "would not be allowed" } else { "is not allowed" };

@@ -72,19 +72,13 @@ pub struct UnenforcedError(pub Vec<Unenforced>);
 
 impl Enforcement {
     /// The restrictions that a policy states and that do not hold, those included that need
-    /// not.
+    /// not, for a plugin that lies in the directories `own`, which a child may read.
     ///
     /// Stated are [`Policy::stated`], what a policy denies of clocks, random numbers, files and
-    /// the environment, and for confined children files and network. How many processes a child makes counts only where
-    /// a policy states it: not every kernel can count those of root.
+    /// the environment, and for confined children files and network. How many processes a child
+    /// makes counts only where a policy states it: not every kernel can count those of root.
     #[must_use]
-    pub fn unenforced(&self, policy: &Policy) -> Vec<Unenforced> {
-        self.unenforced_at(policy, &[])
-    }
-
-    /// The same for a plugin that lies in these directories, which a child may read.
-    #[must_use]
-    pub fn unenforced_at(&self, policy: &Policy, own: &[&Path]) -> Vec<Unenforced> {
+    pub fn unenforced(&self, policy: &Policy, own: &[&Path]) -> Vec<Unenforced> {
         let stated = Restriction::ALL.into_iter().filter(|one| self.is_stated(policy, *one));
         let found = stated.filter_map(|restriction| {
             let in_vain = || self.denies_in_vain(restriction, policy, own);
@@ -95,8 +89,8 @@ impl Enforcement {
         found.collect()
     }
 
-    /// Whether a plugin that lies in these directories may be loaded under this policy. Gives the restrictions that do not hold
-    /// and need not.
+    /// Whether a plugin may be loaded under this policy, as for [`Self::unenforced`]. Gives the
+    /// restrictions that do not hold and need not.
     ///
     /// # Errors
     /// Some must hold, and do not.
@@ -106,7 +100,7 @@ impl Enforcement {
         own: &[&Path],
     ) -> Result<Vec<Unenforced>, UnenforcedError> {
         let (allowed, refused): (Vec<_>, Vec<_>) =
-            self.unenforced_at(policy, own).into_iter().partition(|one| one.is_allowed);
+            self.unenforced(policy, own).into_iter().partition(|one| one.is_allowed);
         if refused.is_empty() { Ok(allowed) } else { Err(UnenforcedError(refused)) }
     }
 

@@ -58,7 +58,10 @@ pub fn advice(rule: Rule<'_>, permission: &str, policy: &str) -> String {
             "the field frames messages, which takes its name without a `*`: {}",
             to_grant(permission, policy)
         ),
-        Rule::Limit(limit) => format!("raise `{limit}` in `limits` of the policy `{policy}`"),
+        Rule::Limit(_) if Preset::named(policy).is_some() => {
+            "raise it in `limits` of a policy that begins with this preset".to_owned()
+        }
+        Rule::Limit(_) => "raise it in `limits` of the policy".to_owned(),
         Rule::NotGranted | Rule::Routing | Rule::Preset | Rule::Grant(_) => {
             to_grant(permission, policy)
         }

@@ -36,6 +36,17 @@ pub enum Mode {
     Permissive,
 }
 
+impl Mode {
+    /// The word in the configuration.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Enforce => "enforce",
+            Self::Permissive => "permissive",
+        }
+    }
+}
+
 /// A restriction that not every backend and kernel can enforce.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]

@@ -229,6 +229,22 @@ impl Rights {
         }
     }
 
+    /// What a permission is about as far as one capability goes, where that is one thing or one
+    /// pattern: what it names, the own namespace, what has no names. `None` for every name.
+    #[must_use]
+    pub fn meant_by<'a>(
+        &'a self,
+        permission: &'a Permission,
+        capability: Capability,
+    ) -> Option<Access<'a>> {
+        match (permission.pattern(), capability.argument()) {
+            (Some(pattern), _) => Some(Access::to(capability, pattern.as_str().as_bytes())),
+            (None, Argument::None) => Some(Access::whole(capability)),
+            (None, Argument::Namespace) => Some(Access::to(capability, self.namespace.as_bytes())),
+            (None, _) => None,
+        }
+    }
+
     /// The policy that they come from.
     #[must_use]
     pub fn policy(&self) -> &Policy {

@@ -69,20 +69,15 @@ struct Teller<'a> {
 
 impl Teller<'_> {
     fn answer(&self, capability: Capability, asked: &Permission) -> Answer {
-        let own = self.subject.plan.shared_namespace();
+        let Some(access) = self.subject.survey.rights.meant_by(asked, capability) else {
+            return self.of_all(capability);
+        };
         let word = capability.word();
-        match (asked.pattern(), capability.argument()) {
-            (Some(name), _) => {
-                let access = Access::to(capability, name.as_str().as_bytes());
-                self.of_one(format!("{word}:{name}"), access)
-            }
-            (None, Argument::None) => self.of_one(word.to_owned(), Access::whole(capability)),
-            // Without a name the own namespace is meant, here as in policies.
-            (None, Argument::Namespace) => {
-                self.of_one(word.to_owned(), Access::to(capability, own.as_bytes()))
-            }
-            (None, _) => self.of_all(capability),
-        }
+        let permission = match asked.pattern() {
+            Some(name) => format!("{word}:{name}"),
+            None => word.to_owned(),
+        };
+        self.of_one(permission, access)
     }
 
     /// Of one name, or of what has no names.

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use host_types::{PluginLimits, PluginName};
-use plugins_policy::{Access, Argument, Capability, LeftOut, Permission, Preset, Rule, Runs};
+use plugins_policy::{Access, Capability, LeftOut, Permission, Preset, Rule, Runs};
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -210,13 +210,10 @@ fn is_shown_unasked(subject: &Subject, grant: &Permission) -> bool {
 
 /// By which rules the plugin may do what a grant is for, or not.
 fn rules<'a>(subject: &'a Subject, grant: &'a Permission) -> impl Iterator<Item = Rule<'a>> {
+    let rights = &subject.survey.rights;
     grant.capabilities().map(|capability| {
-        let name = match grant.pattern() {
-            Some(pattern) => pattern.as_str(),
-            None if capability.argument() == Argument::Namespace => subject.plan.shared_namespace(),
-            None => "",
-        };
-        subject.survey.rights.explain(Access::to(capability, name.as_bytes()))
+        let access = rights.meant_by(grant, capability);
+        rights.explain(access.unwrap_or_else(|| Access::whole(capability)))
     })
 }
 

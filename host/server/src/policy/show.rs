@@ -249,7 +249,7 @@ fn entry(subject: &Subject) -> Value {
         "policy": {
             "name": &*plan.policy.name,
             "preset": plan.policy.preset.word(),
-            "mode": mode(plan.policy.mode),
+            "mode": plan.policy.mode.word(),
             "grants": texts(plan.policy.grants.iter()),
             "denials": texts(plan.policy.denials.iter()),
         },
@@ -285,7 +285,7 @@ fn capability(report: &CapabilityReport) -> Value {
         "asked": report.asked.as_ref().map(|asked| asked.iter().map(pattern).collect::<Vec<_>>()),
         "granted": granted.collect::<Vec<_>>(),
         "denied": texts(report.denied.iter()),
-        "why_not": report.why_not.map(why_not_word),
+        "why_not": report.why_not.map(WhyNot::word),
     })
 }
 
@@ -298,16 +298,6 @@ fn pattern(names: &Names) -> Option<&str> {
     }
 }
 
-fn why_not_word(why_not: WhyNot) -> &'static str {
-    match why_not {
-        WhyNot::NotAsked => "not_asked",
-        WhyNot::NotGranted => "not_granted",
-        WhyNot::OtherNames => "other_names",
-        WhyNot::Denied => "denied",
-        _ => "unknown",
-    }
-}
-
 fn unenforced(unenforced: &Unenforced) -> Value {
     json!({
         "restriction": unenforced.restriction.word(),
@@ -315,14 +305,6 @@ fn unenforced(unenforced: &Unenforced) -> Value {
         "advice": unenforced.advice,
         "allowed": unenforced.is_allowed,
     })
-}
-
-/// The word of the configuration.
-pub(crate) fn mode(mode: Mode) -> &'static str {
-    match mode {
-        Mode::Enforce => "enforce",
-        Mode::Permissive => "permissive",
-    }
 }
 
 fn texts<'a>(permissions: impl Iterator<Item = &'a Permission>) -> Vec<String> {

@@ -24,7 +24,7 @@ fn stating(stated: &[Restriction]) -> Policy {
 /// The words of what does not hold where everything is stated.
 #[track_caller]
 fn check(runs: Runs, kernel: KernelFacts, expect: &[&str]) {
-    let found = Enforcement { runs, kernel }.unenforced(&stating(&Restriction::ALL));
+    let found = Enforcement { runs, kernel }.unenforced(&stating(&Restriction::ALL), &[]);
     let words: Vec<_> = found.iter().map(|one| one.restriction.word()).collect();
     assert_eq!(words, expect, "{runs:?} on {kernel:?}");
 }
@@ -48,7 +48,7 @@ fn what_holds_depends_on_how_a_plugin_runs_and_on_the_kernel() {
 #[test]
 fn a_sandbox_states_files_and_network_and_a_denial_states_itself() {
     let words = |runs, policy: &Policy| -> Vec<_> {
-        let found = Enforcement { runs, kernel: BARE }.unenforced(policy);
+        let found = Enforcement { runs, kernel: BARE }.unenforced(policy, &[]);
         found.into_iter().map(|one| one.restriction.word()).collect()
     };
     assert_eq!(words(CONFINED, &Policy::default()), ["files", "network"]);
@@ -66,7 +66,7 @@ fn a_denial_of_files_or_of_the_environment_states_it() {
     let words = |runs| -> Vec<_> {
         let denials = denials.map(|text| text.parse().unwrap()).to_vec();
         let denying = Policy { denials, ..Policy::default() };
-        let found = Enforcement { runs, kernel: GOOD }.unenforced(&denying);
+        let found = Enforcement { runs, kernel: GOOD }.unenforced(&denying, &[]);
         found.into_iter().map(|one| one.restriction.word()).collect()
     };
     assert_eq!(words(Runs::InProxy), ["files", "environment"]);
@@ -105,7 +105,7 @@ fn what_holds_is_said_without_a_policy_too() {
 #[test]
 fn what_is_advised_for_processes_is_what_counts_them() {
     let bare = Enforcement { runs: CONFINED, kernel: BARE };
-    let found = bare.unenforced(&stating(&[Restriction::Processes]));
+    let found = bare.unenforced(&stating(&[Restriction::Processes]), &[]);
     let processes = found.iter().find(|one| one.restriction == Restriction::Processes);
     let line = processes.expect("it does not hold").to_string();
     assert!(line.contains("`pids`") && !line.contains("user"), "{line}");

@@ -65,6 +65,10 @@ fn advice_says_where_to_write_what() {
     assert!(advice(Rule::Framing, "headers:te", "strict").contains("without a `*`: to grant it"));
     assert_eq!(
         advice(Rule::Limit("calls_max"), "http_call:auth", "strict"),
-        "raise `calls_max` in `limits` of the policy `strict`"
+        "raise it in `limits` of the policy"
+    );
+    assert_eq!(
+        advice(Rule::Limit("calls_max"), "http_call:auth", "default"),
+        "raise it in `limits` of a policy that begins with this preset"
     );
 }

@@ -77,6 +77,19 @@ pub enum WhyNot {
     Denied,
 }
 
+impl WhyNot {
+    /// A short stable word.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::NotAsked => "not_asked",
+            Self::NotGranted => "not_granted",
+            Self::OtherNames => "other_names",
+            Self::Denied => "denied",
+        }
+    }
+}
+
 impl Rights {
     /// Every capability with what is asked, granted, denied and in force of it.
     #[must_use]
