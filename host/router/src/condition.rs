@@ -141,10 +141,7 @@ impl HeaderMatch {
     fn matches(&self, head: &Headers) -> bool {
         let holds = match &self.name {
             FieldName::Pseudo(name) => self.test.holds(head.get(name.as_bytes()).into_iter()),
-            FieldName::Field(name) => {
-                let values = head.map().get_all(name);
-                self.test.holds(values.iter().map(http::HeaderValue::as_bytes))
-            }
+            FieldName::Field(name) => self.test.holds(head.get_all(name)),
         };
         holds != self.invert
     }

@@ -1,8 +1,13 @@
 //! The one face of a message head that filters, the router and host calls see.
 //!
-//! It hides how the fields are stored: today the `HeaderMap` that hyper made, with the
-//! pseudo-header fields beside it. The `host` field of HTTP/1 is the same as `:authority`
-//! (RFC 9113 section 8.3.1) and is never in the map of a request.
+//! It hides how the fields are stored: for HTTP the `HeaderMap` that hyper made, for an RPC frame
+//! the flat list of its codec, with the pseudo-header fields beside it. The `host` field of HTTP/1
+//! is the same as `:authority` (RFC 9113 section 8.3.1) and is never in the map of a request.
+//!
+//! The head of an RPC request has the pseudo-header fields that HTTP would have: `:method` is
+//! `POST`, `:scheme` the name of the protocol and `:path` is `/service/method`, as gRPC has it; that
+//! of a response has `:status`. So what was written for HTTP finds its way about; but they cannot
+//! be written.
 
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, StatusCode,
@@ -10,11 +15,15 @@ use http::{
     uri::{Authority, PathAndQuery, Scheme},
 };
 
+use crate::FieldList;
+
 /// The fields of one head or trailer section.
 #[derive(Clone, Debug)]
 pub struct Headers {
     start: Start,
     map: HeaderMap,
+    /// The fields of an RPC frame, whose map stays empty.
+    list: Option<Box<FieldList>>,
 }
 
 /// What a request says before its fields.
@@ -56,6 +65,9 @@ pub enum HeaderError {
     /// The pseudo-header field is not one of this head, or cannot be removed or doubled.
     #[error("a pseudo-header field does not belong there")]
     Pseudo,
+    /// More was written than one head may hold.
+    #[error("the fields are too large")]
+    TooLarge,
 }
 
 const AUTHORITY: &str = ":authority";
@@ -69,19 +81,33 @@ impl Headers {
     #[must_use]
     pub fn request(head: RequestHead, mut map: HeaderMap) -> Self {
         map.remove(HOST);
-        Self { start: Start::Request(Box::new(head)), map }
+        Self { start: Start::Request(Box::new(head)), map, list: None }
+    }
+
+    /// The head of an RPC request.
+    #[must_use]
+    pub fn rpc_request(head: RequestHead, list: FieldList) -> Self {
+        let start = Start::Request(Box::new(head));
+        Self { start, map: HeaderMap::new(), list: Some(Box::new(list)) }
+    }
+
+    /// The head of an RPC response, with the status that HTTP would have.
+    #[must_use]
+    pub fn rpc_response(status: StatusCode, list: FieldList) -> Self {
+        let start = Start::Response(status);
+        Self { start, map: HeaderMap::new(), list: Some(Box::new(list)) }
     }
 
     /// The head of a response.
     #[must_use]
     pub fn response(status: StatusCode, map: HeaderMap) -> Self {
-        Self { start: Start::Response(status), map }
+        Self { start: Start::Response(status), map, list: None }
     }
 
     /// A trailer section.
     #[must_use]
     pub fn trailers(map: HeaderMap) -> Self {
-        Self { start: Start::Trailers, map }
+        Self { start: Start::Trailers, map, list: None }
     }
 
     /// The request line, if this is the head of a request.
@@ -122,16 +148,28 @@ impl Headers {
         Self {
             start: Start::View { of: Box::new(self.start.clone()), hidden },
             map: fields.map(|(name, value)| (name.clone(), value.clone())).collect(),
+            list: self.list.as_ref().map(|list| Box::new(list.view(&keep))),
         }
     }
 
-    /// The fields without the pseudo-header fields.
+    /// The fields of an RPC frame.
+    #[must_use]
+    pub fn list(&self) -> Option<&FieldList> {
+        self.list.as_deref()
+    }
+
+    /// Takes the fields of an RPC frame out, leaving none.
+    pub fn take_list(&mut self) -> Option<FieldList> {
+        self.list.as_deref_mut().map(std::mem::take)
+    }
+
+    /// The fields without the pseudo-header fields; none of an RPC frame.
     #[must_use]
     pub fn map(&self) -> &HeaderMap {
         &self.map
     }
 
-    /// The fields without the pseudo-header fields, to change.
+    /// The fields without the pseudo-header fields, to change; only of HTTP.
     pub fn map_mut(&mut self) -> &mut HeaderMap {
         &mut self.map
     }
@@ -144,11 +182,20 @@ impl Headers {
     /// The first value of `name`, in any case; pseudo-header fields and `host` included.
     #[must_use]
     pub fn get(&self, name: &[u8]) -> Option<&[u8]> {
+        if let Some(list) = &self.list {
+            return self.rpc_pseudo(name).or_else(|| list.get(name));
+        }
         if let Some(pseudo) = self.pseudo_name(name) {
             return self.start.pseudo(pseudo);
         }
         let name = HeaderName::from_bytes(name).ok()?;
         self.map.get(name).map(HeaderValue::as_bytes)
+    }
+
+    /// All values of a field that is no pseudo-header field.
+    pub fn get_all<'a>(&'a self, name: &'a HeaderName) -> impl Iterator<Item = &'a [u8]> {
+        let list = self.list.iter().flat_map(|list| list.get_all(name.as_str().as_bytes()));
+        list.chain(self.map.get_all(name).iter().map(HeaderValue::as_bytes))
     }
 
     /// All fields, pseudo-header fields first, in wire order but for repeated names, which
@@ -160,7 +207,7 @@ impl Headers {
             .iter()
             .filter_map(|name| Some((name.as_bytes(), self.start.pseudo(name)?)));
         let fields = self.map.iter().map(|(name, value)| (name.as_ref(), value.as_bytes()));
-        pseudo.chain(fields)
+        pseudo.chain(self.list.iter().flat_map(|list| list.iter())).chain(fields)
     }
 
     /// How many fields [`Headers::iter`] yields.
@@ -168,7 +215,7 @@ impl Headers {
     pub fn len(&self) -> usize {
         let names = self.start.pseudo_names().iter();
         let pseudo = names.filter(|name| self.start.pseudo(name).is_some());
-        pseudo.count() + self.map.len()
+        pseudo.count() + self.map.len() + self.list.as_ref().map_or(0, |list| list.len())
     }
 
     /// True where there is no field at all.
@@ -188,6 +235,9 @@ impl Headers {
     /// # Errors
     /// The name or the value cannot stand in a message of this kind.
     pub fn add(&mut self, name: &[u8], value: &[u8]) -> Result<(), HeaderError> {
+        if let Some(list) = &mut self.list {
+            return list.add(name, value);
+        }
         if let Some(pseudo) = self.pseudo_name(name) {
             return self.set_pseudo(pseudo, value);
         }
@@ -201,6 +251,9 @@ impl Headers {
     /// # Errors
     /// As [`Headers::add`].
     pub fn replace(&mut self, name: &[u8], value: &[u8]) -> Result<(), HeaderError> {
+        if let Some(list) = &mut self.list {
+            return list.replace(name, value);
+        }
         if let Some(pseudo) = self.pseudo_name(name) {
             return self.set_pseudo(pseudo, value);
         }
@@ -214,6 +267,9 @@ impl Headers {
     /// # Errors
     /// The name is a pseudo-header field, which a message cannot be without.
     pub fn remove(&mut self, name: &[u8]) -> Result<(), HeaderError> {
+        if let Some(list) = &mut self.list {
+            return list.remove(name);
+        }
         if self.pseudo_name(name).is_some() {
             return Err(HeaderError::Pseudo);
         }
@@ -231,12 +287,28 @@ impl Headers {
         &mut self,
         pairs: impl Iterator<Item = (&'a [u8], &'a [u8])>,
     ) -> Result<(), HeaderError> {
-        let mut next = Self { start: self.start.clone(), map: HeaderMap::new() };
+        if let Some(list) = &mut self.list {
+            // Pseudo-header fields cannot be written, but a whole section is written back with
+            // what was read of it.
+            let start = &self.start;
+            let is_same = |name: &[u8], value: &[u8]| {
+                std::str::from_utf8(name).is_ok_and(|name| start.pseudo(name) == Some(value))
+            };
+            return list.set_all(pairs.filter(|(name, value)| !is_same(name, value)));
+        }
+        let mut next = Self { start: self.start.clone(), map: HeaderMap::new(), list: None };
         for (name, value) in pairs {
             next.add(name, value)?;
         }
         *self = next;
         Ok(())
+    }
+
+    /// A pseudo-header field of an RPC frame; any other name is for its list.
+    fn rpc_pseudo(&self, name: &[u8]) -> Option<&[u8]> {
+        let names = self.start.pseudo_names().iter();
+        let mut known = names.filter(|known| name.eq_ignore_ascii_case(known.as_bytes()));
+        known.next().and_then(|known| self.start.pseudo(known))
     }
 
     /// The canonical name, where `name` is a pseudo-header field or (in a request) `host`.

@@ -10,7 +10,7 @@ const MIB: usize = 1024 * KIB;
 pub struct Limits {
     /// Open downstream connections per worker; past it a new one is closed at once.
     pub connections_max: usize,
-    /// Concurrent streams of one HTTP/2 connection; past it a stream is refused.
+    /// Concurrent streams of one HTTP/2 or RPC connection; past it a stream is refused.
     pub streams_per_connection_max: u32,
     /// Header fields of one head; past it 431.
     pub header_count_max: usize,
@@ -21,6 +21,9 @@ pub struct Limits {
     /// Also the bytes of one direction of a connection that a network filter may hold; past it
     /// the connection is closed.
     pub held_body_bytes_max: usize,
+    /// Bytes of one frame of an RPC protocol; past it the connection is closed, before anything
+    /// is kept for the frame.
+    pub frame_bytes_max: usize,
     /// Longest wait for a whole HTTP/1 request head; past it the connection is closed.
     pub header_timeout: Duration,
     /// Longest wait between requests of a connection; also how long a tunnel may be silent, and
@@ -41,6 +44,7 @@ impl Default for Limits {
             header_count_max: 100,
             header_bytes_max: 16 * KIB,
             held_body_bytes_max: MIB,
+            frame_bytes_max: 8 * MIB,
             header_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(60),
             stall_timeout: Duration::from_secs(60),

@@ -48,3 +48,7 @@ name! {
     /// The name of a listener; its address where the configuration gives none.
     ListenerName
 }
+name! {
+    /// The name of a protocol: one that is built in, or that of the plugin whose codec reads it.
+    ProtocolName
+}

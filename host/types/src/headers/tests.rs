@@ -5,6 +5,7 @@ use http::{
 };
 
 use super::{HeaderError, Headers, RequestHead};
+use crate::FieldList;
 
 fn request() -> Headers {
     let mut map = HeaderMap::new();
@@ -121,4 +122,55 @@ fn white_space_around_a_value_is_no_part_of_it() {
         headers.replace(b"x", value.as_bytes()).expect("a field");
         assert_eq!(headers.get(b"x"), Some(expect.as_bytes()), "{value:?}");
     }
+}
+
+fn rpc() -> Headers {
+    let mut list = FieldList::default();
+    list.push(b"Trace-Id", b"7");
+    list.push_attribute(":version", b"1.0");
+    let head = RequestHead {
+        method: Method::POST,
+        scheme: Scheme::try_from("bolt").unwrap(),
+        authority: None,
+        path: PathAndQuery::from_static("/demo.Echo/say"),
+    };
+    Headers::rpc_request(head, list)
+}
+
+#[test]
+fn the_head_of_an_rpc_request_reads_as_one_of_http() {
+    let head = rpc();
+    assert_eq!(head.get(b":path"), Some(&b"/demo.Echo/say"[..]));
+    assert_eq!(head.get(b":Scheme"), Some(&b"bolt"[..]));
+    assert_eq!(head.get(b":version"), Some(&b"1.0"[..]));
+    assert_eq!(head.get(b"trace-id"), Some(&b"7"[..]));
+    assert_eq!(head.get(b"host"), None);
+    assert_eq!(head.len(), head.iter().count());
+    let names: Vec<_> = head.iter().map(|(name, _value)| name).collect();
+    assert_eq!(names, [&b":method"[..], b":scheme", b":path", b":version", b"Trace-Id"]);
+}
+
+#[test]
+fn the_head_of_an_rpc_request_takes_fields_but_no_pseudo_header_fields() {
+    let mut head = rpc();
+    head.add(b"X-Greeting", b"hello").unwrap();
+    head.replace(b"trace-id", b"8").unwrap();
+    assert_eq!(head.get(b"Trace-Id"), Some(&b"8"[..]));
+    for name in [&b":path"[..], b":status", b":version"] {
+        assert_eq!(head.replace(name, b"x"), Err(HeaderError::Pseudo));
+    }
+    let read: Vec<_> = head.iter().map(|(n, v)| (n.to_vec(), v.to_vec())).collect();
+    head.set_all(read.iter().map(|(n, v)| (&n[..], &v[..]))).unwrap();
+    let again: Vec<_> = head.iter().map(|(n, v)| (n.to_vec(), v.to_vec())).collect();
+    assert_eq!(read, again, "a section that is written back as it was read stays the same");
+    let other = [(&b":path"[..], &b"/x"[..])];
+    assert_eq!(head.set_all(other.into_iter()), Err(HeaderError::Pseudo));
+    assert!(head.take_list().is_some_and(|list| list.is_changed()));
+}
+
+#[test]
+fn an_rpc_view_hides_what_is_not_kept() {
+    let view = rpc().view(|name| name != b"Trace-Id" && name != b":path");
+    assert_eq!((view.get(b"trace-id"), view.get(b":path")), (None, None));
+    assert_eq!(view.get(b":version"), Some(&b"1.0"[..]));
 }
