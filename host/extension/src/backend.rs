@@ -13,8 +13,8 @@ use abi_manifest::Capability;
 use host_types::PluginName;
 
 use crate::{
-    Bounds, CallResult, Connection, CpuMeter, FaultKind, HostCalls, NetworkFilter, Phases,
-    PluginFault, Stream, StreamFilter,
+    Bounds, CallResult, Codec, CodecProfile, Connection, CpuMeter, FaultKind, HostCalls,
+    NetworkFilter, Phases, PluginFault, Stream, StreamFilter,
 };
 
 /// What happens to a stream or connection when a plugin fails on it.
@@ -37,6 +37,8 @@ pub enum ExtensionPoint {
     StreamFilter,
     /// Into the way of a connection's bytes.
     NetworkFilter,
+    /// To read and write the frames of a protocol.
+    Codec,
     /// Beside all traffic: it has its ticks, calls and queues only.
     Service,
 }
@@ -189,6 +191,19 @@ pub trait FilterFactory: fmt::Debug {
     ) -> Result<Box<dyn NetworkFilter>, PluginFault> {
         let _ = connection;
         Err(not_served("connections"))
+    }
+
+    /// Makes a codec for a connection, of the client or to an upstream.
+    ///
+    /// # Errors
+    /// As for streams; the connection is closed.
+    fn codec(&self) -> Result<Rc<dyn Codec>, PluginFault> {
+        Err(not_served("protocols"))
+    }
+
+    /// What holds of all connections of its protocol, where it serves codecs.
+    fn codec_profile(&self) -> CodecProfile {
+        CodecProfile::default()
     }
 
     /// True where this factory serves on after such a fault of a filter: because the instance

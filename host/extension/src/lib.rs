@@ -19,6 +19,11 @@
 //! A network filter sees the bytes of one downstream connection, before whatever is spoken on
 //! it: those of the client in order, those for the client in reverse. See [`NetworkFilter`].
 //!
+//! # Codecs
+//!
+//! A codec teaches the proxy a protocol: it finds frames in the bytes of a connection, and what is
+//! in them. See [`Codec`].
+//!
 //! This crate defines the contract only. It knows no backend, does no I/O and reads no
 //! clock. Start reading at [`StreamFilter`].
 
@@ -26,6 +31,7 @@ mod backend;
 mod body;
 mod bounds;
 mod calls;
+mod codec;
 mod fault;
 mod filter;
 mod network;
@@ -46,6 +52,10 @@ pub use calls::{
     BodyKind, CallError, CallResult, FieldWrite, GrpcEvent, GrpcMethod, GrpcStream, HeaderMapKind,
     HostCalls, HttpAnswer, HttpCall, LogLevel, MetricId, MetricKind, OnGrpcEvent, OnHttpAnswer,
     OutboundError, Pairs, PropertyValue, QueueId, Subject, Subscription,
+};
+pub use codec::{
+    Codec, CodecProfile, CodecStep, DETECT_BYTES_MAX, Decoded, Detection, PoolMode, Rejection,
+    Rewrite,
 };
 pub use fault::{FaultKind, PluginFault};
 pub use filter::StreamFilter;

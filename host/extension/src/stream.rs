@@ -9,7 +9,8 @@ use std::{
 };
 
 use host_types::{
-    ClusterName, ConnectionId, Headers, Limits, ListenerName, ReplyReason, RequestHead, StreamId,
+    ClusterName, ConnectionId, Headers, Limits, ListenerName, ProtocolName, ReplyReason,
+    RequestHead, StreamId,
 };
 
 use crate::{BodyBuffer, Connection, LocalReply, Signal};
@@ -30,7 +31,7 @@ pub struct ConnectionFacts {
 }
 
 /// The protocol of a connection.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum Protocol {
     /// HTTP/1.0
@@ -41,17 +42,20 @@ pub enum Protocol {
     Http2,
     /// Bytes only.
     Tcp,
+    /// That of a codec.
+    Rpc(ProtocolName),
 }
 
 impl Protocol {
     /// As the `via` field and `request.protocol` write it.
     #[must_use]
-    pub fn label(self) -> &'static str {
+    pub fn label(&self) -> &str {
         match self {
             Self::Http10 => "HTTP/1.0",
             Self::Http11 => "HTTP/1.1",
             Self::Http2 => "HTTP/2",
             Self::Tcp => "TCP",
+            Self::Rpc(name) => name.as_str(),
         }
     }
 }

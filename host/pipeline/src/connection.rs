@@ -112,7 +112,7 @@ pub(crate) async fn serve<'a>(
     let mut io = PrefixedIo::new(io);
     let sniffed = match state.plan.protocol {
         ListenerProtocol::Tcp(_) => Sniffed::Other,
-        ListenerProtocol::Http(_) | ListenerProtocol::Auto(..) => {
+        ListenerProtocol::Http(_) | ListenerProtocol::Auto(..) | ListenerProtocol::Rpc(_) => {
             let may_be_bytes = state.plan.protocol.tcp().is_some();
             let sniffing = sniff(&mut io, may_be_bytes, &state.plan.limits);
             let sniffed = tokio::select! {

@@ -176,12 +176,12 @@ pub(crate) fn add_forwarding(
         map.insert(FORWARDED_PROTO, HeaderValue::from_static("http"));
     }
     if let Some(name) = &forwarding.via {
-        add_via(map, connection.protocol, name);
+        add_via(map, &connection.protocol, name);
     }
 }
 
 /// Adds a `via` field (RFC 9110 section 7.6.3).
-pub(crate) fn add_via(map: &mut HeaderMap, received: Protocol, name: &str) {
+pub(crate) fn add_via(map: &mut HeaderMap, received: &Protocol, name: &str) {
     let version = received.label().trim_start_matches("HTTP/");
     if let Ok(value) = HeaderValue::try_from(format!("{version} {name}")) {
         map.append(VIA, value);

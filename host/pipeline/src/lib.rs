@@ -36,5 +36,8 @@ pub use alarm::Alarm;
 pub use calls::{Commons, WorkerCalls};
 pub use chain::ChainEntry;
 pub use listener::{FilterSource, Listener, ListenerState};
-pub use plan::{AcceptBalance, Forwarding, HttpPlan, ListenerPlan, ListenerProtocol, TcpPlan};
+pub use plan::{
+    AcceptBalance, CodecSource, CodecUse, Forwarding, ListenerPlan, ListenerProtocol, RpcPlan,
+    StreamPlan, TcpPlan,
+};
 pub use worker::Worker;

@@ -6,14 +6,16 @@ use futures_util::FutureExt as _;
 use host_extension::{ConnectionFacts, FilterFactory, FilterUse, Interrupt};
 use host_net::Listener as Socket;
 use host_telemetry::{ListenerMetrics, PluginMetrics};
-use host_types::ReplyReason;
+use host_types::{ProtocolName, ReplyReason};
 use tokio::net::TcpStream;
 
 use crate::{
     alarm::Alarm,
     chain::ChainEntry,
     connection::{self, Began, ConnectionRecord},
-    plan::{Forwarding, HttpPlan, ListenerPlan, ListenerProtocol, TcpPlan},
+    plan::{
+        CodecSource, CodecUse, Forwarding, ListenerPlan, ListenerProtocol, StreamPlan, TcpPlan,
+    },
     stop,
     worker::Worker,
 };
@@ -40,6 +42,18 @@ pub struct ListenerState {
     pub(crate) chain: Vec<ChainEntry>,
     /// The filters of each route, by `RouteId`.
     pub(crate) route_chains: Vec<Vec<ChainEntry>>,
+    /// The codecs, in the order in which they are asked.
+    pub(crate) codecs: Vec<CodecEntry>,
+}
+
+/// One protocol of a listener, on one worker.
+#[derive(Clone, Debug)]
+pub(crate) struct CodecEntry {
+    pub(crate) name: ProtocolName,
+    /// Makes its codecs.
+    pub(crate) factory: Rc<dyn FilterFactory>,
+    /// The counters of the plugin, where it is one's.
+    pub(crate) metrics: Option<Arc<PluginMetrics>>,
 }
 
 /// Where a worker gets the filters of a use from, with the plugin's counters.
@@ -63,25 +77,27 @@ impl ListenerState {
             uses.iter().map(entry).collect()
         };
         let network = entries(&plan.network_filters);
-        let (chain, route_chains) = match plan.protocol.http() {
-            Some(http) => {
-                let routes = http.route_filters.iter();
-                (entries(&http.stream_filters), routes.map(|uses| entries(uses)).collect())
+        let (chain, route_chains) = match plan.protocol.streams() {
+            Some(streams) => {
+                let routes = streams.route_filters.iter();
+                (entries(&streams.stream_filters), routes.map(|uses| entries(uses)).collect())
             }
             None => (Vec::new(), Vec::new()),
         };
-        Rc::new(Self { plan, worker, metrics, network, chain, route_chains })
+        let codecs =
+            plan.protocol.codecs().iter().map(|codec| codec_entry(codec, filters)).collect();
+        Rc::new(Self { plan, worker, metrics, network, chain, route_chains, codecs })
     }
 
-    pub(crate) fn http(&self) -> Result<Arc<HttpPlan>, Interrupt> {
-        self.plan.protocol.http().cloned().ok_or_else(|| {
-            stop::because(ReplyReason::NoRoute, "this listener no longer speaks HTTP\n")
+    pub(crate) fn streams(&self) -> Result<Arc<StreamPlan>, Interrupt> {
+        self.plan.protocol.streams().cloned().ok_or_else(|| {
+            stop::because(ReplyReason::NoRoute, "this listener no longer has streams\n")
         })
     }
 
     pub(crate) fn forwarding(&self) -> &Forwarding {
         static NOTHING: Forwarding = Forwarding { trust_client: false, via: None };
-        self.plan.protocol.http().map_or(&NOTHING, |http| &http.forwarding)
+        self.plan.protocol.streams().map_or(&NOTHING, |streams| &streams.forwarding)
     }
 
     /// Counts and logs bytes that never became a request.
@@ -99,6 +115,17 @@ impl ListenerState {
         record.status = Some(status);
         record.write(self, connection);
     }
+}
+
+fn codec_entry(codec: &CodecUse, filters: &mut FilterSource<'_>) -> CodecEntry {
+    let (factory, metrics) = match &codec.source {
+        CodecSource::Builtin(builtin) => (builtin.factory(), None),
+        CodecSource::Plugin(plugin) => {
+            let (factory, metrics) = filters(plugin);
+            (factory, Some(metrics))
+        }
+    };
+    CodecEntry { name: codec.name.clone(), factory, metrics }
 }
 
 impl fmt::Debug for ListenerState {
@@ -211,9 +238,17 @@ impl Drop for Counted {
 }
 
 impl ListenerProtocol {
-    pub(crate) fn http(&self) -> Option<&Arc<HttpPlan>> {
+    pub(crate) fn codecs(&self) -> &[CodecUse] {
         match self {
-            Self::Http(http) | Self::Auto(http, _) => Some(http),
+            Self::Rpc(rpc) => &rpc.codecs,
+            Self::Http(_) | Self::Auto(..) | Self::Tcp(_) => &[],
+        }
+    }
+
+    pub(crate) fn streams(&self) -> Option<&Arc<StreamPlan>> {
+        match self {
+            Self::Http(streams) | Self::Auto(streams, _) => Some(streams),
+            Self::Rpc(rpc) => Some(&rpc.streams),
             Self::Tcp(_) => None,
         }
     }
@@ -221,6 +256,7 @@ impl ListenerProtocol {
     pub(crate) fn tcp(&self) -> Option<&TcpPlan> {
         match self {
             Self::Tcp(tcp) | Self::Auto(_, tcp) => Some(tcp),
+            Self::Rpc(rpc) => rpc.tcp.as_ref(),
             Self::Http(_) => None,
         }
     }

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use host_codec::BuiltinCodec;
 use host_extension::FilterUse;
 use host_router::Router;
-use host_types::{Address, ClusterName, Limits, ListenerName};
+use host_types::{Address, ClusterName, Limits, ListenerName, ProtocolName};
 
 /// One listener with all that happens behind it.
 #[derive(Clone, Debug)]
@@ -37,16 +38,50 @@ pub enum AcceptBalance {
 #[derive(Clone, Debug)]
 pub enum ListenerProtocol {
     /// HTTP/1.1 or HTTP/2, told apart by the connection preface.
-    Http(Arc<HttpPlan>),
+    Http(Arc<StreamPlan>),
     /// As `Http` where the first bytes are HTTP; other connections go to the cluster as bytes.
-    Auto(Arc<HttpPlan>, TcpPlan),
+    Auto(Arc<StreamPlan>, TcpPlan),
     /// Bytes to a cluster.
     Tcp(TcpPlan),
+    /// The frames of codecs, and what else is told apart from them.
+    Rpc(RpcPlan),
 }
 
-/// HTTP of one listener.
+/// Protocols with codecs of one listener.
 #[derive(Clone, Debug)]
-pub struct HttpPlan {
+pub struct RpcPlan {
+    /// The codecs, in the order in which they are asked whether a connection is theirs. A single
+    /// one with nothing beside is not asked.
+    pub codecs: Vec<CodecUse>,
+    /// HTTP is looked for in what is no codec's.
+    pub http: bool,
+    /// Where bytes go that are nothing of all this; without it their connection is closed.
+    pub tcp: Option<TcpPlan>,
+    /// What happens to streams, of HTTP and of frames.
+    pub streams: Arc<StreamPlan>,
+}
+
+/// One protocol of a listener.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub struct CodecUse {
+    /// Its name; connections to upstreams are kept by it.
+    pub name: ProtocolName,
+    /// Who reads and writes it.
+    pub source: CodecSource,
+}
+
+/// Who reads and writes a protocol.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub enum CodecSource {
+    /// The proxy itself.
+    Builtin(BuiltinCodec),
+    /// A plugin.
+    Plugin(FilterUse),
+}
+
+/// Streams of one listener.
+#[derive(Clone, Debug)]
+pub struct StreamPlan {
     /// Where requests go.
     pub router: Router,
     /// The filters of all streams, in order.

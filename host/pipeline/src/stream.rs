@@ -123,10 +123,10 @@ struct Onward {
 
 /// The route of the request, and what comes of it: a way to a cluster, or a reply.
 fn ask_router(exchange: &Exchange) -> Result<(RouteId, Result<Onward, Interrupt>), Interrupt> {
-    let http = exchange.listener.http()?;
+    let streams = exchange.listener.streams()?;
     let section = exchange.stream.request.headers.borrow();
     let headers = section.as_ref().ok_or_else(internal)?;
-    let found = http.router.route(headers, fastrand::u64(..)).map_err(|none| {
+    let found = streams.router.route(headers, fastrand::u64(..)).map_err(|none| {
         tracing::debug!(listener = %exchange.listener.plan.name, %none, "no route");
         stop::because(ReplyReason::NoRoute, "no route matches this request\n")
     })?;
@@ -366,7 +366,7 @@ async fn respond(
     let (mut parts, body) = response.message.into_parts();
     forward::remove_hop_by_hop(&mut parts.headers);
     if let Some(via) = &exchange.listener.forwarding().via {
-        forward::add_via(&mut parts.headers, upstream_protocol(parts.version), via);
+        forward::add_via(&mut parts.headers, &upstream_protocol(parts.version), via);
     }
     let stream = &exchange.stream;
     let source = Source::leased(body, response.lease, stream, exchange.end.watch());

@@ -9,7 +9,7 @@ use std::{
 
 use host_config::{Plan, ServicePlan, WasmCache};
 use host_extension::FilterUse;
-use host_pipeline::{HttpPlan, ListenerPlan, ListenerProtocol};
+use host_pipeline::{ListenerPlan, ListenerProtocol, StreamPlan};
 use host_telemetry::Metrics;
 use host_types::Isolation;
 use host_upstream::{ClusterPlan, Discovery};
@@ -36,7 +36,7 @@ const GUESTS_OF_STREAMS: u32 = 4000;
 /// The uses of plugins that a plan names, each once.
 pub(crate) fn filter_uses(plan: &Plan) -> Vec<FilterUse> {
     let mut seen = HashSet::new();
-    let http = plan.listeners.iter().filter_map(|listener| http_of(&listener.protocol));
+    let http = plan.listeners.iter().filter_map(|listener| streams_of(&listener.protocol));
     let streams =
         http.flat_map(|http| http.stream_filters.iter().chain(http.route_filters.iter().flatten()));
     let connections = plan.listeners.iter().flat_map(|listener| &listener.network_filters);
@@ -46,17 +46,19 @@ pub(crate) fn filter_uses(plan: &Plan) -> Vec<FilterUse> {
 }
 
 /// The word of the configuration for what a listener speaks.
-pub(crate) fn protocol_label(protocol: &ListenerProtocol) -> &'static str {
+pub(crate) fn protocol_label(protocol: &ListenerProtocol) -> &str {
     match protocol {
         ListenerProtocol::Http(_) => "http",
         ListenerProtocol::Auto(..) => "auto",
         ListenerProtocol::Tcp(_) => "tcp",
+        ListenerProtocol::Rpc(rpc) => rpc.codecs.first().map_or("rpc", |codec| codec.name.as_str()),
     }
 }
 
-fn http_of(protocol: &ListenerProtocol) -> Option<&Arc<HttpPlan>> {
+fn streams_of(protocol: &ListenerProtocol) -> Option<&Arc<StreamPlan>> {
     match protocol {
-        ListenerProtocol::Http(http) | ListenerProtocol::Auto(http, _) => Some(http),
+        ListenerProtocol::Http(streams) | ListenerProtocol::Auto(streams, _) => Some(streams),
+        ListenerProtocol::Rpc(rpc) => Some(&rpc.streams),
         ListenerProtocol::Tcp(_) => None,
     }
 }

@@ -12,9 +12,9 @@ use std::{
 };
 
 use host_extension::{
-    Bounds, CallError, CallResult, Capability, Connection, CpuBudget, CpuMeter, ExtensionPoint,
-    FaultKind, FilterFactory, FilterUse, HostCalls, NetworkFilter, Phases, PluginFault,
-    SharedInstances, Stream, StreamFilter, WorkerScope,
+    Bounds, CallError, CallResult, Capability, Codec, CodecProfile, Connection, CpuBudget,
+    CpuMeter, ExtensionPoint, FaultKind, FilterFactory, FilterUse, HostCalls, NetworkFilter,
+    Phases, PluginFault, SharedInstances, Stream, StreamFilter, WorkerScope,
 };
 use host_telemetry::{PluginMetrics, Repeats};
 use plugins_policy::Access;
@@ -277,11 +277,7 @@ impl Slot {
     /// Makes a filter on an instance, and lets the instance go where it fails at that. What is
     /// refused by policy or limit is refused by an instance that is well, and one that outlives
     /// faults is let go only where it cannot start what it makes filters on.
-    fn create_on<F: ?Sized>(
-        &self,
-        factory: &dyn FilterFactory,
-        create: Create<'_, F>,
-    ) -> Created<F> {
+    fn create_on<T>(&self, factory: &dyn FilterFactory, create: Create<'_, T>) -> Created<T> {
         create(factory).inspect_err(|fault| {
             // The start of an instance for one stream has seen nothing of that stream: the next
             // one fails as well, and is to wait as any other instance.
@@ -295,8 +291,8 @@ impl Slot {
         })
     }
 
-    /// Makes a filter on the instance that lives, or on a fresh one.
-    fn create<F: ?Sized>(&self, create: Create<'_, F>) -> Created<F> {
+    /// Makes a filter or codec on the instance that lives, or on a fresh one.
+    fn create<T>(&self, create: Create<'_, T>) -> Created<T> {
         let live = self.live.borrow().clone();
         if let Some(live) = live {
             match self.create_on(live.as_ref(), create) {
@@ -312,22 +308,30 @@ impl Slot {
     }
 }
 
-/// Makes a filter on an instance.
-type Create<'a, F> = &'a dyn Fn(&dyn FilterFactory) -> Created<F>;
-/// A filter, or why there is none.
-type Created<F> = Result<Box<F>, PluginFault>;
+/// Makes a filter or codec on an instance.
+type Create<'a, T> = &'a dyn Fn(&dyn FilterFactory) -> Created<T>;
+/// A filter or codec, or why there is none.
+type Created<T> = Result<T, PluginFault>;
 
 impl FilterFactory for Slot {
     fn phases(&self) -> Phases {
         self.phases
     }
 
-    fn stream_filter(&self, stream: &Rc<Stream>) -> Created<dyn StreamFilter> {
+    fn stream_filter(&self, stream: &Rc<Stream>) -> Created<Box<dyn StreamFilter>> {
         self.create(&|factory| factory.stream_filter(stream))
     }
 
-    fn network_filter(&self, connection: &Rc<Connection>) -> Created<dyn NetworkFilter> {
+    fn network_filter(&self, connection: &Rc<Connection>) -> Created<Box<dyn NetworkFilter>> {
         self.create(&|factory| factory.network_filter(connection))
+    }
+
+    fn codec(&self) -> Created<Rc<dyn Codec>> {
+        self.create(&|factory| factory.codec())
+    }
+
+    fn codec_profile(&self) -> CodecProfile {
+        self.live.borrow().as_ref().map(|live| live.codec_profile()).unwrap_or_default()
     }
 
     fn is_security(&self) -> bool {

@@ -200,7 +200,7 @@ impl Engine {
         }
         let of = match running.point {
             Point::NetworkFilter => Of::Connection,
-            Point::StreamFilter | Point::Service => Of::Stream,
+            Point::StreamFilter | Point::Service | Point::Codec => Of::Stream,
         };
         self.desk.open(id, Context::new(of, running.phases, open));
         self.desk.begin(instance, None, None);

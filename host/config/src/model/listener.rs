@@ -94,6 +94,9 @@ pub(crate) struct LimitsConfig {
     /// past it.
     #[schemars(range(max = 1_073_741_824))]
     pub(crate) held_body_bytes_max: u32,
+    /// Bytes of one frame of a codec's protocol; past it the connection is closed.
+    #[schemars(range(min = 1024, max = 1_073_741_824))]
+    pub(crate) frame_bytes_max: u32,
     /// Longest wait for a whole HTTP/1 request head, in milliseconds.
     #[schemars(range(min = 1, max = 3_600_000))]
     pub(crate) header_timeout_ms: u32,
@@ -162,6 +165,7 @@ impl Default for LimitsConfig {
             header_count_max: 100,
             header_bytes_max: 16_384,
             held_body_bytes_max: 1_048_576,
+            frame_bytes_max: 8_388_608,
             header_timeout_ms: 10_000,
             idle_timeout_ms: 60_000,
             stall_timeout_ms: 60_000,

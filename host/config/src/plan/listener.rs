@@ -3,7 +3,9 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use host_extension::{ExtensionPoint, FilterUse};
-use host_pipeline::{AcceptBalance, Forwarding, HttpPlan, ListenerPlan, ListenerProtocol, TcpPlan};
+use host_pipeline::{
+    AcceptBalance, Forwarding, ListenerPlan, ListenerProtocol, StreamPlan, TcpPlan,
+};
 use host_router::{Router, RouterPlan, VirtualHost};
 use host_types::{Address, Limits, ListenerName};
 
@@ -121,7 +123,7 @@ fn tcp(model: &ListenerConfig, at: &Cursor<'_>, scope: &Scope<'_>) -> Option<Tcp
     }
 }
 
-fn http(model: &ListenerConfig, at: &Cursor<'_>, scope: &Scope<'_>) -> Option<Arc<HttpPlan>> {
+fn http(model: &ListenerConfig, at: &Cursor<'_>, scope: &Scope<'_>) -> Option<Arc<StreamPlan>> {
     let stream_filters = filters(
         &model.stream_filters,
         ExtensionPoint::StreamFilter,
@@ -156,7 +158,7 @@ fn http(model: &ListenerConfig, at: &Cursor<'_>, scope: &Scope<'_>) -> Option<Ar
         }
         (true, true) => return None,
     };
-    Some(Arc::new(HttpPlan {
+    Some(Arc::new(StreamPlan {
         router: Router::new(RouterPlan { virtual_hosts }),
         stream_filters,
         route_filters,
@@ -217,6 +219,7 @@ fn limits(model: &LimitsConfig) -> Limits {
         header_count_max: size(model.header_count_max),
         header_bytes_max: size(model.header_bytes_max),
         held_body_bytes_max: size(model.held_body_bytes_max),
+        frame_bytes_max: size(model.frame_bytes_max),
         header_timeout: milliseconds(model.header_timeout_ms),
         idle_timeout: milliseconds(model.idle_timeout_ms),
         stall_timeout: milliseconds(model.stall_timeout_ms),

@@ -27,8 +27,8 @@ use tokio::{
 
 use super::{Fake, NetworkFake};
 use crate::{
-    AcceptBalance, ChainEntry, Forwarding, HttpPlan, Listener, ListenerPlan, ListenerProtocol,
-    ListenerState, TcpPlan, Worker,
+    AcceptBalance, ChainEntry, Forwarding, Listener, ListenerPlan, ListenerProtocol, ListenerState,
+    StreamPlan, TcpPlan, Worker,
 };
 
 /// No wait of a test takes longer.
@@ -147,7 +147,7 @@ impl Setup {
         let route_filters = routes.iter().map(|_| uses(&self.route_filters)).collect();
         let domains = vec!["app.test".parse().unwrap()];
         let virtual_host = VirtualHost { name: "app".into(), domains, routes };
-        let http = HttpPlan {
+        let http = StreamPlan {
             router: Router::new(RouterPlan { virtual_hosts: vec![virtual_host] }),
             stream_filters: uses(&self.listener_filters),
             route_filters,

@@ -252,6 +252,7 @@ pub(super) fn configure(id: u64, spec: &InstanceSpec) -> v1::Configure {
         ExtensionPoint::StreamFilter => v1::Point::StreamFilter,
         ExtensionPoint::NetworkFilter => v1::Point::NetworkFilter,
         ExtensionPoint::Service => v1::Point::Service,
+        ExtensionPoint::Codec => v1::Point::Codec,
     };
     v1::Configure {
         instance: id,

@@ -1,0 +1,65 @@
+//! The codecs that are built in: bytes in, frames out.
+//!
+//! Each protocol is one module and knows its wire format only. No socket, no clock, no randomness,
+//! no runtime: the pipeline brings bytes and takes frames. What a codec must do is said in
+//! [`host_extension::Codec`].
+//!
+//! Start reading at [`BuiltinCodec`].
+
+use std::rc::Rc;
+
+use host_extension::FilterFactory;
+
+/// A protocol that the proxy speaks without a plugin.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum BuiltinCodec {
+    /// SOFABolt, versions 1 and 2, which may be mixed on a connection.
+    Bolt(BoltSettings),
+    /// Dubbo, version 2 of its protocol.
+    Dubbo,
+    /// Thrift in the frames of Dubbo.
+    DubboThrift,
+    /// Tars.
+    Tars,
+}
+
+/// What can be said of bolt.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub struct BoltSettings {
+    /// Send and understand the go-away command (100), which only some peers know.
+    pub go_away: bool,
+}
+
+impl BuiltinCodec {
+    /// The names of all protocols, as the configuration writes them.
+    pub const NAMES: [&'static str; 4] = ["bolt", "dubbo", "dubbothrift", "tars"];
+
+    /// Its name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Bolt(_) => "bolt",
+            Self::Dubbo => "dubbo",
+            Self::DubboThrift => "dubbothrift",
+            Self::Tars => "tars",
+        }
+    }
+
+    /// Makes its codecs.
+    #[must_use]
+    pub fn factory(self) -> Rc<dyn FilterFactory> {
+        match self {
+            Self::Bolt(_) | Self::Dubbo | Self::DubboThrift | Self::Tars => Rc::new(NotYet),
+        }
+    }
+}
+
+/// Stands where a codec is not written yet.
+#[derive(Debug)]
+struct NotYet;
+
+impl FilterFactory for NotYet {
+    fn phases(&self) -> host_extension::Phases {
+        host_extension::Phases::NONE
+    }
+}
