@@ -46,14 +46,16 @@
 //! A panic is a fault of the plugin: the proxy applies `on_error` to that stream and starts the
 //! plugin afresh.
 //!
-//! [`plugin!`] makes the exports; what a plugin does is tried in [`testing`], without a proxy. A
-//! codec, which makes messages of a protocol's bytes, will be a third trait beside the two
-//! filters; this version has none. Start reading at [`Plugin`].
+//! A [`Codec`] teaches the proxy a protocol: it makes frames of the bytes of a connection.
+//!
+//! [`plugin!`] makes the exports; what a plugin does is tried in [`testing`], without a proxy.
+//! Start reading at [`Plugin`].
 #![deny(unsafe_code)]
 
 mod action;
 mod call;
 mod check;
+mod codec;
 mod error;
 mod fields;
 mod host;
@@ -84,6 +86,10 @@ pub mod wasm;
 
 pub use action::{Action, FlowAction, Response};
 pub use call::{CallFailure, CallId, HttpAnswer, HttpRequest};
+pub use codec::{
+    Codec, CodecProfile, Decoded, Detection, Frame, FrameKind, IdPlace, IdWidth, PoolMode,
+    Rejection, Rewrite,
+};
 pub use error::HostError;
 pub use fields::{Fields, Message, Property};
 pub use host::{Host, LogLevel};

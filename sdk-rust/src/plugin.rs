@@ -5,7 +5,8 @@ use std::fmt;
 use serde::de::DeserializeOwned;
 
 use crate::{
-    CallFailure, CallId, Host, HostError, HttpAnswer, NetworkFilter, Phases, QueueId, StreamFilter,
+    CallFailure, CallId, Codec, CodecProfile, Host, HostError, HttpAnswer, NetworkFilter, Phases,
+    QueueId, StreamFilter,
 };
 
 /// A plugin, started for one use of it on one worker of the proxy.
@@ -55,6 +56,16 @@ pub trait Plugin: Sized + 'static {
     /// Makes a filter for a connection, which is about to begin. With `None` this one connection
     /// passes as if the plugin were not there; the next one is asked about again.
     fn network_filter(&mut self, host: &Host<'_>) -> Option<Box<dyn NetworkFilter>> {
+        let _ = host;
+        None
+    }
+
+    /// What holds of the protocol whose codec it makes.
+    const CODEC: CodecProfile = CodecProfile::DEFAULT;
+
+    /// Makes a codec for a connection, of a client or to an upstream; `None` where the plugin
+    /// serves no protocol, which closes the connection.
+    fn codec(&mut self, host: &Host<'_>) -> Option<Box<dyn Codec>> {
         let _ = host;
         None
     }
