@@ -4,12 +4,15 @@
 use std::time::{Duration, SystemTime};
 
 use crate::{
-    CallFailure, CallId, Fields, Flow, Host, HostError, HttpAnswer, HttpRequest, LogLevel,
-    MetricId, MetricKind, NetworkFilter, Phases, Plugin, QueueId, Refusal, Response, SharedValue,
-    Side, StreamFilter,
+    CallFailure, CallId, Codec, CodecProfile, Fields, Flow, Host, HostError, HttpAnswer,
+    HttpRequest, LogLevel, MetricId, MetricKind, NetworkFilter, Phases, Plugin, QueueId, Refusal,
+    Response, SharedValue, Side, StreamFilter,
 };
 
-pub use crate::check::{check_change, check_reply, check_response, sendable};
+pub use crate::{
+    check::{check_change, check_reply, check_response, sendable},
+    codec_calls::{Batch, FRAMES_MAX, decode},
+};
 
 /// Names a stream or connection; unique in one started plugin, never reused.
 pub type ContextId = u64;
@@ -115,6 +118,9 @@ pub fn final_status(response: &Response) -> u16 {
 pub trait Instance {
     fn stream_filter(&mut self, host: &Host<'_>) -> Option<Box<dyn StreamFilter>>;
     fn network_filter(&mut self, host: &Host<'_>) -> Option<Box<dyn NetworkFilter>>;
+    fn codec(&mut self, host: &Host<'_>) -> Option<Box<dyn Codec>>;
+    /// What holds of the protocol of its codecs, which can be known once it was started.
+    fn codec_profile(&self) -> CodecProfile;
     fn on_tick(&mut self, host: &Host<'_>);
     fn on_queue_ready(&mut self, host: &Host<'_>, queue: QueueId);
     fn on_http_answer(
@@ -132,6 +138,14 @@ impl<P: Plugin> Instance for P {
 
     fn network_filter(&mut self, host: &Host<'_>) -> Option<Box<dyn NetworkFilter>> {
         P::network_filter(self, host)
+    }
+
+    fn codec(&mut self, host: &Host<'_>) -> Option<Box<dyn Codec>> {
+        P::codec(self, host)
+    }
+
+    fn codec_profile(&self) -> CodecProfile {
+        P::CODEC
     }
 
     fn on_tick(&mut self, host: &Host<'_>) {

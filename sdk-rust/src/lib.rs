@@ -56,6 +56,7 @@ mod action;
 mod call;
 mod check;
 mod codec;
+mod codec_calls;
 mod error;
 mod fields;
 mod host;

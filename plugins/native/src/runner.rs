@@ -24,7 +24,8 @@ use std::{
 
 use host_types::PluginName;
 use mortise_sdk::{
-    CallFailure, CallId, Host, HttpAnswer, NetworkFilter, Phases, QueueId, Refusal, StreamFilter,
+    CallFailure, CallId, Codec, CodecProfile, Host, HttpAnswer, NetworkFilter, Phases, QueueId,
+    Refusal, StreamFilter,
     backend::{Declaration, Instance, Registration},
 };
 
@@ -117,6 +118,14 @@ impl Instance for RunnerInstance {
 
     fn network_filter(&mut self, _host: &Host<'_>) -> Option<Box<dyn NetworkFilter>> {
         Some(Box::new(RunnerConnection::new(&self.0)))
+    }
+
+    fn codec(&mut self, _host: &Host<'_>) -> Option<Box<dyn Codec>> {
+        None
+    }
+
+    fn codec_profile(&self) -> CodecProfile {
+        CodecProfile::DEFAULT
     }
 
     fn on_tick(&mut self, host: &Host<'_>) {

@@ -26,8 +26,8 @@ use super::{
     panics, server,
 };
 use crate::{
-    Action, CallFailure, CallId, Connection, Flow, FlowAction, Host, HttpAnswer, LogLevel,
-    NetworkFilter, Peer, QueueId, Refusal, Stream, StreamFilter,
+    Action, CallFailure, CallId, Codec, CodecProfile, Connection, Flow, FlowAction, Host,
+    HttpAnswer, LogLevel, NetworkFilter, Peer, QueueId, Refusal, Stream, StreamFilter,
     backend::{Declaration, Instance},
 };
 
@@ -47,6 +47,7 @@ pub(super) struct Script {
     pub(super) connect: fn(&Connection<'_>) -> FlowAction,
     pub(super) data: fn(&Connection<'_>, Flow, bool) -> FlowAction,
     pub(super) close: fn(&Connection<'_>, Flow, Peer),
+    pub(super) codec: fn() -> Option<Box<dyn Codec>>,
     /// Called as a filter is dropped, and the plugin.
     pub(super) drops: fn(),
     pub(super) tick: fn(&Host<'_>),
@@ -66,6 +67,7 @@ impl Script {
         connect: |_| FlowAction::Continue,
         data: |_, _, _| FlowAction::Continue,
         close: |_, _, _| {},
+        codec: || None,
         drops: || {},
         tick: |_| {},
         queue: |_, _| {},
@@ -100,6 +102,14 @@ impl Instance for Scripted {
 
     fn network_filter(&mut self, _host: &Host<'_>) -> Option<Box<dyn NetworkFilter>> {
         (self.0.makes)().then(|| Box::new(Self(self.0)) as Box<dyn NetworkFilter>)
+    }
+
+    fn codec(&mut self, _host: &Host<'_>) -> Option<Box<dyn Codec>> {
+        (self.0.codec)()
+    }
+
+    fn codec_profile(&self) -> CodecProfile {
+        CodecProfile { heartbeats: true, default_timeout_ms: 7, ..CodecProfile::DEFAULT }
     }
 
     fn on_tick(&mut self, host: &Host<'_>) {
