@@ -36,6 +36,7 @@ mod fault;
 mod filter;
 mod network;
 mod phases;
+mod record;
 mod reply;
 mod signal;
 mod step;
@@ -61,6 +62,10 @@ pub use fault::{FaultKind, PluginFault};
 pub use filter::StreamFilter;
 pub use network::{Connection, Flow, FlowState, NetworkFilter, Peer};
 pub use phases::Phases;
+pub use record::{
+    BadRecord, FRAME_FIELDS_MAX, FRAMES_MAX, FrameRecord, RecordPlace, frame_kind_number,
+    record_text,
+};
 pub use reply::LocalReply;
 pub use signal::Signal;
 pub use step::{Step, Verdict};

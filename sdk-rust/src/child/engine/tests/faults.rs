@@ -96,7 +96,9 @@ async fn a_plugin_that_panics_over_a_filter_fails_at_the_first_answer() {
                 let new = NewConnection { context: 10, exchange: 1 };
                 host.exchange(event::Kind::NewConnection(new)).await
             }
-            Point::StreamFilter | Point::Service | Point::Codec => host.exchange(request(1, &[])).await,
+            Point::StreamFilter | Point::Service | Point::Codec => {
+                host.exchange(request(1, &[])).await
+            }
         };
         assert_eq!(go(&answer), Go::Failed, "{script}");
         assert!(error(&answer).ends_with(expected), "{}", error(&answer));
