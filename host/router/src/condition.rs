@@ -1,8 +1,11 @@
 //! Which requests a route takes. Start reading at [`RouteCondition::matches`].
 
+mod rpc;
+
 use host_types::{Headers, RequestHead};
 use http::{HeaderName, Method};
 
+pub use self::rpc::RpcMatch;
 use crate::Pattern;
 
 /// What must hold of a request; all of it must.
@@ -28,12 +31,17 @@ pub enum PathMatch {
     Exact(Box<str>),
     /// The whole of it matches.
     Regex(Pattern),
+    /// It is `/service/method` with these names.
+    Rpc(RpcMatch),
 }
 
-/// What must hold of a header field.
+/// What must hold of a header field. Of an RPC frame the name means fields of just this case, and
+/// where there is none, those of another case.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HeaderMatch {
-    name: FieldName,
+    /// As it was written.
+    name: Box<str>,
+    kind: FieldKind,
     test: ValueTest,
     invert: bool,
 }
@@ -73,10 +81,12 @@ pub enum ValueTest {
 pub struct MatchNameError(pub Box<str>);
 
 #[derive(Clone, Debug, PartialEq)]
-enum FieldName {
-    /// Looked up by text: `:authority` (or `host`), `:method`, `:path`, `:scheme`.
-    Pseudo(Box<str>),
-    Field(HeaderName),
+enum FieldKind {
+    /// `:authority` (or `host`), `:method`, `:path`, `:scheme`.
+    Pseudo,
+    Http(HeaderName),
+    /// Only an RPC frame can have it: what its codec says of it, or what is no token.
+    OfFrames,
 }
 
 impl RouteCondition {
@@ -106,6 +116,7 @@ impl PathMatch {
             },
             Self::Exact(exact) => path == &**exact,
             Self::Regex(pattern) => pattern.matches(path.as_bytes()),
+            Self::Rpc(names) => names.matches(path),
         }
     }
 
@@ -113,7 +124,7 @@ impl PathMatch {
     pub(crate) fn rest<'a>(&self, path: &'a str) -> &'a str {
         match self {
             Self::Prefix(prefix) => path.strip_prefix(&**prefix).unwrap_or_default(),
-            Self::Exact(_) | Self::Regex(_) => "",
+            Self::Exact(_) | Self::Regex(_) | Self::Rpc(_) => "",
         }
     }
 }
@@ -123,27 +134,46 @@ impl HeaderMatch {
     /// with `invert` it holds where `test` does not.
     ///
     /// # Errors
-    /// The name is none that a request's field can have.
+    /// The name is none that a request's field can have in HTTP.
     pub fn new(name: &str, test: ValueTest, invert: bool) -> Result<Self, MatchNameError> {
-        let lower = name.to_ascii_lowercase();
-        let name = match lower.as_str() {
-            ":authority" | ":method" | ":path" | ":scheme" | "host" => {
-                FieldName::Pseudo(lower.into())
-            }
-            _ => {
-                let parsed = HeaderName::from_bytes(lower.as_bytes());
-                FieldName::Field(parsed.map_err(|_not_a_token| MatchNameError(name.into()))?)
-            }
-        };
-        Ok(Self { name, test, invert })
+        let kind = FieldKind::of_http(name).ok_or_else(|| MatchNameError(name.into()))?;
+        Ok(Self { name: name.into(), kind, test, invert })
+    }
+
+    /// As [`HeaderMatch::new`], where requests may be RPC frames: what begins with a colon is an
+    /// attribute that the codec gives to a frame, and names need not be tokens.
+    ///
+    /// # Errors
+    /// The name is empty.
+    pub fn of_frames(name: &str, test: ValueTest, invert: bool) -> Result<Self, MatchNameError> {
+        if name.is_empty() {
+            return Err(MatchNameError(name.into()));
+        }
+        let kind = FieldKind::of_http(name).unwrap_or(FieldKind::OfFrames);
+        Ok(Self { name: name.into(), kind, test, invert })
     }
 
     fn matches(&self, head: &Headers) -> bool {
-        let holds = match &self.name {
-            FieldName::Pseudo(name) => self.test.holds(head.get(name.as_bytes()).into_iter()),
-            FieldName::Field(name) => self.test.holds(head.get_all(name)),
+        let name = self.name.as_bytes();
+        let holds = match (&self.kind, head.list()) {
+            (FieldKind::Pseudo, _) => self.test.holds(head.get(name).into_iter()),
+            (FieldKind::Http(_) | FieldKind::OfFrames, Some(list)) => {
+                self.test.holds(list.get_all(name))
+            }
+            (FieldKind::Http(name), None) => self.test.holds(head.get_all(name)),
+            (FieldKind::OfFrames, None) => self.test.holds(std::iter::empty()),
         };
         holds != self.invert
+    }
+}
+
+impl FieldKind {
+    /// `None` for a name that no field of an HTTP request can have.
+    fn of_http(name: &str) -> Option<Self> {
+        match name.to_ascii_lowercase().as_str() {
+            ":authority" | ":method" | ":path" | ":scheme" | "host" => Some(Self::Pseudo),
+            lower => HeaderName::from_bytes(lower.as_bytes()).ok().map(Self::Http),
+        }
     }
 }
 

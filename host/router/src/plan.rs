@@ -62,8 +62,30 @@ pub struct Forward {
     /// What becomes of the authority.
     pub host_rewrite: HostRewrite,
     /// Longest wait for the head of the response, from the end of the request; `None` waits for
-    /// as long as the connections live. Bodies have the listener's stall timeout.
+    /// as long as the connections live. Bodies have the listener's stall timeout. Of HTTP only.
     pub timeout: Option<Duration>,
+    /// Longest wait for the response to a frame, where the route says; `None` leaves it to the
+    /// frame and its protocol.
+    pub frame_timeout: Option<Duration>,
+    /// When a frame is sent again.
+    pub retry: Retry,
+}
+
+/// When a frame is sent again, on another connection or to another endpoint.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Retry {
+    /// How often one frame is sent again at most. Where nothing of it was sent it always is.
+    pub max: u32,
+    /// Also where the upstream ended the connection after it was sent.
+    pub on_reset: bool,
+    /// Also where it was answered with one of these, as HTTP would say it.
+    pub on_statuses: Vec<u16>,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self { max: 1, on_reset: false, on_statuses: Vec::new() }
+    }
 }
 
 /// What becomes of the authority of a forwarded request.

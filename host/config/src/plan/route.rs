@@ -99,6 +99,8 @@ fn forward(model: &RouteConfig, at: &Cursor<'_>, scope: &Scope<'_>) -> Option<Fo
         },
         host_rewrite: host_rewrite?,
         timeout: (timeout_ms > 0).then(|| milliseconds(timeout_ms)),
+        frame_timeout: model.timeout_ms.filter(|time| *time > 0).map(milliseconds),
+        retry: host_router::Retry::default(),
     })
 }
 

@@ -176,6 +176,8 @@ impl Setup {
                 path_rewrite: None,
                 host_rewrite: HostRewrite::Keep,
                 timeout: self.timeout,
+                frame_timeout: self.timeout,
+                retry: host_router::Retry::default(),
             })
         };
         let route = |prefix: &str, action| Route {

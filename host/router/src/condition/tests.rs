@@ -1,3 +1,4 @@
+use host_types::FieldList;
 use http::{HeaderMap, HeaderValue};
 
 use super::*;
@@ -105,6 +106,69 @@ fn pseudo_header_fields_can_be_tested() {
     check_header(":Authority", &exact("example.com"), &[], true);
     check_header(":method", &exact("GET"), &[], true);
     check_header(":path", &exact("/"), &[], true);
+}
+
+fn frame(fields: &[(&str, &str)]) -> Headers {
+    let request = RequestHead {
+        method: Method::POST,
+        scheme: "bolt".parse().unwrap(),
+        authority: None,
+        path: "/com.demo.Echo/say".parse().unwrap(),
+    };
+    let mut list = FieldList::default();
+    for (name, value) in fields {
+        if name.starts_with(':') {
+            list.push_attribute(name, value.as_bytes());
+        } else {
+            list.push(name.as_bytes(), value.as_bytes());
+        }
+    }
+    Headers::rpc_request(request, list)
+}
+
+#[track_caller]
+fn check_frame(name: &str, value: &str, expect: bool) {
+    let head = frame(&[(":group", "g"), ("Zone", "up"), ("zone", "low"), ("a b", "spaces")]);
+    let test = ValueTest::Exact(value.as_bytes().into());
+    for invert in [false, true] {
+        let mut condition = RouteCondition::path(PathMatch::Prefix("/".into()));
+        condition.headers = vec![HeaderMatch::of_frames(name, test.clone(), invert).unwrap()];
+        check(&condition, &head, expect != invert);
+    }
+}
+
+#[test]
+fn fields_of_frames_are_told_apart_by_case_where_both_are_there() {
+    check_frame("Zone", "up", true);
+    check_frame("Zone", "low", false);
+    check_frame("zone", "low", true);
+    check_frame("ZONE", "up", true);
+    check_frame("ZONE", "low", true);
+}
+
+#[test]
+fn attributes_and_names_that_are_no_tokens_can_be_tested() {
+    check_frame(":group", "g", true);
+    check_frame(":version", "g", false);
+    check_frame("a b", "spaces", true);
+    check_frame(":path", "/com.demo.Echo/say", true);
+    check_frame(":method", "POST", true);
+    check_frame("host", "example.com", false);
+    let of_frames = HeaderMatch::of_frames(":group", ValueTest::Present, false).unwrap();
+    let mut condition = RouteCondition::path(PathMatch::Prefix("/".into()));
+    condition.headers = vec![of_frames];
+    check(&condition, &head("GET", "/", &[]), false);
+    assert!(HeaderMatch::of_frames("", ValueTest::Present, false).is_err());
+}
+
+#[test]
+fn frames_and_grpc_are_matched_by_service_and_method() {
+    let names = RpcMatch { service: Some("com.demo.Echo".into()), method: Some("say".into()) };
+    let condition = RouteCondition::path(PathMatch::Rpc(names));
+    check(&condition, &frame(&[]), true);
+    check(&condition, &head("POST", "/com.demo.Echo/say", &[]), true);
+    check(&condition, &head("POST", "/com.demo.Echo/say?x", &[]), true);
+    check(&condition, &head("POST", "/com.demo.Echo/other", &[]), false);
 }
 
 #[test]

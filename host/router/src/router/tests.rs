@@ -3,8 +3,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    HostRewrite, PathMatch, PathRewrite, RegexRewrite, RouteCondition, VirtualHost,
-    WeightedClusters,
+    HostRewrite, PathMatch, PathRewrite, RegexRewrite, Retry, RouteCondition, RpcMatch,
+    VirtualHost, WeightedClusters,
 };
 
 fn forward(prefix: &str, cluster: &str) -> Route {
@@ -16,6 +16,8 @@ fn forward(prefix: &str, cluster: &str) -> Route {
             path_rewrite: Some(PathRewrite::Prefix("/up".into())),
             host_rewrite: HostRewrite::Keep,
             timeout: None,
+            frame_timeout: None,
+            retry: Retry::default(),
         }),
     }
 }
@@ -136,7 +138,56 @@ fn path() -> impl Strategy<Value = String> {
     prop_oneof!["/(x|s|y)?(/(x|y)){0,3}(\\?.{0,4})?", "\\PC{0,12}", "/\\PC{0,12}"]
 }
 
+fn rpc_route(service: &str, method: Option<&str>) -> Route {
+    let names = RpcMatch { service: Some(service.into()), method: method.map(Into::into) };
+    Route { condition: RouteCondition::path(PathMatch::Rpc(names)), ..forward("/", "rpc") }
+}
+
 proptest! {
+    #[test]
+    fn a_service_and_its_method_are_matched_as_the_path_of_grpc(
+        service in "[a-c]{1,2}",
+        method in prop_oneof![Just(None), "[a-c]{1,2}".prop_map(Some)],
+        path in "/[a-c]{1,2}(/[a-c]{0,2}){0,2}",
+    ) {
+        let by_path = match &method {
+            Some(method) => Route {
+                condition: RouteCondition::path(
+                    PathMatch::Exact(format!("/{service}/{method}").into()),
+                ),
+                ..forward("/", "rpc")
+            },
+            None => Route {
+                condition: RouteCondition::path(
+                    PathMatch::Regex(crate::Pattern::new(&format!("/{service}/[^/]+")).unwrap()),
+                ),
+                ..forward("/", "rpc")
+            },
+        };
+        let router = |route| {
+            let hosts = vec![virtual_host("star", &["*"], vec![route])];
+            Router::new(RouterPlan { virtual_hosts: hosts })
+        };
+        let head = head(Some("q"), &path).unwrap();
+        let expect = router(by_path).route(&head, 0).is_ok();
+        let by_name = router(rpc_route(&service, method.as_deref()));
+        prop_assert_eq!(by_name.route(&head, 0).is_ok(), expect);
+    }
+
+    #[test]
+    fn the_first_route_that_fits_an_rpc_wins(
+        order in Just(vec!["a", "b", "c"]).prop_shuffle(),
+        service in "[a-d]",
+    ) {
+        let mut routes: Vec<_> = order.iter().map(|name| rpc_route(name, None)).collect();
+        routes.push(forward("/", "rest"));
+        let hosts = vec![virtual_host("star", &["*"], routes)];
+        let router = Router::new(RouterPlan { virtual_hosts: hosts });
+        let head = head(None, &format!("/{service}/m")).unwrap();
+        let place = order.iter().position(|name| *name == service).unwrap_or(order.len());
+        prop_assert_eq!(router.route(&head, 0).unwrap().id, RouteId(place));
+    }
+
     #[test]
     fn the_order_of_virtual_hosts_does_not_matter(
         order in Just(hosts()).prop_shuffle(),
