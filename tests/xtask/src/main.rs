@@ -16,6 +16,7 @@ mod http;
 mod journey;
 mod matrix;
 mod natives;
+mod peers;
 mod plugins;
 mod proxy;
 mod run;

@@ -1,4 +1,4 @@
-//! What the examples are compiled with. The Rust target is a must; the compilers of the other
+//! What the examples are compiled with, and the peers of the tests. The Rust target is a must; the compilers of the other
 //! languages are fetched where that is possible, and missed loudly where it is not.
 
 use std::{
@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 
 use crate::{
-    children,
+    children, peers,
     run::{Report, command, root},
 };
 
@@ -35,6 +35,7 @@ pub(crate) fn all(report: &mut Report) -> Result<()> {
     zig(report);
     go(report);
     children::fetch(report);
+    peers::fetch(report);
     Ok(())
 }
 
@@ -166,7 +167,7 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
 }
 
 /// True where both files are there and the first is not older.
-fn newer(made: &Path, source: &Path) -> bool {
+pub(crate) fn newer(made: &Path, source: &Path) -> bool {
     let time = |path: &Path| fs::metadata(path).and_then(|data| data.modified()).ok();
     matches!((time(made), time(source)), (Some(made), Some(source)) if made >= source)
 }
