@@ -259,6 +259,31 @@ pub(crate) const CLUSTER: &[Family<ClusterMetrics>] = &[
         Read::Counter(|m| &m.resets_total),
     ),
     family(
+        "mortise_cluster_retries",
+        "Requests sent once more.",
+        Read::Counter(|m| &m.retries_total),
+    ),
+    family(
+        "mortise_cluster_rpc_late",
+        "Responses whose request was given up before they came.",
+        Read::Counter(|m| &m.rpc_late_total),
+    ),
+    family(
+        "mortise_cluster_rpc_unknown",
+        "Frames of upstreams that nobody waits for.",
+        Read::Counter(|m| &m.rpc_unknown_total),
+    ),
+    family(
+        "mortise_cluster_rpc_heartbeats_missed",
+        "Heartbeats to upstreams without a sign of life in time.",
+        Read::Counter(|m| &m.heartbeats_missed_total),
+    ),
+    family(
+        "mortise_cluster_rpc_go_aways",
+        "Upstream connections whose peer said that it takes no new requests.",
+        Read::Counter(|m| &m.go_aways_total),
+    ),
+    family(
         "mortise_cluster_plugin_calls",
         "Calls of plugins to the cluster, over HTTP and gRPC, by how they ended.",
         Read::Split("outcome", |m, show| {

@@ -28,6 +28,6 @@ pub use discovery::{
 };
 pub use error::UpstreamError;
 pub use plan::{
-    Balance, ClusterPlan, DnsName, Endpoint, EndpointSource, PoolLimits, UpstreamProtocol,
+    Balance, ClusterPlan, DnsName, Endpoint, EndpointSource, PoolLimits, RpcPoolPlan, UpstreamProtocol,
 };
 pub use pool::{Lease, TcpLease};

@@ -19,6 +19,8 @@ pub struct ClusterPlan {
     pub connect_timeout: Duration,
     /// Limits of the pool that each worker keeps for the cluster.
     pub pool: PoolLimits,
+    /// How connections of RPC protocols are kept.
+    pub rpc: RpcPoolPlan,
 }
 
 /// Where endpoints come from.
@@ -94,6 +96,35 @@ impl Default for PoolLimits {
             idle_max: 256,
             idle_timeout: Duration::from_secs(50),
             streams_per_connection_max: 100,
+        }
+    }
+}
+
+/// How one worker's pool keeps connections of RPC protocols, beside [`PoolLimits`].
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct RpcPoolPlan {
+    /// Connections to one endpoint that requests share; past it a request waits for its turn on
+    /// one of them. Of protocols with many requests on a connection only.
+    pub connections_per_endpoint_max: usize,
+    /// Requests under way on one connection; past it another connection is opened, or the
+    /// request waits.
+    pub requests_per_connection_max: usize,
+    /// A heartbeat is sent where no frame came for so long; zero for none.
+    pub heartbeat_interval: Duration,
+    /// Longest wait for a sign of life after a heartbeat; past it the heartbeat is missed.
+    pub heartbeat_timeout: Duration,
+    /// Heartbeats missed in a row; at it the connection is closed.
+    pub heartbeat_misses_max: u32,
+}
+
+impl Default for RpcPoolPlan {
+    fn default() -> Self {
+        Self {
+            connections_per_endpoint_max: 1,
+            requests_per_connection_max: 4096,
+            heartbeat_interval: Duration::from_secs(15),
+            heartbeat_timeout: Duration::from_secs(3),
+            heartbeat_misses_max: 3,
         }
     }
 }

@@ -21,7 +21,7 @@ use tokio::{
 
 use crate::{
     Balance, Body, Cluster, ClusterPlan, Clusters, Discovery, Endpoint, EndpointSource, PoolLimits,
-    Response, SystemResolver, UpstreamError, UpstreamProtocol,
+    Response, RpcPoolPlan, SystemResolver, UpstreamError, UpstreamProtocol,
 };
 
 pub(crate) const LONG: Duration = Duration::from_secs(20);
@@ -42,6 +42,7 @@ pub(crate) fn plan(endpoints: &[SocketAddr]) -> ClusterPlan {
         protocol: UpstreamProtocol::Http1,
         connect_timeout: LONG,
         pool: PoolLimits { pending_timeout: LONG, idle_timeout: LONG, ..PoolLimits::default() },
+        rpc: RpcPoolPlan::default(),
     }
 }
 

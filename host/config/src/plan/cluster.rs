@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 
 use host_types::ClusterName;
 use host_upstream::{
-    Balance, ClusterPlan, DnsName, Endpoint, EndpointSource, PoolLimits, UpstreamProtocol,
+    Balance, ClusterPlan, DnsName, Endpoint, EndpointSource, PoolLimits, RpcPoolPlan,
+    UpstreamProtocol,
 };
 
 use super::{Seen, milliseconds, size};
@@ -38,6 +39,7 @@ fn cluster(model: &ClusterConfig, at: &Cursor<'_>) -> Option<ClusterPlan> {
         protocol,
         connect_timeout: milliseconds(model.connect_timeout_ms),
         pool: pool(&model.pool),
+        rpc: RpcPoolPlan::default(),
     })
 }
 

@@ -131,6 +131,7 @@ impl Setup {
             protocol: self.protocol,
             connect_timeout: LONG,
             pool: PoolLimits::default(),
+            rpc: host_upstream::RpcPoolPlan::default(),
         }
     }
 

@@ -105,6 +105,16 @@ pub struct ClusterMetrics {
     pub overflow_total: Counter,
     /// Exchanges that the upstream broke off.
     pub resets_total: Counter,
+    /// Requests that were sent once more because nothing or no good answer came of them.
+    pub retries_total: Counter,
+    /// Responses of an RPC protocol whose request was given up before they came.
+    pub rpc_late_total: Counter,
+    /// Frames of an RPC protocol that nobody waits for.
+    pub rpc_unknown_total: Counter,
+    /// Heartbeats without a sign of life in time.
+    pub heartbeats_missed_total: Counter,
+    /// Connections on which the upstream said that it takes no new requests.
+    pub go_aways_total: Counter,
     /// Calls of plugins by how they ended; see [`ClusterMetrics::plugin_call`].
     pub plugin_calls: [Counter; CALL_OUTCOMES.len()],
 }
