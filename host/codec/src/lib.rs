@@ -2,13 +2,22 @@
 //!
 //! Each protocol is one module and knows its wire format only. No socket, no clock, no randomness,
 //! no runtime: the pipeline brings bytes and takes frames. What a codec must do is said in
-//! [`host_extension::Codec`].
+//! [`host_extension::Codec`]; what a protocol's module must do, in `wire.rs`, which does the rest
+//! for all of them.
 //!
 //! Start reading at [`BuiltinCodec`].
+
+mod bolt;
+mod read;
+#[cfg(test)]
+mod testing;
+mod wire;
 
 use std::rc::Rc;
 
 use host_extension::FilterFactory;
+
+use crate::wire::Factory;
 
 /// A protocol that the proxy speaks without a plugin.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -49,7 +58,10 @@ impl BuiltinCodec {
     #[must_use]
     pub fn factory(self) -> Rc<dyn FilterFactory> {
         match self {
-            Self::Bolt(_) | Self::Dubbo | Self::DubboThrift | Self::Tars => Rc::new(NotYet),
+            Self::Bolt(settings) => {
+                Rc::new(Factory::new(bolt::profile(settings), move || bolt::Bolt::new(settings)))
+            }
+            Self::Dubbo | Self::DubboThrift | Self::Tars => Rc::new(NotYet),
         }
     }
 }
