@@ -1,19 +1,21 @@
 //! Who is measured: `mortise` in several settings, and the peers that are installed.
 //!
-//! All do the same work: one route to one upstream over kept connections, with
+//! All do the same work: one route to one upstream over kept connections; those of HTTP with
 //! `x-forwarded-for`, `x-forwarded-proto` and `x-request-id` set. What a candidate is
 //! configured with is in `configuration`.
 
 mod configuration;
 
 use std::{
-    env, fs,
+    env, fmt, fs,
     net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
     process::Command,
 };
 
 use anyhow::{Context, Result, bail, ensure};
+
+use crate::load::Talk;
 
 /// What the candidates are made of.
 #[derive(Debug)]
@@ -53,8 +55,19 @@ pub(crate) struct Entry {
 
 #[derive(Clone, Copy, Debug)]
 enum Kind {
-    Mortise { log: bool, greets: usize, all_phases: bool, backend: Backend },
-    Nginx { log: bool },
+    Mortise {
+        log: bool,
+        greets: usize,
+        all_phases: bool,
+        backend: Backend,
+    },
+    /// bolt, by the codec that is built in or by one of a plugin.
+    Bolt {
+        codec: Option<Backend>,
+    },
+    Nginx {
+        log: bool,
+    },
     HaProxy,
     Envoy,
 }
@@ -67,12 +80,33 @@ enum Backend {
     Process,
 }
 
-/// The name of the candidate that ratios are taken to.
-pub(crate) const REFERENCE: &str = "nginx";
+/// The name of the candidate that ratios are taken to in HTTP.
+const REFERENCE: &str = "nginx";
+/// The same in bolt.
+const BOLT: &str = "bolt";
+
+impl Talk {
+    /// The name of the candidate that ratios are taken to.
+    pub(crate) fn reference(self) -> &'static str {
+        match self {
+            Self::Http => REFERENCE,
+            Self::Bolt => BOLT,
+        }
+    }
+}
+
+impl fmt::Display for Talk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Http => "HTTP/1.1 keep-alive",
+            Self::Bolt => "SOFABolt",
+        })
+    }
+}
 
 const PROOF: &str = "x-bench";
 
-const ENTRIES: [Entry; 11] = [
+const ENTRIES: [Entry; 15] = [
     Entry {
         name: REFERENCE,
         about: "access log off",
@@ -126,7 +160,26 @@ const ENTRIES: [Entry; 11] = [
         (true, 5, false),
         Backend::Wasm,
     ),
+    bolt(BOLT, "router, metrics and access log; the codec is built in", None),
+    bolt("bolt-wasm", "a codec in a Wasm sandbox", Some(Backend::Wasm)),
+    bolt("bolt-native", "the same in a native library", Some(Backend::Native)),
+    bolt("bolt-process", "and in a child, whose time is not counted", Some(Backend::Process)),
 ];
+
+const fn bolt(name: &'static str, about: &'static str, codec: Option<Backend>) -> Entry {
+    let base = if codec.is_some() { Some(BOLT) } else { None };
+    Entry { name, about, base, proof: None, kind: Kind::Bolt { codec } }
+}
+
+impl Entry {
+    /// What it speaks.
+    pub(crate) fn talk(&self) -> Talk {
+        match self.kind {
+            Kind::Bolt { .. } => Talk::Bolt,
+            Kind::Mortise { .. } | Kind::Nginx { .. } | Kind::HaProxy | Kind::Envoy => Talk::Http,
+        }
+    }
+}
 
 const fn mortise(
     name: &'static str,
@@ -195,6 +248,15 @@ fn candidate(entry: &'static Entry, setting: &Setting) -> Result<Result<Candidat
             };
             (configuration::mortise(&place, &filters), program(&setting.mortise, &["run", "-c"]))
         }
+        Kind::Bolt { codec } => {
+            let codec =
+                codec.map(|backend| (backend.word(), setting.plugins.join(backend.codec())));
+            if codec.as_ref().is_some_and(|(_backend, artifact)| !artifact.is_file()) {
+                return Ok(Err("its codec is not built: run `cargo xtask plugins`".to_owned()));
+            }
+            let codec = codec.as_ref().map(|(backend, artifact)| (*backend, artifact.as_path()));
+            (configuration::bolt(&place, codec), program(&setting.mortise, &["run", "-c"]))
+        }
         Kind::Nginx { .. } => {
             let Some(nginx) = find("nginx") else { return Ok(Err(missing("nginx"))) };
             (configuration::nginx(&place), program(&nginx, &["-e", "stderr", "-c"]))
@@ -236,16 +298,26 @@ impl Backend {
             Self::Process => "greet",
         }
     }
+
+    /// The artifact of the codec for bolt.
+    fn codec(self) -> &'static str {
+        match self {
+            Self::Wasm => "bolt_codec.wasm",
+            Self::Native => "libbolt_codec.so",
+            Self::Process => "bolt-codec",
+        }
+    }
 }
 
 impl Kind {
     fn logs(self) -> bool {
-        matches!(self, Self::Mortise { log: true, .. } | Self::Nginx { log: true })
+        let logs = matches!(self, Self::Mortise { log: true, .. } | Self::Nginx { log: true });
+        logs || matches!(self, Self::Bolt { .. })
     }
 
     fn file(self) -> &'static str {
         match self {
-            Self::Mortise { .. } => "mortise.yaml",
+            Self::Mortise { .. } | Self::Bolt { .. } => "mortise.yaml",
             Self::Nginx { .. } => "nginx.conf",
             Self::HaProxy => "haproxy.cfg",
             Self::Envoy => "envoy.yaml",

@@ -1,9 +1,11 @@
-//! The load: keep-alive connections that send a request as soon as the last one is answered.
+//! The load: kept connections that send a request as soon as the last one is answered.
 //!
 //! A round is only worth something where every answer is what was asked for, so anything else
-//! than a 200 of the right length ends the run. What the client knows of HTTP is in `answer`.
+//! than a success of the right length ends the run. What the client knows of HTTP is in `answer`,
+//! what it knows of bolt in `bolt`.
 
 mod answer;
+pub(crate) mod bolt;
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -15,12 +17,14 @@ use tokio::{
     time::{Instant, timeout},
 };
 
+use crate::measure::Scenario;
+
 /// Longest wait for one answer.
 const ANSWER_MAX: Duration = Duration::from_secs(20);
 /// What a connection reads into at first.
 const BUFFER_BYTES: usize = 16 * 1024;
 
-/// One keep-alive connection.
+/// One kept connection.
 #[derive(Debug)]
 pub(crate) struct Connection {
     stream: TcpStream,
@@ -33,10 +37,37 @@ pub(crate) struct Answer {
     head: String,
 }
 
+/// What is spoken.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Talk {
+    /// HTTP/1.1
+    Http,
+    /// SOFABolt, version 1.
+    Bolt,
+}
+
+impl Talk {
+    /// A request for an answer of that many bytes.
+    pub(crate) fn request(self, bytes: usize) -> Vec<u8> {
+        match self {
+            Self::Http => request(bytes),
+            Self::Bolt => bolt::request(bytes),
+        }
+    }
+
+    /// The bytes before the body, once the answer is whole.
+    fn whole(self, buffer: &[u8], bytes: usize) -> Result<Option<usize>> {
+        match self {
+            Self::Http => answer::whole(buffer, bytes),
+            Self::Bolt => bolt::whole(buffer, bytes),
+        }
+    }
+}
+
 /// A request as a browser's is: twelve fields.
-pub(crate) fn request(path: &str) -> Vec<u8> {
+fn request(bytes: usize) -> Vec<u8> {
     format!(
-        "GET {path} HTTP/1.1\r\nhost: bench.example\r\nuser-agent: Mozilla/5.0 (X11; Linux \
+        "GET /{bytes} HTTP/1.1\r\nhost: bench.example\r\nuser-agent: Mozilla/5.0 (X11; Linux \
          x86_64; rv:140.0) Gecko/20100101 Firefox/140.0\r\naccept: text/html,application/\
          xhtml+xml,application/xml;q=0.9,*/*;q=0.8\r\naccept-language: en-GB,en;q=0.7,de;q=0.3\
          \r\naccept-encoding: gzip, deflate, br, zstd\r\nreferer: http://bench.example/start\r\n\
@@ -55,27 +86,27 @@ impl Connection {
     }
 
     /// Sends a request and checks the answer.
-    pub(crate) async fn ask(&mut self, request: &[u8], bytes: usize) -> Result<Answer> {
-        match timeout(ANSWER_MAX, self.exchange(request, bytes)).await {
+    pub(crate) async fn ask(&mut self, request: &[u8], scenario: &Scenario) -> Result<Answer> {
+        match timeout(ANSWER_MAX, self.exchange(request, scenario)).await {
             Ok(answer) => answer,
             Err(_elapsed) => bail!("no answer within {ANSWER_MAX:?}"),
         }
     }
 
-    async fn exchange(&mut self, request: &[u8], bytes: usize) -> Result<Answer> {
-        let head_bytes = self.exchange_raw(request, bytes).await?;
+    async fn exchange(&mut self, request: &[u8], scenario: &Scenario) -> Result<Answer> {
+        let head_bytes = self.exchange_raw(request, scenario).await?;
         let head = self.buffer.get(..head_bytes).unwrap_or_default();
         Ok(Answer { head: String::from_utf8_lossy(head).into_owned() })
     }
 
     /// As [`Connection::ask`], without a timer and without a copy of the head.
-    async fn exchange_raw(&mut self, request: &[u8], bytes: usize) -> Result<usize> {
+    async fn exchange_raw(&mut self, request: &[u8], scenario: &Scenario) -> Result<usize> {
         self.buffer.clear();
         self.stream.write_all(request).await?;
         loop {
             let count = self.stream.read_buf(&mut self.buffer).await?;
             ensure!(count > 0, "the connection was closed");
-            if let Some(head_bytes) = answer::whole(&self.buffer, bytes)? {
+            if let Some(head_bytes) = scenario.talk.whole(&self.buffer, scenario.bytes)? {
                 return Ok(head_bytes);
             }
         }
@@ -96,8 +127,7 @@ impl Answer {
 #[derive(Debug)]
 pub(crate) struct Load {
     connections: Vec<Connection>,
-    request: Vec<u8>,
-    bytes: usize,
+    scenario: &'static Scenario,
 }
 
 impl Load {
@@ -105,17 +135,16 @@ impl Load {
     pub(crate) async fn open(
         address: SocketAddr,
         connections: u16,
-        path: &str,
-        bytes: usize,
+        scenario: &'static Scenario,
     ) -> Result<Self> {
-        let request = request(path);
+        let request = scenario.request();
         let mut open = Vec::new();
         for _ in 0..connections {
             let mut connection = Connection::open(address).await?;
-            connection.ask(&request, bytes).await?;
+            connection.ask(&request, scenario).await?;
             open.push(connection);
         }
-        Ok(Self { connections: open, request, bytes })
+        Ok(Self { connections: open, scenario })
     }
 
     /// Asks on all connections for some time; returns how many answers came.
@@ -123,7 +152,7 @@ impl Load {
         let until = Instant::now() + time;
         let mut tasks = JoinSet::new();
         for connection in self.connections.drain(..) {
-            tasks.spawn(ask_until(until, connection, self.request.clone(), self.bytes));
+            tasks.spawn(ask_until(until, connection, self.scenario));
         }
         let all = async {
             let mut sum = 0;
@@ -144,12 +173,12 @@ impl Load {
 async fn ask_until(
     until: Instant,
     mut connection: Connection,
-    request: Vec<u8>,
-    bytes: usize,
+    scenario: &Scenario,
 ) -> Result<(Connection, u64)> {
+    let request = scenario.request();
     let mut answers = 0;
     while Instant::now() < until {
-        connection.exchange_raw(&request, bytes).await?;
+        connection.exchange_raw(&request, scenario).await?;
         answers += 1;
     }
     Ok((connection, answers))

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use crate::{
     arguments::Arguments,
     candidate::Entry,
-    load::{Connection, Load, request},
+    load::{Connection, Load, Talk},
     process::Running,
 };
 
@@ -16,20 +16,30 @@ use crate::{
 pub(crate) struct Scenario {
     /// Its name in the results.
     pub(crate) name: &'static str,
+    /// What is spoken.
+    pub(crate) talk: Talk,
     /// How long the response is.
     pub(crate) bytes: usize,
 }
 
 impl Scenario {
-    /// What is asked for.
-    pub(crate) fn path(&self) -> String {
-        format!("/{}", self.bytes)
+    /// What is asked for, as it is sent.
+    pub(crate) fn request(&self) -> Vec<u8> {
+        self.talk.request(self.bytes)
+    }
+
+    /// Those that a candidate takes part in.
+    pub(crate) fn of(talk: Talk) -> impl Iterator<Item = &'static Self> {
+        SCENARIOS.iter().filter(move |scenario| scenario.talk == talk)
     }
 }
 
 /// All kinds of requests.
-pub(crate) const SCENARIOS: [Scenario; 2] =
-    [Scenario { name: "100 B", bytes: 100 }, Scenario { name: "10 KiB", bytes: 10 * 1024 }];
+pub(crate) const SCENARIOS: [Scenario; 3] = [
+    Scenario { name: "100 B", talk: Talk::Http, bytes: 100 },
+    Scenario { name: "10 KiB", talk: Talk::Http, bytes: 10 * 1024 },
+    Scenario { name: "bolt, 100 B", talk: Talk::Bolt, bytes: 100 },
+];
 
 /// Before each load, so that connections to the upstream are open and caches are warm.
 const WARM_UP: Duration = Duration::from_millis(200);
@@ -61,8 +71,9 @@ pub(crate) struct Memory {
 
 /// Loads all candidates in turn, round after round.
 pub(crate) async fn rounds(running: &[Running], arguments: &Arguments) -> Result<Vec<Times>> {
-    let empty = |scenario| {
-        running.iter().map(move |one| Times {
+    let empty = |scenario: &'static Scenario| {
+        let taking_part = running.iter().filter(|one| one.entry.talk() == scenario.talk);
+        taking_part.map(move |one| Times {
             entry: one.entry,
             scenario,
             micros: Vec::new(),
@@ -86,10 +97,14 @@ pub(crate) async fn rounds(running: &[Running], arguments: &Arguments) -> Result
 }
 
 /// One load: microseconds per request, and requests per second.
-async fn load(one: &Running, scenario: &Scenario, arguments: &Arguments) -> Result<(f64, f64)> {
+async fn load(
+    one: &Running,
+    scenario: &'static Scenario,
+    arguments: &Arguments,
+) -> Result<(f64, f64)> {
     let awake = one.wake()?;
     let connections = arguments.connections;
-    let mut load = Load::open(one.address, connections, &scenario.path(), scenario.bytes).await?;
+    let mut load = Load::open(one.address, connections, scenario).await?;
     load.run(WARM_UP).await?;
     let before = one.processor_time()?;
     let requests = load.run(arguments.load()).await?;
@@ -103,25 +118,24 @@ async fn load(one: &Running, scenario: &Scenario, arguments: &Arguments) -> Resu
     Ok((used.as_secs_f64() * 1e6 / requests, requests / arguments.seconds))
 }
 
-/// What idle keep-alive connections add to the memory, each after one request.
+/// What idle connections add to the memory, each after one request.
 pub(crate) async fn idle_memory(running: &[Running], idle: u16) -> Result<Vec<Memory>> {
     let mut memory = Vec::new();
     if idle == 0 {
         return Ok(memory);
     }
-    let [scenario, ..] = &SCENARIOS;
-    let request = request(&scenario.path());
     for one in running {
+        let Some(scenario) = Scenario::of(one.entry.talk()).next() else { continue };
+        let request = scenario.request();
         println!("memory of {idle} idle connections: {}", one.entry.name);
         let awake = one.wake()?;
-        let (path, bytes) = (scenario.path(), scenario.bytes);
-        let mut load = Load::open(one.address, CONNECTIONS_BEFORE_IDLE, &path, bytes).await?;
+        let mut load = Load::open(one.address, CONNECTIONS_BEFORE_IDLE, scenario).await?;
         load.run(TRAFFIC_BEFORE_IDLE).await?;
         let before_bytes = one.resident_bytes()?;
         let mut open = Vec::new();
         for _ in 0..idle {
             let mut connection = Connection::open(one.address).await?;
-            connection.ask(&request, bytes).await?;
+            connection.ask(&request, scenario).await?;
             open.push(connection);
         }
         let added = one.resident_bytes()?.saturating_sub(before_bytes);

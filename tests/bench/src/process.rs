@@ -17,8 +17,8 @@ use tokio::time::{Instant, interval};
 
 use crate::{
     candidate::{Candidate, Entry},
-    load::{Connection, request},
-    measure::SCENARIOS,
+    load::Connection,
+    measure::Scenario,
     placement::Placement,
 };
 
@@ -63,8 +63,8 @@ impl Running {
 
     async fn prove(&mut self) -> Result<()> {
         let mut connection = self.connect().await?;
-        for scenario in &SCENARIOS {
-            let answer = connection.ask(&request(&scenario.path()), scenario.bytes).await?;
+        for scenario in Scenario::of(self.entry.talk()) {
+            let answer = connection.ask(&scenario.request(), scenario).await?;
             let proven = self.entry.proof.is_none_or(|field| answer.has_field(field));
             ensure!(proven, "its answers lack {:?}", self.entry.proof);
         }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     arguments::Arguments,
-    candidate::REFERENCE,
+    load::Talk,
     measure::{Memory, SCENARIOS, Times},
     placement::Placement,
     statistics::{least, median, paired},
@@ -57,7 +57,7 @@ impl<'a> Report<'a> {
             "seconds": arguments.seconds,
             "connections": arguments.connections,
             "idle_connections": arguments.idle,
-            "load": "own client: keep-alive, one request at a time on each connection",
+            "load": "own client: kept connections, one request at a time on each",
             "placement": placement.to_string(),
         });
         Self { rows: times.iter().filter_map(|one| row(one, times)).collect(), memory, settings }
@@ -74,7 +74,8 @@ impl<'a> Report<'a> {
             })
         });
         let memory: Vec<Value> = memory.collect();
-        json!({ "settings": self.settings, "reference": REFERENCE, "cpu_us": rows, "memory": memory })
+        let references = [Talk::Http, Talk::Bolt].map(Talk::reference);
+        json!({ "settings": self.settings, "references": references, "cpu_us": rows, "memory": memory })
     }
 }
 
@@ -83,7 +84,7 @@ fn row(times: &Times, all: &[Times]) -> Option<Row> {
         let mut candidates = all.iter().filter(|other| other.scenario.name == times.scenario.name);
         candidates.find(|other| other.entry.name == name)
     };
-    let ratio = same(REFERENCE)
+    let ratio = same(times.scenario.talk.reference())
         .and_then(|other| paired(&times.micros, &other.micros, |one, base| one / base));
     let price = times.entry.base.and_then(|over| {
         let base = same(over)?;
@@ -134,13 +135,17 @@ impl fmt::Display for Report<'_> {
         for scenario in &SCENARIOS {
             writeln!(
                 f,
-                "\nHTTP/1.1 keep-alive, {} responses: microseconds of processor time per request",
-                scenario.name
+                "\n{}, {} responses: microseconds of processor time per request",
+                scenario.talk, scenario.name
             )?;
             writeln!(
                 f,
                 "{:<18}{:>8}{:>8}{:>10}  {:<36}what",
-                "candidate", "median", "min", REFERENCE, "price, median (min)"
+                "candidate",
+                "median",
+                "min",
+                scenario.talk.reference(),
+                "price, median (min)"
             )?;
             for row in self.rows.iter().filter(|row| row.scenario == scenario.name) {
                 writeln!(f, "{row}")?;

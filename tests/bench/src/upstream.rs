@@ -1,4 +1,5 @@
-//! The upstream: the cheapest server that answers `GET /BYTES` with that many bytes.
+//! The upstream: the cheapest server that answers `GET /BYTES` with that many bytes, and requests
+//! of bolt with as many as they brought.
 //!
 //! It is no HTTP server: it trusts what the candidates send, and takes what it does not
 //! understand for the end of the connection.
@@ -17,7 +18,10 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-use crate::measure::{SCENARIOS, Scenario};
+use crate::{
+    load::{Talk, bolt},
+    measure::Scenario,
+};
 
 /// Most bytes of request heads that wait for an answer.
 const BUFFER_BYTES_MAX: usize = 64 * 1024;
@@ -66,13 +70,13 @@ impl Answer {
         );
         let mut response = head.into_bytes();
         response.resize(response.len() + scenario.bytes, b'x');
-        Self { request: format!("GET {} ", scenario.path()), response }
+        Self { request: format!("GET /{} ", scenario.bytes), response }
     }
 }
 
 async fn accept(listener: StdListener) -> io::Result<()> {
     let listener = TcpListener::from_std(listener)?;
-    let answers: Arc<[Answer]> = SCENARIOS.iter().map(Answer::new).collect();
+    let answers: Arc<[Answer]> = Scenario::of(Talk::Http).map(Answer::new).collect();
     loop {
         let (stream, _peer) = listener.accept().await?;
         stream.set_nodelay(true)?;
@@ -87,6 +91,13 @@ async fn serve(mut stream: TcpStream, answers: Arc<[Answer]>) {
             Ok(count) if count > 0 && buffer.len() <= BUFFER_BYTES_MAX => {}
             Ok(_) | Err(_) => return,
         }
+        while let Some(length) = bolt_request(&buffer) {
+            let answer = buffer.get(..length).and_then(bolt::response).unwrap_or_default();
+            if stream.write_all(&answer).await.is_err() {
+                return;
+            }
+            buffer.drain(..length);
+        }
         while let Some(end) = memmem::find(&buffer, b"\r\n\r\n") {
             let asked = answers.iter().find(|one| buffer.starts_with(one.request.as_bytes()));
             let Some(answer) = asked else { return };
@@ -96,4 +107,9 @@ async fn serve(mut stream: TcpStream, answers: Arc<[Answer]>) {
             buffer.drain(..end + 4);
         }
     }
+}
+
+/// How many bytes the request of bolt has that came, once it is whole.
+fn bolt_request(buffer: &[u8]) -> Option<usize> {
+    buffer.starts_with(&[1]).then(|| bolt::request_length(buffer))?
 }

@@ -62,6 +62,31 @@ pub(super) fn mortise(place: &Place<'_>, greets: &Greets<'_>) -> String {
     text
 }
 
+/// One worker, one route, and bolt by the codec that is built in, or by the one of a plugin: its
+/// backend and artifact.
+pub(super) fn bolt(place: &Place<'_>, codec: Option<(&'static str, &Path)>) -> String {
+    let Place { address, upstream, access_log, .. } = place;
+    let access_log = access_log
+        .as_ref()
+        .map_or_else(|| "off".to_owned(), |file| format!("{{ file: {file:?} }}"));
+    let protocol = if codec.is_some() { "bolt-codec" } else { "bolt" };
+    let mut text = format!(
+        "workers: 1\nlog: {{ level: warn }}\naccess_log: {access_log}\n\
+         listeners:\n  - address: {address}\n    protocol: {protocol}\n    \
+         routes: [{{ match: {{ service: \"bench.Echo:1.0\" }}, cluster: app }}]\n\
+         clusters: [{{ name: app, endpoints: [\"{upstream}\"] }}]\n"
+    );
+    if let Some((backend, artifact)) = codec {
+        text.push_str(&format!(
+            "plugins: [{{ name: bolt-codec, backend: {backend}, source: {artifact:?} }}]\n"
+        ));
+        if let Some(folder) = artifact.parent().filter(|_folder| backend == "native") {
+            text.push_str(&format!("native: {{ allow: [{{ directory: {folder:?} }}] }}\n"));
+        }
+    }
+    text
+}
+
 /// One process, whose master is the worker.
 pub(super) fn nginx(place: &Place<'_>) -> String {
     let Place { address, upstream, .. } = place;
