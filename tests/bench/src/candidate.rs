@@ -302,8 +302,8 @@ impl Backend {
     /// The artifact of the codec for bolt.
     fn codec(self) -> &'static str {
         match self {
-            Self::Wasm => "bolt_codec.wasm",
-            Self::Native => "libbolt_codec.so",
+            Self::Wasm => "bolt-codec.wasm",
+            Self::Native => "libbolt-codec.so",
             Self::Process => "bolt-codec",
         }
     }
