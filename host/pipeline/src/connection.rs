@@ -4,9 +4,13 @@ mod client_io;
 mod record;
 mod sniff;
 
-use std::{net::SocketAddr, rc::Rc, sync::Arc};
+use std::{
+    net::SocketAddr,
+    rc::Rc,
+    sync::{Arc, atomic::AtomicUsize},
+};
 
-use host_extension::{Connection, ConnectionFacts, Protocol};
+use host_extension::{Connection, ConnectionFacts, Protocol, Signal};
 use host_net::{PrefixedIo, TunnelHow, tunnel};
 use host_types::{ConnectionId, ReplyReason};
 use host_upstream::UpstreamError;
@@ -34,6 +38,28 @@ pub(crate) struct Accepted {
     peer: SocketAddr,
     local: SocketAddr,
     counted: Rc<Counted>,
+}
+
+/// What a connection gives to its streams.
+#[derive(Clone)]
+pub(crate) struct Carried {
+    /// The connection as its network filters see it, where it has some.
+    pub(crate) carrier: Option<Rc<Connection>>,
+    /// Streams that are open on it; the idle clock stands still meanwhile.
+    /// (hyper wants the socket `Send`, hence no plain cell.)
+    pub(crate) open_streams: Arc<AtomicUsize>,
+    /// Raised to close it at once.
+    pub(crate) abort: Rc<Signal>,
+    /// Keeps it counted, for as long as any of its streams lives.
+    _counted: Rc<Counted>,
+}
+
+impl Carried {
+    /// By a connection without streams.
+    pub(crate) fn new(counted: Rc<Counted>, carrier: Option<Rc<Connection>>) -> Self {
+        let (open_streams, abort) = (Arc::default(), Rc::default());
+        Self { carrier, open_streams, abort, _counted: counted }
+    }
 }
 
 /// What became of a connection.
@@ -67,15 +93,16 @@ impl Accepted {
         }
     }
 
+    fn carried(&self, carrier: Option<&Rc<Connection>>) -> Carried {
+        Carried::new(Rc::clone(&self.counted), carrier.map(Rc::clone))
+    }
+
     fn http(&self, protocol: Protocol, carrier: Option<&Rc<Connection>>) -> HttpConnection {
         HttpConnection {
             listener: Rc::clone(&self.listener),
             facts: Rc::new(self.facts(protocol)),
-            carrier: carrier.map(Rc::clone),
-            open_streams: Arc::default(),
-            abort: Rc::default(),
+            carried: self.carried(carrier),
             began: self.began,
-            counted: Rc::clone(&self.counted),
         }
     }
 }

@@ -1,14 +1,6 @@
 //! The end of a stream: noted exactly once, wherever it comes from.
 
-use std::{
-    cell::Cell,
-    rc::Rc,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::{cell::Cell, rc::Rc, sync::atomic::Ordering, time::Duration};
 
 use bytes::Bytes;
 use host_extension::{Interrupt, Stage, Stream, StreamFacts};
@@ -19,11 +11,7 @@ use http::{HeaderValue, StatusCode, header::USER_AGENT};
 use http_body::Frame;
 
 use crate::{
-    chain::Chain,
-    http::HttpConnection,
-    listener::{Counted, ListenerState},
-    source::note,
-    watch::Watch,
+    chain::Chain, connection::Carried, listener::ListenerState, source::note, watch::Watch,
 };
 
 /// Ends a stream exactly once: tells the filters, counts, and writes the access log.
@@ -35,10 +23,9 @@ struct Ending {
     stream: Rc<Stream>,
     chain: Rc<Chain>,
     watch: Rc<Watch>,
-    /// The connection's count of open streams.
-    open_streams: Arc<AtomicUsize>,
-    /// A tunnel outlives the task of its connection, which counts as open until then.
-    _counted: Rc<Counted>,
+    /// Counts it as open on its connection, and keeps that counted: a tunnel outlives the task
+    /// of its connection.
+    carried: Carried,
     started: Tick,
     upstream_time: Cell<Option<Duration>>,
     sent_bytes: u64,
@@ -60,18 +47,17 @@ impl StreamEnd {
         stream: &Rc<Stream>,
         chain: &Rc<Chain>,
         watch: Rc<Watch>,
-        connection: &HttpConnection,
+        carried: &Carried,
     ) -> Self {
         listener.metrics.streams_active.increment();
-        connection.open_streams.fetch_add(1, Ordering::Relaxed);
+        carried.open_streams.fetch_add(1, Ordering::Relaxed);
         let section = stream.request.headers.borrow();
         Self(Some(Box::new(Ending {
             listener: Rc::clone(listener),
             stream: Rc::clone(stream),
             chain: Rc::clone(chain),
             watch,
-            open_streams: Arc::clone(&connection.open_streams),
-            _counted: Rc::clone(&connection.counted),
+            carried: carried.clone(),
             started: listener.worker.clock.tick(),
             upstream_time: Cell::new(None),
             sent_bytes: 0,
@@ -135,6 +121,15 @@ impl StreamEnd {
         }
     }
 
+    /// The response was written whole, with so many bytes of body.
+    pub(crate) fn whole_sent(&mut self, status: StatusCode, body_bytes: u64) {
+        if let Some(ending) = &mut self.0 {
+            ending.stream.facts.borrow_mut().status = Some(status.as_u16());
+            ending.sent_bytes = body_bytes;
+            ending.complete = true;
+        }
+    }
+
     /// The response's head is on its way, with this length where it is known.
     pub(crate) fn head_sent(&mut self, length: Option<u64>) {
         if let Some(ending) = &mut self.0 {
@@ -184,7 +179,7 @@ impl Ending {
             message.end_on_duty.set(false);
         }
         self.chain.complete(&self.stream);
-        self.open_streams.fetch_sub(1, Ordering::Relaxed);
+        self.carried.open_streams.fetch_sub(1, Ordering::Relaxed);
         let clock = &self.listener.worker.clock;
         let duration = clock.since(self.started);
         let facts = self.stream.facts.borrow();

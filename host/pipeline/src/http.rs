@@ -10,11 +10,10 @@ mod guarded_io;
 use std::{
     pin::{Pin, pin},
     rc::Rc,
-    sync::{Arc, atomic::AtomicUsize},
-    time::SystemTime,
+    sync::Arc,
 };
 
-use host_extension::{Connection, ConnectionFacts, LocalReply, Protocol, Signal, Stream};
+use host_extension::{ConnectionFacts, LocalReply, Protocol, Signal};
 use host_types::{Headers, ReplyReason};
 use host_upstream::Body;
 use http::{Request, Response, StatusCode, Version};
@@ -24,15 +23,11 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use self::{admission::admit, framing::FramingScanner, guarded_io::GuardedIo};
 use crate::{
-    chain::Chain,
-    connection::Began,
-    end::StreamEnd,
+    connection::{Began, Carried},
     forward,
-    listener::{Counted, Listener, ListenerState},
+    listener::{Listener, ListenerState},
     reply::{self, ReplyBody, StreamReset},
-    stream::{Exchange, run_stream},
-    watch::Watch,
-    worker::Worker,
+    stream::{self, Exchange, run_stream},
 };
 
 /// Smallest buffer that hyper takes for a head.
@@ -42,17 +37,9 @@ const HYPER_BUFFER_BYTES_MIN: usize = 8192;
 pub(crate) struct HttpConnection {
     pub(crate) listener: Rc<Listener>,
     pub(crate) facts: Rc<ConnectionFacts>,
-    /// The connection as its network filters see it, where it has some.
-    pub(crate) carrier: Option<Rc<Connection>>,
-    /// Streams that are open on it; the idle clock stands still meanwhile.
-    /// (hyper wants the socket `Send`, hence no plain cell.)
-    pub(crate) open_streams: Arc<AtomicUsize>,
-    /// Raised to close it at once.
-    pub(crate) abort: Rc<Signal>,
+    pub(crate) carried: Carried,
     /// When it was accepted.
     pub(crate) began: Began,
-    /// Keeps it counted, for as long as any of its streams lives.
-    pub(crate) counted: Rc<Counted>,
 }
 
 /// Serves HTTP/1 until the connection ends.
@@ -67,7 +54,7 @@ where
         io,
         Some(FramingScanner::new(buffer)),
         limits,
-        Arc::clone(&connection.open_streams),
+        Arc::clone(&connection.carried.open_streams),
     );
     let refusal = io.refusal();
     let connection = Rc::new(connection);
@@ -100,7 +87,7 @@ where
 {
     let state = connection.listener.state();
     let limits = &state.plan.limits;
-    let io = GuardedIo::new(io, None, limits, Arc::clone(&connection.open_streams));
+    let io = GuardedIo::new(io, None, limits, Arc::clone(&connection.carried.open_streams));
     let connection = Rc::new(connection);
     let service = service_fn(|request| serve_request(Rc::clone(&connection), request));
     let serving = hyper::server::conn::http2::Builder::new(LocalExecutor)
@@ -128,7 +115,7 @@ async fn drive<C: Future>(
     let worker = Rc::clone(&connection.listener.state().worker);
     let closed = async {
         tokio::select! {
-            () = connection.abort.wait() => {}
+            () = connection.carried.abort.wait() => {}
             () = worker.abort.wait() => {}
         }
     };
@@ -221,23 +208,15 @@ pub(crate) fn open(
     version: Version,
     mut headers: Headers,
 ) -> Exchange {
-    let worker = &state.worker;
     let facts = facts_for(&connection.facts, version);
     let request_id = forward::request_id(&mut headers);
     let is_grpc = reply::grpc::is_grpc(headers.map());
-    let stream = Rc::new(Stream::new(worker.next_stream(), facts, SystemTime::now(), headers));
-    stream.facts.borrow_mut().request_id = Some(request_id);
-    stream.held_bytes_max.set(state.plan.limits.held_body_bytes_max);
-    if let Some(carrier) = &connection.carrier {
-        stream.carrier.get_or_init(|| Rc::clone(carrier));
-    }
-    let stall = state.plan.limits.stall_timeout;
-    let chain = Rc::new(Chain::new(&state.chain, worker.clock.clone(), stall));
-    let sweeps = Worker::sweeps_in(stall);
-    let abort = TASK_ABORT.try_with(Rc::clone).unwrap_or_else(|_| Rc::clone(&connection.abort));
-    let watch = Watch::new(&stream, worker, abort, sweeps);
-    let end = StreamEnd::new(state, &stream, &chain, watch, connection);
-    Exchange { listener: Rc::clone(state), stream, chain, is_grpc, end, upgrade: None }
+    let carried = &connection.carried;
+    let abort = TASK_ABORT.try_with(Rc::clone).unwrap_or_else(|_| Rc::clone(&carried.abort));
+    let mut exchange = stream::open(state, carried, facts, abort, headers);
+    exchange.stream.facts.borrow_mut().request_id = Some(request_id);
+    exchange.is_grpc = is_grpc;
+    exchange
 }
 
 /// HTTP/1.0 and HTTP/1.1 share a connection, so the version is the stream's.

@@ -23,6 +23,7 @@ mod listener;
 mod network;
 mod plan;
 mod reply;
+mod route;
 mod source;
 mod stop;
 mod stream;

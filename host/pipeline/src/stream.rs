@@ -3,13 +3,15 @@
 //! [`run_stream`] reads as the table of rooms does: filters of the listener, router, filters
 //! of the route, upstream, filters reversed, reply. What ends the way early is an
 //! [`Interrupt`], and becomes a local reply or a reset.
+//!
+//! That is HTTP's way. The frames of a codec go the same one, in `run_call` of `rpc/call.rs`: the
+//! filters, the router, the reply's filters and the end of a stream are the same.
 
-use std::rc::Rc;
+use std::{rc::Rc, time::SystemTime};
 
-use host_extension::{Interrupt, Phases, Side, Stage, Stream};
-use host_router::{HostRewrite, RouteId, RouteMatch, RouteTarget};
-use host_types::{ClusterName, Headers, ReplyReason};
-use host_upstream::{Body, Cluster, UpstreamError, UpstreamProtocol};
+use host_extension::{ConnectionFacts, Interrupt, Phases, Side, Signal, Stage, Stream};
+use host_types::{Headers, ReplyReason};
+use host_upstream::{Body, UpstreamProtocol};
 use http::{
     HeaderValue, Method, Request, Response, StatusCode, Uri, Version,
     header::{CONNECTION, CONTENT_LENGTH, UPGRADE},
@@ -19,33 +21,55 @@ use hyper::upgrade::OnUpgrade;
 
 use crate::{
     chain::Chain,
+    connection::Carried,
     direction::Direction,
     end::StreamEnd,
     forward,
     listener::ListenerState,
     reply::{self, ReplyBody, StreamReset},
+    route::{Target, route, upstream_failed},
     source::{Filtered, Source},
     stop, upgrade,
+    watch::Watch,
+    worker::Worker,
 };
 
-/// One stream on its way.
+/// One stream on its way, of HTTP or of a codec.
 pub(crate) struct Exchange {
     pub(crate) listener: Rc<ListenerState>,
     pub(crate) stream: Rc<Stream>,
     pub(crate) chain: Rc<Chain>,
-    /// The client asked in gRPC, and understands no other reply.
+    /// The client asked over HTTP in gRPC, and understands no other reply.
     pub(crate) is_grpc: bool,
     /// Ends the stream when it is dropped, wherever that happens.
     pub(crate) end: StreamEnd,
-    /// The protocol that the client asks to change to, with its side of the connection.
+    /// The protocol that a client of HTTP asks to change to, with its side of the connection.
     pub(crate) upgrade: Option<(HeaderValue, OnUpgrade)>,
 }
 
-/// Where the request goes, taken out of the route so that nothing borrows the router.
-struct Target {
-    cluster: Rc<Cluster>,
-    timeout: Option<std::time::Duration>,
-    host_of_endpoint: bool,
+/// The stream of a request, with the listener's filters, none of them called yet. `abort` ends
+/// what carries the response, where nobody reads it.
+pub(crate) fn open(
+    listener: &Rc<ListenerState>,
+    carried: &Carried,
+    connection: Rc<ConnectionFacts>,
+    abort: Rc<Signal>,
+    headers: Headers,
+) -> Exchange {
+    let worker = &listener.worker;
+    let limits = &listener.plan.limits;
+    let stream = Stream::new(worker.next_stream(), connection, SystemTime::now(), headers);
+    let stream = Rc::new(stream);
+    stream.held_bytes_max.set(limits.held_body_bytes_max);
+    if let Some(carrier) = &carried.carrier {
+        stream.carrier.get_or_init(|| Rc::clone(carrier));
+    }
+    let stall = limits.stall_timeout;
+    let chain = Rc::new(Chain::new(&listener.chain, worker.clock.clone(), stall));
+    let watch = Watch::new(&stream, worker, abort, Worker::sweeps_in(stall));
+    let end = StreamEnd::new(listener, &stream, &chain, watch, carried);
+    let listener = Rc::clone(listener);
+    Exchange { listener, stream, chain, is_grpc: false, end, upgrade: None }
 }
 
 /// Takes a request through filters, router and upstream, and its response back.
@@ -86,118 +110,16 @@ async fn forward_and_respond(
     Ok(response)
 }
 
-/// The request's direction, with its body.
 fn request_side(exchange: &Exchange, body: Body) -> Filtered {
+    let source = Source::new(body, &exchange.stream, exchange.end.watch(), Side::Request);
+    begin_request(exchange, source)
+}
+
+/// The request's direction, with its body.
+pub(crate) fn begin_request(exchange: &Exchange, source: Source) -> Filtered {
     let limit = exchange.listener.plan.limits.held_body_bytes_max;
     let direction = Direction::new(&exchange.chain, &exchange.stream, Side::Request, limit);
-    let source = Source::new(body, &exchange.stream, exchange.end.watch(), Side::Request);
     Filtered::new(direction, Some(source))
-}
-
-/// Asks the router, lets the filters of the route see the head, and applies the route's
-/// rewrites. A route that answers itself ends the way here.
-async fn route(exchange: &Exchange, request: &mut Filtered) -> Result<Target, Interrupt> {
-    let (route_id, decision) = ask_router(exchange)?;
-    if let Some(entries) = exchange.listener.route_chains.get(route_id.0)
-        && !entries.is_empty()
-    {
-        let added_at = exchange.chain.len();
-        exchange.chain.extend(entries);
-        request.pass_added(added_at).await?;
-    }
-    // Only behind its filters a route answers itself, too.
-    let forward = decision?;
-    rewrite(exchange, forward.path, &forward.host);
-    let cluster = find_cluster(exchange, &forward.cluster)?;
-    let host_of_endpoint = forward.host == HostRewrite::Endpoint;
-    Ok(Target { cluster, timeout: forward.timeout, host_of_endpoint })
-}
-
-/// What a route asks for that forwards, taken out of the router.
-struct Onward {
-    cluster: ClusterName,
-    path: Option<uri::PathAndQuery>,
-    host: HostRewrite,
-    timeout: Option<std::time::Duration>,
-}
-
-/// The route of the request, and what comes of it: a way to a cluster, or a reply.
-fn ask_router(exchange: &Exchange) -> Result<(RouteId, Result<Onward, Interrupt>), Interrupt> {
-    let streams = exchange.listener.streams()?;
-    let section = exchange.stream.request.headers.borrow();
-    let headers = section.as_ref().ok_or_else(internal)?;
-    let found = streams.router.route(headers, fastrand::u64(..)).map_err(|none| {
-        tracing::debug!(listener = %exchange.listener.plan.name, %none, "no route");
-        stop::because(ReplyReason::NoRoute, "no route matches this request\n")
-    })?;
-    note_route(exchange, &found);
-    let decision = match found.target {
-        RouteTarget::Forward(cluster, forward) => {
-            let head = headers.as_request().ok_or_else(internal)?;
-            found.rewritten_path(head).map_err(|error| bad_rewrite(&error)).map(|path| Onward {
-                cluster: cluster.clone(),
-                path,
-                host: forward.host_rewrite.clone(),
-                timeout: forward.timeout,
-            })
-        }
-        RouteTarget::Redirect(_) | RouteTarget::Respond(_) => Err(route_reply(headers, &found)),
-    };
-    Ok((found.id, decision))
-}
-
-fn note_route(exchange: &Exchange, found: &RouteMatch<'_>) {
-    let mut facts = exchange.stream.facts.borrow_mut();
-    facts.virtual_host = Some(found.virtual_host.into());
-    facts.route = found.route.name.clone();
-    if let RouteTarget::Forward(cluster, _) = found.target {
-        facts.cluster = Some(cluster.clone());
-    }
-}
-
-/// The reply of a route that needs no upstream.
-fn route_reply(headers: &Headers, found: &RouteMatch<'_>) -> Interrupt {
-    match found.target {
-        RouteTarget::Respond(respond) => {
-            let mut reply = host_extension::LocalReply::text(respond.status, respond.body.clone());
-            reply.headers.extend(respond.headers.clone());
-            Interrupt::Reply(ReplyReason::Route, Box::new(reply))
-        }
-        RouteTarget::Redirect(redirect) => {
-            let Some(head) = headers.as_request() else { return internal() };
-            match found.location(head) {
-                Ok(Some(location)) => {
-                    let mut reply = host_extension::LocalReply::text(redirect.status, "");
-                    reply.headers.insert(http::header::LOCATION, location);
-                    Interrupt::Reply(ReplyReason::Route, Box::new(reply))
-                }
-                Ok(None) => internal(),
-                Err(error) => bad_rewrite(&error),
-            }
-        }
-        RouteTarget::Forward(..) => internal(),
-    }
-}
-
-fn bad_rewrite(error: &host_router::RewriteError) -> Interrupt {
-    tracing::debug!(%error, "the route's rewrite gives no path");
-    stop::because(ReplyReason::Malformed, "this route cannot rewrite the path of this request\n")
-}
-
-fn internal() -> Interrupt {
-    debug_assert!(false, "a stream lost its head or its plan on the way");
-    stop::because(ReplyReason::Internal, "internal error\n")
-}
-
-fn rewrite(exchange: &Exchange, path: Option<uri::PathAndQuery>, host: &HostRewrite) {
-    let mut section = exchange.stream.request.headers.borrow_mut();
-    let Some(head) = section.as_mut().and_then(Headers::as_request_mut) else { return };
-    if let Some(path) = path {
-        head.path = path;
-    }
-    if let HostRewrite::Fixed(authority) = host {
-        head.authority = Some(authority.clone());
-    }
 }
 
 /// The phases in which the request's head may have gone upstream.
@@ -206,17 +128,9 @@ fn behind_head() -> Phases {
     Phases::REQUEST_BODY | Phases::REQUEST_TRAILERS | response
 }
 
-fn find_cluster(exchange: &Exchange, name: &ClusterName) -> Result<Rc<Cluster>, Interrupt> {
-    exchange.listener.worker.clusters.get(name).ok_or_else(|| {
-        stop::because(ReplyReason::NoEndpoint, "the cluster of this route does not exist\n")
-    })
-}
-
-/// Takes the head out of the stream; leaves a copy where a filter asked for one, and the request
-/// line where one may ask for that.
+/// Makes the head ready for the upstream and takes it out of the stream.
 fn take_request_head(exchange: &Exchange, target: &Target) -> Headers {
-    let message = &exchange.stream.request;
-    let mut section = message.headers.borrow_mut();
+    let mut section = exchange.stream.request.headers.borrow_mut();
     if let Some(headers) = section.as_mut() {
         forward::remove_hop_by_hop(headers.map_mut());
         let forwarding = exchange.listener.forwarding();
@@ -225,14 +139,23 @@ fn take_request_head(exchange: &Exchange, target: &Target) -> Headers {
             forward::join_cookies(headers.map_mut());
         }
     }
+    drop(section);
+    take_sent_head(exchange).unwrap_or_else(|| Headers::trailers(http::HeaderMap::new()))
+}
+
+/// Takes out of the stream the head of a request that goes upstream now; leaves a copy where a
+/// filter asked for one, and the request line where one may ask for that.
+pub(crate) fn take_sent_head(exchange: &Exchange) -> Option<Headers> {
+    let message = &exchange.stream.request;
     message.stage.set(Stage::Sent);
+    let mut section = message.headers.borrow_mut();
     let kept = exchange.chain.wants(Phases::LOG);
     let head = if kept { section.clone() } else { section.take() };
     if !kept && exchange.chain.wants(behind_head()) {
         let line = head.as_ref().and_then(Headers::as_request).cloned().map(Box::new);
         exchange.stream.facts.borrow_mut().request_line = line;
     }
-    head.unwrap_or_else(|| Headers::trailers(http::HeaderMap::new()))
+    head
 }
 
 /// Puts head and body together as the upstream's protocol wants them.
@@ -339,23 +262,6 @@ async fn send(
             Err(stop::because(ReplyReason::Timeout, text))
         }
     }
-}
-
-fn upstream_failed(exchange: &Exchange, error: &UpstreamError) -> Interrupt {
-    tracing::debug!(listener = %exchange.listener.plan.name, %error, "the upstream failed");
-    let reason = error.reason();
-    let text = if reason == ReplyReason::NoEndpoint {
-        "the cluster has no endpoint\n"
-    } else if reason == ReplyReason::Overload {
-        "too many requests wait for this cluster\n"
-    } else if reason == ReplyReason::Malformed {
-        "the request cannot be written in the upstream's protocol\n"
-    } else if error.nothing_sent() {
-        "no connection to the upstream\n"
-    } else {
-        "the upstream broke off before it answered\n"
-    };
-    stop::because(reason, text)
 }
 
 /// Takes the response through the filters and hands it to the client's side.

@@ -26,7 +26,7 @@ use self::probe::Probes;
 use super::*;
 use crate::{
     Listener, Worker,
-    connection::Began,
+    connection::{Began, Carried},
     http::{HttpConnection, open},
     listener::Counted,
     testing::{
@@ -127,7 +127,7 @@ impl Model {
         let sweeping = Rc::clone(&worker);
         tokio::task::spawn_local(async move { sweeping.sweep_forever().await });
         let state = state(&run, &worker, &metrics);
-        let facts = host_extension::ConnectionFacts {
+        let facts = ConnectionFacts {
             id: ConnectionId::new(0, 1),
             listener: "main".into(),
             peer: "192.0.2.1:1234".parse().unwrap(),
@@ -137,11 +137,8 @@ impl Model {
         let connection = HttpConnection {
             listener: Listener::new(Rc::clone(&state)),
             facts: Rc::new(facts),
-            carrier: None,
-            open_streams: Arc::default(),
-            abort: Rc::default(),
+            carried: Carried::new(Counted::new(state), None),
             began: Began::now(&worker.clock),
-            counted: Counted::new(state),
         };
         Self { run, worker, metrics, connection, lines: Vec::new(), opened: 0 }
     }
@@ -225,7 +222,10 @@ impl Model {
         assert_eq!(replies, self.opened, "each stream ends once");
         assert_eq!(listener.request_duration.count(), self.opened);
         assert_eq!(listener.streams_active.value(), 0);
-        assert_eq!(self.connection.open_streams.load(std::sync::atomic::Ordering::Relaxed), 0);
+        assert_eq!(
+            self.connection.carried.open_streams.load(std::sync::atomic::Ordering::Relaxed),
+            0
+        );
         assert_eq!(self.run.filters.get(), 0, "no filter is left");
         (self.opened, self.run.hooks.get())
     }
