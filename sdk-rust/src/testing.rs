@@ -43,8 +43,11 @@
 //! # Ok::<(), mortise_sdk::Refusal>(())
 //! ```
 //!
-//! A panic of the plugin is one of the test. Start reading at [`TestHost`].
+//! A panic of the plugin is one of the test. What a codec must do is tried by [`codec`].
+//!
+//! Start reading at [`TestHost`].
 
+pub mod codec;
 mod commons;
 mod connection;
 mod head;
