@@ -31,7 +31,7 @@ pub use line_gate::{LineGate, LinePass};
 pub use logs::{LogError, LogFormat, LogHandle, PLUGIN_LOG_TARGET, init_logs, log_plugin_line};
 pub use metrics::{
     ClusterMetrics, ControlMetrics, HostCallCount, LineCounts, ListenerMetrics, Metrics,
-    PluginMetrics, WorkerMetrics,
+    PluginMetrics, ProtocolMetrics, WorkerMetrics,
 };
 pub use names::{
     CALL_OUTCOMES, DEFINED_METRICS_MAX, DEFINED_NAME_BYTES_MAX, FAULT_LABELS,

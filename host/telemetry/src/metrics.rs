@@ -9,6 +9,7 @@
 //! [`OVERFLOW_NAME`].
 
 pub(crate) mod encode;
+pub(crate) mod protocol;
 mod shards;
 
 use std::{
@@ -20,6 +21,7 @@ use std::{
 use host_types::{ClusterName, ListenerName, PluginName};
 use parking_lot::Mutex;
 
+pub use protocol::ProtocolMetrics;
 pub use shards::{
     ClusterMetrics, ControlMetrics, HostCallCount, LineCounts, ListenerMetrics, PluginMetrics,
 };

@@ -8,7 +8,7 @@ use host_types::ReplyReason;
 
 use crate::{
     ClusterMetrics, ControlMetrics, Counter, Gauge, Histogram, LineCounts, ListenerMetrics,
-    PluginMetrics, SharedCounter,
+    PluginMetrics, ProtocolMetrics, SharedCounter, metrics::protocol::FRAME_LABELS,
 };
 
 /// Names of a kind (listeners, clusters, plugins) that one worker counts apart.
@@ -97,6 +97,7 @@ pub(crate) const START_TIME: (&str, &str) =
 
 /// The labels that name the thing that is counted.
 pub(crate) const LISTENER_LABEL: &str = "listener";
+pub(crate) const PROTOCOL_LABEL: &str = "protocol";
 pub(crate) const CLUSTER_LABEL: &str = "cluster";
 pub(crate) const PLUGIN_LABEL: &str = "plugin";
 pub(crate) const BACKEND_LABEL: &str = "backend";
@@ -208,6 +209,24 @@ pub(crate) const LISTENER: &[Family<ListenerMetrics>] = &[
             show("in", m.tcp_bytes_in.value());
             show("out", m.tcp_bytes_out.value());
         }),
+    ),
+];
+
+/// Metrics of each protocol with a codec that a listener speaks.
+pub(crate) const PROTOCOL: &[Family<ProtocolMetrics>] = &[
+    family(
+        "mortise_rpc_frames",
+        "Frames read from clients and written to them, by kind.",
+        Read::Split("kind", |m, show| {
+            for (label, count) in FRAME_LABELS.iter().zip(&m.frames) {
+                show(label, count.value());
+            }
+        }),
+    ),
+    family(
+        "mortise_rpc_malformed",
+        "Frames of clients that were malformed, and connections that lost the borders of frames.",
+        Read::Counter(|m| &m.malformed_total),
     ),
 ];
 

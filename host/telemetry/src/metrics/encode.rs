@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
-use host_types::{ClusterName, ListenerName};
+use host_types::{ClusterName, ListenerName, ProtocolName};
 use prometheus_client::{
     collector::Collector,
     encoding::{
@@ -14,11 +14,11 @@ use prometheus_client::{
 
 use super::{Metrics, PluginKey, WorkerShards};
 use crate::{
-    ClusterMetrics, ListenerMetrics, PluginMetrics,
+    ClusterMetrics, ListenerMetrics, PluginMetrics, ProtocolMetrics,
     cell::HistogramSum,
     names::{
         BACKEND_LABEL, BUILD, CLUSTER, CLUSTER_LABEL, CONTROL, Family, LISTENER, LISTENER_LABEL,
-        PLUGIN, PLUGIN_LABEL, Read, START_TIME,
+        PLUGIN, PLUGIN_LABEL, PROTOCOL, PROTOCOL_LABEL, Read, START_TIME,
     },
 };
 
@@ -60,6 +60,7 @@ impl Collector for Sums {
         let workers: Vec<_> = inner.shards.lock().values().cloned().collect();
         let shards = || workers.iter().map(|worker| worker.0.as_ref());
         encode_families(&mut encoder, LISTENER, &listeners(shards()))?;
+        encode_families(&mut encoder, PROTOCOL, &protocols(shards()))?;
         encode_families(&mut encoder, CLUSTER, &clusters(shards()))?;
         encode_families(&mut encoder, PLUGIN, &plugins(shards()))?;
         inner.defined.encode(&mut encoder)
@@ -69,6 +70,20 @@ impl Collector for Sums {
 fn listeners<'a>(workers: impl Iterator<Item = &'a WorkerShards>) -> Vec<Series<ListenerMetrics>> {
     let all = workers.map(|worker| worker.listeners.lock().clone());
     collect(all, |name: ListenerName| vec![(LISTENER_LABEL, name.to_string())])
+}
+
+fn protocols<'a>(workers: impl Iterator<Item = &'a WorkerShards>) -> Vec<Series<ProtocolMetrics>> {
+    let all = workers.map(|worker| {
+        let mut of_worker = BTreeMap::<(ListenerName, ProtocolName), _>::new();
+        for (listener, shard) in worker.listeners.lock().iter() {
+            let protocols = shard.protocols().into_iter();
+            of_worker.extend(protocols.map(|(name, shard)| ((listener.clone(), name), shard)));
+        }
+        of_worker
+    });
+    collect(all, |(listener, protocol)| {
+        vec![(LISTENER_LABEL, listener.to_string()), (PROTOCOL_LABEL, protocol.to_string())]
+    })
 }
 
 fn clusters<'a>(workers: impl Iterator<Item = &'a WorkerShards>) -> Vec<Series<ClusterMetrics>> {

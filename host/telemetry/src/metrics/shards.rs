@@ -1,16 +1,16 @@
 //! What is counted of each thing. The names under which it is shown are in `names`.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use host_extension::Phases;
-use host_types::ReplyReason;
+use host_types::{ProtocolName, ReplyReason};
 use parking_lot::Mutex;
 
 use crate::{
-    Counter, Gauge, Histogram, LabelledCounters, SharedCounter,
+    Counter, Gauge, Histogram, LabelledCounters, ProtocolMetrics, SharedCounter,
     names::{
-        CALL_OUTCOMES, FAULT_LABELS, HOST_CALL_REPORTS_MAX, PLUGIN_BOUNDS_US, REQUEST_BOUNDS_US,
-        ShowHistogram, ShowSplit,
+        CALL_OUTCOMES, FAULT_LABELS, HOST_CALL_REPORTS_MAX, OVERFLOW_NAME, PLUGIN_BOUNDS_US,
+        REQUEST_BOUNDS_US, ShowHistogram, ShowSplit,
     },
 };
 
@@ -44,9 +44,22 @@ pub struct ListenerMetrics {
     pub tcp_bytes_in: Counter,
     /// Bytes written to clients where the listener passes bytes on.
     pub tcp_bytes_out: Counter,
+    /// What is counted of each protocol with a codec; see [`ListenerMetrics::protocol`].
+    protocols: Mutex<BTreeMap<ProtocolName, Arc<ProtocolMetrics>>>,
 }
 
 impl ListenerMetrics {
+    /// What is counted of a protocol with a codec. Looked up once, and kept.
+    #[must_use]
+    pub fn protocol(&self, name: &ProtocolName) -> Arc<ProtocolMetrics> {
+        super::shard(&self.protocols, name.clone(), || OVERFLOW_NAME.into())
+    }
+
+    /// All protocols that were ever looked up.
+    pub(super) fn protocols(&self) -> BTreeMap<ProtocolName, Arc<ProtocolMetrics>> {
+        self.protocols.lock().clone()
+    }
+
     /// Counts a response by its status.
     pub fn response(&self, status: u16) {
         let class = usize::from(status / 100).saturating_sub(1);
@@ -79,6 +92,7 @@ impl Default for ListenerMetrics {
             malformed_total: Counter::default(),
             tcp_bytes_in: Counter::default(),
             tcp_bytes_out: Counter::default(),
+            protocols: Mutex::default(),
         }
     }
 }

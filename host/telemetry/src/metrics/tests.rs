@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use expect_test::{Expect, expect};
 use host_extension::{FaultKind, Phases};
-use host_types::ReplyReason;
+use host_types::{FrameKind, ReplyReason};
 
 use super::*;
 use crate::FAULT_LABELS;
@@ -75,6 +75,35 @@ fn two_workers_are_shown_as_one_sum() {
     let text = metrics.encode();
     assert!(text.contains(r#"replies_total{listener="web",reason="drain"} 2"#), "{text}");
     assert!(text.contains(r#"tcp_bytes_total{listener="web",direction="in"} 20"#), "{text}");
+}
+
+#[test]
+fn frames_are_shown_by_listener_protocol_and_kind() {
+    let metrics = Metrics::new();
+    for number in [0, 1] {
+        let bolt = metrics.worker(number).listener(&"rpc".into()).protocol(&"bolt".into());
+        bolt.frame(FrameKind::Request);
+        bolt.frame(FrameKind::Heartbeat);
+        bolt.malformed_total.increment();
+        assert_eq!(bolt.frames("heartbeat"), 1);
+    }
+    check(
+        &metrics,
+        "mortise_rpc",
+        &expect![[r##"
+            # HELP mortise_rpc_frames Frames read from clients and written to them, by kind.
+            # TYPE mortise_rpc_frames counter
+            mortise_rpc_frames_total{listener="rpc",protocol="bolt",kind="request"} 2
+            mortise_rpc_frames_total{listener="rpc",protocol="bolt",kind="one_way"} 0
+            mortise_rpc_frames_total{listener="rpc",protocol="bolt",kind="response"} 0
+            mortise_rpc_frames_total{listener="rpc",protocol="bolt",kind="heartbeat"} 2
+            mortise_rpc_frames_total{listener="rpc",protocol="bolt",kind="heartbeat_reply"} 0
+            mortise_rpc_frames_total{listener="rpc",protocol="bolt",kind="go_away"} 0
+            # HELP mortise_rpc_malformed Frames of clients that were malformed, and connections that lost the borders of frames.
+            # TYPE mortise_rpc_malformed counter
+            mortise_rpc_malformed_total{listener="rpc",protocol="bolt"} 2
+        "##]],
+    );
 }
 
 #[test]
