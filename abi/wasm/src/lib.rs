@@ -1,12 +1,14 @@
-//! Proxy-Wasm in numbers and bytes: enums, status codes, pair maps, one file per ABI version.
+//! Proxy-Wasm in numbers and bytes: enums, status codes, pair maps, one file per ABI version; and
+//! what goes beyond it, for protocols.
 //!
 //! Data only: no guest, no I/O, no clock. What a host does when a guest calls is the
 //! business of the wasm backend; what the numbers are called is said here, once.
 //!
-//! Start reading at [`AbiVersion`], then [`Status`].
+//! Start reading at [`AbiVersion`], then [`Status`]; for codecs, at [`codec`].
 
+pub mod codec;
 mod higress;
-mod mosn;
+pub mod mosn;
 mod numbers;
 mod pairs;
 pub mod preview1;
