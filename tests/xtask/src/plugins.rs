@@ -15,9 +15,10 @@ use crate::{
 };
 
 /// The examples in Rust, by folder.
-const RUST: [&str; 9] = [
+const RUST: [&str; 10] = [
     "access-json",
     "body-upper",
+    "bolt-codec",
     "deny",
     "greet",
     "http-auth",

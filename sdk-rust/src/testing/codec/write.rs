@@ -208,6 +208,16 @@ fn rejected(
     Ok(())
 }
 
+/// True where an error is told as a success or the other way round. A redirect may be either:
+/// most protocols have none.
+fn is_told_otherwise(status: u16, told: u16) -> bool {
+    match status {
+        400.. => told < 400,
+        300..400 => false,
+        _ => told >= 400,
+    }
+}
+
 /// False where the codec has no words for it.
 fn one_rejection(
     kit: &CodecKit,
@@ -224,7 +234,7 @@ fn one_rejection(
         format!("{what} bears the id {} for {}", reply.id, rejection.id)
     } else if let Some(why) = reply.malformed {
         format!("{what} is malformed: {why}")
-    } else if (status >= 400) != (reply.http_status >= 400) {
+    } else if is_told_otherwise(status, reply.http_status) {
         format!("{what} is read as one with {}", reply.http_status)
     } else {
         return Ok(true);

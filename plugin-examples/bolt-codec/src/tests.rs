@@ -1,0 +1,71 @@
+use mortise_sdk::testing::codec::CodecKit;
+
+use super::*;
+
+/// A frame of the protocol, built by hand.
+fn frame(kind: u8, command: u8, id: u8, timeout_or_status: &[u8], fields: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![1, kind, 0, command, 1, 0, 0, 0, id, 1];
+    bytes.extend_from_slice(timeout_or_status);
+    bytes.extend_from_slice(&[0, 5, 0]);
+    bytes.push(u8::try_from(fields.len()).unwrap());
+    bytes.extend_from_slice(b"\0\0\0\x05class");
+    bytes.extend_from_slice(fields);
+    bytes.extend_from_slice(b"hello");
+    bytes
+}
+
+const FIELDS: &[u8] = b"\0\0\0\x18sofa_head_target_service\0\0\0\x04Echo\
+\0\0\0\x15sofa_head_method_name\0\0\0\x03say\0\0\0\x01a\xff\xff\xff\xff";
+
+fn request(id: u8) -> Vec<u8> {
+    frame(1, 1, id, &3000_u32.to_be_bytes(), FIELDS)
+}
+
+fn decoded(bytes: &[u8]) -> Frame {
+    match BoltCodec.decode(bytes) {
+        Decoded::Frame(frame) => *frame,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_codec_keeps_what_every_codec_must() {
+    let response = frame(0, 2, 7, &[0, 0], b"");
+    let heartbeats = [BoltCodec.heartbeat(7), BoltCodec.heartbeat_reply(&[], 7)];
+    CodecKit::new(Bolt::CODEC, || Box::new(BoltCodec))
+        .sample("a request", request(7))
+        .sample("requests", [request(7), frame(2, 1, 8, &[0; 4], b""), request(9)].concat())
+        .sample("a response", response)
+        .sample("heartbeats", heartbeats.map(Option::unwrap).concat())
+        .malformed("a block that lies", frame(1, 1, 7, &[0; 4], b"\0\0\0\x09x"))
+        .lost("another version", [&[2][..], &request(7)[1..]].concat())
+        .lost("an unknown type", [&[1, 3][..], &request(7)[2..]].concat())
+        .lost("an unknown command", frame(1, 9, 7, &[0; 4], b""))
+        .assert_sound();
+}
+
+#[test]
+fn a_request_says_what_it_is_for() {
+    let frame = decoded(&request(7));
+    assert_eq!((frame.service.as_str(), frame.method.as_str()), ("Echo", "say"));
+    assert_eq!((frame.id, frame.timeout_ms), (7, Some(3000)));
+    assert_eq!(frame.fields.len(), 2, "one without a value is no field");
+}
+
+#[test]
+fn a_rejection_has_the_status_of_the_protocol() {
+    for (http, status) in [(404, 6), (503, 4), (504, 7), (400, 9), (418, 3)] {
+        let request = request(7);
+        let rejection = Rejection {
+            request: &request,
+            id: 7,
+            status: http,
+            message: "no",
+            fields: vec![(b"x", b"y")],
+            body: b"",
+        };
+        let reply = decoded(&BoltCodec.reject(&rejection).unwrap());
+        assert_eq!((reply.kind, reply.id, reply.status), (FrameKind::Response, 7, status));
+        assert_eq!(reply.fields, [(b"x".to_vec(), b"y".to_vec())]);
+    }
+}
