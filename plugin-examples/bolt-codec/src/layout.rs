@@ -20,6 +20,8 @@ const ABSENT: u32 = u32::MAX;
 
 /// A field of a header block: its name and its value.
 type Field = (Vec<u8>, Vec<u8>);
+/// A text that may be absent, and what is behind it.
+type Text<'a> = (Option<&'a [u8]>, &'a [u8]);
 
 /// The head of a frame.
 #[derive(Clone, Debug)]
@@ -187,7 +189,7 @@ fn head_bytes(kind: u8) -> usize {
     if kind == 0 { RESPONSE_BYTES } else { REQUEST_BYTES }
 }
 
-/// The fields of a header block; `None` where its lengths do not add up.
+/// The fields of a header block; `None` where its lengths do not add up, or a field has no name.
 pub(crate) fn read_fields(mut block: &[u8]) -> Option<Vec<Field>> {
     let mut fields = Vec::new();
     while !block.is_empty() {
@@ -195,14 +197,17 @@ pub(crate) fn read_fields(mut block: &[u8]) -> Option<Vec<Field>> {
         (name, block) = read_text(block)?;
         (value, block) = read_text(block)?;
         if let (Some(name), Some(value)) = (name, value) {
+            if name.is_empty() {
+                return None;
+            }
             fields.push((name.to_vec(), value.to_vec()));
         }
     }
     Some(fields)
 }
 
-/// A text with its length in front, which may be absent, and what is behind it.
-fn read_text(block: &[u8]) -> Option<(Option<&[u8]>, &[u8])> {
+/// Reads a text with its length in front.
+fn read_text(block: &[u8]) -> Option<Text<'_>> {
     let (length, rest) = block.split_first_chunk()?;
     match u32::from_be_bytes(*length) {
         ABSENT => Some((None, rest)),
