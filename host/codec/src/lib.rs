@@ -8,6 +8,8 @@
 //! Start reading at [`BuiltinCodec`].
 
 mod bolt;
+mod dubbo;
+mod hessian;
 mod read;
 #[cfg(test)]
 mod testing;
@@ -61,7 +63,8 @@ impl BuiltinCodec {
             Self::Bolt(settings) => {
                 Rc::new(Factory::new(bolt::profile(settings), move || bolt::Bolt::new(settings)))
             }
-            Self::Dubbo | Self::DubboThrift | Self::Tars => Rc::new(NotYet),
+            Self::Dubbo => Rc::new(Factory::new(dubbo::profile(), || dubbo::Dubbo)),
+            Self::DubboThrift | Self::Tars => Rc::new(NotYet),
         }
     }
 }

@@ -19,6 +19,11 @@ impl<'a> Cursor<'a> {
         Self { bytes, at: at.min(bytes.len()) }
     }
 
+    /// All bytes, those before the place, too.
+    pub(crate) fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
     /// How many bytes lie before the place.
     pub(crate) fn place(&self) -> usize {
         self.at
