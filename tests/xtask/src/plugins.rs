@@ -15,10 +15,11 @@ use crate::{
 };
 
 /// The examples in Rust, by folder.
-const RUST: [&str; 10] = [
+const RUST: [&str; 11] = [
     "access-json",
     "body-upper",
     "bolt-codec",
+    "courier",
     "deny",
     "greet",
     "http-auth",
