@@ -279,7 +279,7 @@ fn fields_of(mut block: &[u8]) -> Result<Vec<Field<'_>>, &'static str> {
 }
 
 /// The first value of a field.
-fn name_in<'a>(fields: &[Field<'a>], name: &[u8]) -> Option<&'a [u8]> {
+fn value_of<'a>(fields: &[Field<'a>], name: &[u8]) -> Option<&'a [u8]> {
     fields.iter().find(|(own, _value)| *own == name).map(|(_name, value)| *value)
 }
 
