@@ -43,8 +43,10 @@ fn written(frames: &[FrameEntry<'_>], needed: u32, lost: Option<&[u8]>) -> Vec<u
     record
 }
 
-/// All that a record says, or why it says nothing.
-fn read(record: &[u8]) -> Result<(usize, u32, Option<&[u8]>), RecordError> {
+/// How many frames a record tells of, how many bytes are needed, and why nothing follows.
+type Said<'a> = (usize, u32, Option<&'a [u8]>);
+
+fn read(record: &[u8]) -> Result<Said<'_>, RecordError> {
     let mut reader = AnswerReader::new(record)?;
     let needed = reader.needed();
     let mut frames = 0;
@@ -104,7 +106,7 @@ fn what_has_not_the_form_of_a_record_is_refused_by_what_is_wrong_with_it() {
     assert_eq!(read(&written(&many, 9, None)), Err(RecordError::TooMany(1025)));
 }
 
-fn encode<'a>(body: &'a [u8], body_start: Option<usize>, fields: &[(&[u8], &[u8])]) -> Vec<u8> {
+fn encode(body: &[u8], body_start: Option<usize>, fields: &[(&[u8], &[u8])]) -> Vec<u8> {
     let fields = fields.iter().copied();
     let raw = b"head-hi";
     let order = EncodeOrder {
