@@ -255,9 +255,9 @@ fn read_fields(frame: &mut Frame, raw: &Bytes, head: &Head) {
             frame.malformed = Some("the header block ends within a field".into());
             break;
         };
-        // Lies within `raw`, which the cursor has seen to.
         if let (Some(name), Some(value)) = (name, value) {
-            let _ = frame.fields.push_span(name, value);
+            let there = frame.fields.push_span(name, value);
+            debug_assert!(there, "the cursor does not leave the frame");
         }
     }
     if let Some(class) = raw.get(head.class()).filter(|class| !class.is_empty()) {

@@ -9,6 +9,7 @@
 
 mod bolt;
 mod dubbo;
+mod dubbothrift;
 mod hessian;
 mod read;
 #[cfg(test)]
@@ -64,7 +65,10 @@ impl BuiltinCodec {
                 Rc::new(Factory::new(bolt::profile(settings), move || bolt::Bolt::new(settings)))
             }
             Self::Dubbo => Rc::new(Factory::new(dubbo::profile(), || dubbo::Dubbo)),
-            Self::DubboThrift | Self::Tars => Rc::new(NotYet),
+            Self::DubboThrift => {
+                Rc::new(Factory::new(dubbothrift::PROFILE, || dubbothrift::DubboThrift))
+            }
+            Self::Tars => Rc::new(NotYet),
         }
     }
 }

@@ -87,11 +87,6 @@ impl<'a> Cursor<'a> {
     pub(crate) fn i32(&mut self) -> Option<i32> {
         self.array().map(i32::from_be_bytes)
     }
-
-    /// A number of four bytes as a length.
-    pub(crate) fn length(&mut self) -> Option<usize> {
-        self.u32().and_then(|length| usize::try_from(length).ok())
-    }
 }
 
 #[cfg(test)]

@@ -143,6 +143,7 @@ fn decode(wire: &impl Wire, mut bytes: BytesMut) -> Decoded {
     let mut decoded = Decoded::default();
     while !bytes.is_empty() && decoded.lost.is_none() {
         match wire.cut(&bytes) {
+            Cut::Whole(0) => decoded.lost = Some("a frame without bytes".into()),
             Cut::Whole(length) => {
                 let frame = wire.read(take(&mut bytes, length).freeze());
                 match frame {
