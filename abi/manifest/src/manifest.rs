@@ -53,15 +53,14 @@ pub struct Manifest {
 }
 
 /// One place where the plugin can stand.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Provided {
     /// Which.
     pub point: Point,
     /// By which `root_id` it is meant; empty for the only one.
-    #[serde(default)]
     pub root_id: String,
-    /// What it asks to see; nothing else is sent to it.
+    /// What it asks to see; nothing else is sent to it. None for a codec, which is given all
+    /// bytes.
     pub phases: Vec<Phase>,
 }
 
@@ -74,6 +73,8 @@ pub enum Point {
     StreamFilter,
     /// In the way of a connection's bytes.
     NetworkFilter,
+    /// To read and write the frames of a protocol.
+    Codec,
     /// Beside all traffic.
     Service,
 }
@@ -174,11 +175,20 @@ struct File {
     schema: u32,
     plugin: Identity,
     #[serde(default)]
-    provides: Vec<Provided>,
+    provides: Vec<ProvidedEntry>,
     #[serde(default)]
     artifact: Vec<ArtifactEntry>,
     #[serde(default)]
     permissions: Vec<Spanned<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ProvidedEntry {
+    point: Point,
+    #[serde(default)]
+    root_id: String,
+    phases: Option<Vec<Phase>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -213,14 +223,16 @@ impl Manifest {
             ))
         })?;
         check_name(&file.plugin.name)?;
-        check_provides(&file.provides)?;
+        let provides: Vec<Provided> =
+            file.provides.into_iter().map(provided).collect::<Result<_, _>>()?;
+        check_provides(&provides)?;
         check_artifacts(&file.artifact)?;
         let permissions = parse_permissions(text, &file.permissions)?;
         Ok(Self {
             name: file.plugin.name,
             version,
             summary: file.plugin.summary,
-            provides: file.provides,
+            provides,
             artifacts: file.artifact,
             permissions,
             is_security: file.plugin.security,
@@ -289,6 +301,20 @@ fn check_name(name: &str) -> Result<(), ManifestError> {
         "`name` must be lower-case letters, digits, `-` and `_`, with one `/` after a namespace: \
          {name:?}"
     )))
+}
+
+fn provided(entry: ProvidedEntry) -> Result<Provided, ManifestError> {
+    let ProvidedEntry { point, root_id, phases } = entry;
+    match (point, phases) {
+        (Point::Codec, Some(_)) => Err(content(
+            "a `provides` with `point = \"codec\"` has no `phases`: a codec is given all bytes",
+        )),
+        (Point::Codec, None) => Ok(Provided { point, root_id, phases: Vec::new() }),
+        (_, Some(phases)) => Ok(Provided { point, root_id, phases }),
+        (_, None) => {
+            Err(content("a `provides` has no `phases`: say what the plugin asks to see there"))
+        }
+    }
 }
 
 fn check_provides(provides: &[Provided]) -> Result<(), ManifestError> {

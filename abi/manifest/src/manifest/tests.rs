@@ -140,6 +140,41 @@ fn a_package_of_nothing_is_refused() {
         .assert_eq(&Manifest::parse(&one).unwrap_err().to_string());
 }
 
+#[test]
+fn a_codec_has_no_phases_and_all_else_says_which() {
+    let codec = WHOLE.replacen(
+        "[[artifact]]",
+        "[[provides]]\npoint = \"codec\"\nroot_id = \"frames\"\n[[artifact]]",
+        1,
+    );
+    let manifest = Manifest::parse(&codec).unwrap();
+    let last = manifest.provides.last().unwrap();
+    assert_eq!(
+        (last.point, last.root_id.as_str(), &last.phases[..]),
+        (Point::Codec, "frames", &[][..])
+    );
+    assert_eq!(manifest.phases().count(), 3);
+    check(
+        "point = \"network_filter\"",
+        "point = \"codec\"",
+        &expect![
+            "a `provides` with `point = \"codec\"` has no `phases`: a codec is given all bytes"
+        ],
+    );
+    check(
+        "phases = [\"downstream_data\"]",
+        "",
+        &expect!["a `provides` has no `phases`: say what the plugin asks to see there"],
+    );
+    check(
+        "point = \"network_filter\"",
+        "point = \"codecs\"",
+        &expect![
+            "at line 12, column 9: unknown variant `codecs`, expected one of `stream_filter`, `network_filter`, `codec`, `service`"
+        ],
+    );
+}
+
 fn asking(permissions: &str) -> Result<Manifest, ManifestError> {
     Manifest::parse(&WHOLE.replacen("schema = 1", &format!("schema = 1\n{permissions}"), 1))
 }
