@@ -37,6 +37,8 @@ pub(crate) struct Slot {
     phases: Phases,
     worker: Worker,
     live: RefCell<Option<Rc<dyn FilterFactory>>>,
+    /// What the last instance said of its protocol, where it is a codec's.
+    profile: Cell<CodecProfile>,
     recovery: RefCell<Recovery>,
     last_fault: RefCell<Option<PluginFault>>,
     /// What the pipeline holds it to; over all its instances.
@@ -75,6 +77,7 @@ impl Slot {
             phases,
             worker,
             live: RefCell::default(),
+            profile: Cell::default(),
             recovery: RefCell::new(Recovery::new(random)),
             last_fault: RefCell::default(),
             bounds,
@@ -111,6 +114,7 @@ impl Slot {
             Ok(factory) => {
                 let now = (self.worker.clock)();
                 self.update(|recovery| recovery.started(now));
+                self.profile.set(factory.codec_profile());
                 self.live.replace(Some(Rc::clone(&factory)));
                 self.starts.set(self.starts.get() + 1);
                 if self.starts.get() > 1 {
@@ -331,7 +335,7 @@ impl FilterFactory for Slot {
     }
 
     fn codec_profile(&self) -> CodecProfile {
-        self.live.borrow().as_ref().map(|live| live.codec_profile()).unwrap_or_default()
+        self.profile.get()
     }
 
     fn is_security(&self) -> bool {

@@ -5,9 +5,9 @@
 //! traffic goes nowhere: there is a [`TrialWorker`] for each load, on which the instances find
 //! what the ones before them left, and that is thrown away. Instances that share something by
 //! the name of a machine live until all have started, so that the second one meets the first
-//! here as on a worker; others are dropped at once. Calls to clusters, timers and
-//! queues are accepted and never come to anything, since plugins take a refusal at their start
-//! for the end.
+//! here as on a worker; others are dropped at once. Where the use is a codec, one is made.
+//! Calls to clusters, timers and queues are accepted and never come to anything, since plugins
+//! take a refusal at their start for the end.
 
 use std::{
     cell::RefCell,
@@ -18,10 +18,10 @@ use std::{
 };
 
 use host_extension::{
-    BodyKind, CallError, CallResult, FieldWrite, FilterFactory, GrpcMethod, GrpcStream,
-    HeaderMapKind, HostCalls, HttpCall, InstanceSpec, LoadedPlugin, LocalReply, LogLevel, MetricId,
-    MetricKind, OnGrpcEvent, OnHttpAnswer, Phases, PluginFault, PropertyValue, QueueId,
-    SharedInstances, Stream, Subject, Subscription, WorkerScope,
+    BodyKind, CallError, CallResult, ExtensionPoint, FieldWrite, FilterFactory, GrpcMethod,
+    GrpcStream, HeaderMapKind, HostCalls, HttpCall, InstanceSpec, LoadedPlugin, LocalReply,
+    LogLevel, MetricId, MetricKind, OnGrpcEvent, OnHttpAnswer, Phases, PluginFault, PropertyValue,
+    QueueId, SharedInstances, Stream, Subject, Subscription, WorkerScope,
 };
 use host_telemetry::{DefinedMetrics, log_plugin_line};
 use host_types::Headers;
@@ -64,6 +64,10 @@ impl TrialWorker {
             on_restart: Rc::new(|| {}),
         };
         let factory = loaded.start(&scope, spec)?;
+        if spec.point == ExtensionPoint::Codec {
+            // What is no codec is to be known before a client's bytes come to it.
+            drop(factory.codec()?);
+        }
         let phases = factory.phases();
         if plan.shares_machines() {
             self.held.borrow_mut().push(factory);

@@ -1,3 +1,6 @@
+use bytes::{Bytes, BytesMut};
+use host_extension::{Codec, CodecStep, Decoded, Detection, Rejection, Rewrite};
+use host_types::Frame;
 use plugins_policy::{Policy, Preset, Rights};
 
 use super::*;
@@ -39,10 +42,13 @@ fn greet() -> PluginPlan {
     crate::fake::plan("greet", std::path::Path::new("greet"))
 }
 
+fn trusted() -> Arc<Rights> {
+    Arc::new(Rights::new(&Policy::of(Preset::Trusted), None, "greet"))
+}
+
 /// Starts a plugin that may do everything.
 fn start_on(worker: &TrialWorker, plugin: &Starts) -> Result<Phases, PluginFault> {
-    let rights = Arc::new(Rights::new(&Policy::of(Preset::Trusted), None, "greet"));
-    let charge = Charge { rights, denials: Arc::default(), recorder: None };
+    let charge = Charge { rights: trusted(), denials: Arc::default(), recorder: None };
     worker.start(&greet(), (plugin, &charge), &Account::default(), &InstanceSpec::default())
 }
 
@@ -54,6 +60,73 @@ fn check(
     let plugin = Starts(Box::new(start));
     let started = start_on(worker, &plugin);
     assert_eq!(started.map_err(|fault| fault.to_string()), Ok(Phases::ALL));
+}
+
+/// A plugin that is a codec, or fails at it.
+#[derive(Clone, Debug)]
+struct Frames(Result<(), PluginFault>);
+
+#[derive(Debug)]
+struct NoFrames;
+
+impl LoadedPlugin for Frames {
+    fn start(
+        &self,
+        _scope: &WorkerScope,
+        _spec: &InstanceSpec,
+    ) -> Result<Rc<dyn FilterFactory>, PluginFault> {
+        Ok(Rc::new(self.clone()))
+    }
+}
+
+impl FilterFactory for Frames {
+    fn phases(&self) -> Phases {
+        Phases::NONE
+    }
+
+    fn codec(&self) -> Result<Rc<dyn Codec>, PluginFault> {
+        self.0.clone().map(|()| Rc::new(NoFrames) as Rc<dyn Codec>)
+    }
+}
+
+impl Codec for NoFrames {
+    fn detect(&self, _first: &[u8]) -> CodecStep<Detection> {
+        CodecStep::ready(Detection::No)
+    }
+
+    fn decode(&self, rest: BytesMut) -> CodecStep<Decoded> {
+        CodecStep::ready(Decoded { rest, ..Decoded::default() })
+    }
+
+    fn encode(&self, _rewrite: Rewrite<'_>) -> CodecStep<Option<Bytes>> {
+        CodecStep::ready(None)
+    }
+
+    fn heartbeat_reply(&self, _heartbeat: &Frame) -> CodecStep<Option<Bytes>> {
+        CodecStep::ready(None)
+    }
+
+    fn reject(&self, _rejection: Rejection<'_>) -> CodecStep<Option<Bytes>> {
+        CodecStep::ready(None)
+    }
+}
+
+#[track_caller]
+fn check_codec(plugin: &dyn LoadedPlugin, expect: Result<Phases, &str>) {
+    let charge = Charge { rights: trusted(), denials: Arc::default(), recorder: None };
+    let spec = InstanceSpec { point: ExtensionPoint::Codec, ..InstanceSpec::default() };
+    let worker = TrialWorker::default();
+    let started = worker.start(&greet(), (plugin, &charge), &Account::default(), &spec);
+    let started = started.map_err(|fault| fault.message.to_string());
+    assert_eq!(started, expect.map_err(str::to_owned));
+}
+
+#[test]
+fn what_is_put_in_as_a_codec_must_make_one() {
+    check_codec(&Frames(Ok(())), Ok(Phases::NONE));
+    let broken = PluginFault::new(host_extension::FaultKind::Trapped, "out of bounds");
+    check_codec(&Frames(Err(broken)), Err("out of bounds"));
+    check_codec(&Starts(Box::new(|_calls| Ok(()))), Err("the plugin serves no protocols"));
 }
 
 /// Must not be called: nothing comes of what a trial asks for.
