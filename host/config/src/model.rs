@@ -11,6 +11,7 @@ mod native;
 mod plugin;
 mod policy;
 mod process;
+mod protocol;
 mod route;
 mod service;
 mod wasm;
@@ -24,7 +25,7 @@ pub(crate) use self::{
     cluster::{BalanceWord, ClusterConfig, EndpointConfig, PoolConfig, UpstreamProtocolWord},
     listener::{
         AcceptBalanceWord, FilterConfig, ForwardingConfig, LimitsConfig, ListenerConfig,
-        OnErrorWord, ProtocolWord,
+        OnErrorWord,
     },
     log::{AccessLogConfig, AccessLogWord, LogConfig, LogFormatWord},
     native::{NativeAllowConfig, NativeConfig, NativePluginConfig, RunInWord},
@@ -34,10 +35,11 @@ pub(crate) use self::{
         GoPluginConfig, ProcessConfig, RestartConfig, SandboxConfig, SandboxSettingsConfig,
         SandboxWord, TransportWord,
     },
+    protocol::{CodecConfig, CodecEntryConfig, ProtocolConfig},
     route::{
         HeaderMatchConfig, HostRewriteConfig, MatchConfig, QueryMatchConfig, RedirectConfig,
-        RespondConfig, RewriteConfig, RouteConfig, SchemeWord, VirtualHostConfig,
-        WeightedClusterConfig,
+        RespondConfig, RetryConfig, RetryReasonConfig, RewriteConfig, RouteConfig, SchemeWord,
+        VirtualHostConfig, WeightedClusterConfig,
     },
     service::{RunOnWord, ServiceConfig},
     wasm::WasmConfig,

@@ -15,6 +15,7 @@ mod native;
 mod plugin;
 mod policy;
 mod process;
+mod protocol;
 mod route;
 mod stated;
 
@@ -222,6 +223,10 @@ fn fill_defaults(model: &mut Config) {
     }
     for listener in &mut model.listeners {
         listener.name.get_or_insert_with(|| listener.address.clone());
+        // Where there are frames, a route that says nothing leaves it to them.
+        if listener.protocol.names().into_iter().any(|name| !protocol::is_plain(name)) {
+            continue;
+        }
         let of_hosts = listener.virtual_hosts.iter_mut().flat_map(|host| &mut host.routes);
         for route in listener.routes.iter_mut().chain(of_hosts) {
             if route.cluster.is_some() || route.clusters.is_some() {

@@ -1,9 +1,10 @@
 use std::{sync::Arc, time::Duration};
 
 use expect_test::expect_file;
+use host_codec::{BoltSettings, BuiltinCodec};
 use host_extension::{ExtensionPoint, OnError, Phases};
-use host_pipeline::{AcceptBalance, Forwarding, ListenerProtocol};
-use host_router::{HostRewrite, RouteAction};
+use host_pipeline::{AcceptBalance, CodecSource, Forwarding, ListenerProtocol};
+use host_router::{HostRewrite, PathMatch, Retry, RouteAction, RpcMatch};
 use host_types::{
     Address, Bootstrap, Isolation, NativeAllowed, PluginLimits, ProcessSettings, RestartSettings,
     RunIn, Transport,
@@ -135,7 +136,7 @@ fn every_key_reaches_the_plan() {
     assert!(
         matches!(plan.access_log.target, AccessLogTarget::File(file) if file.ends_with("a.log"))
     );
-    let [main, raw, auto] = &plan.listeners[..] else { panic!() };
+    let [main, raw, auto, ..] = &plan.listeners[..] else { panic!() };
     assert_eq!((main.name.as_str(), main.balance), ("main", AcceptBalance::Exact));
     assert_eq!(main.limits.header_timeout, Duration::from_millis(1));
     let ListenerProtocol::Http(http) = &main.protocol else { panic!() };
@@ -176,6 +177,78 @@ fn every_key_reaches_the_plan() {
     assert_eq!((&*plain.service.spec.root_id, plain.every_worker), ("", false));
     assert_eq!(plain.service.spec.point, ExtensionPoint::Service);
     assert!(matches!(&plan.wasm.cache, WasmCache::Directory(path) if path.ends_with("compiled")));
+}
+
+#[test]
+fn every_key_of_a_listener_with_codecs_reaches_the_plan() {
+    let plan = parse_here(EVERYTHING, Format::Yaml).unwrap().plan;
+    let [.., frames, tars] = &plan.listeners[..] else { panic!() };
+    assert_eq!(frames.limits.frame_bytes_max, 1024);
+    let ListenerProtocol::Rpc(rpc) = &frames.protocol else { panic!() };
+    assert!(rpc.http);
+    assert_eq!(rpc.tcp.as_ref().map(|tcp| tcp.cluster.as_str()), Some("app"));
+    let names: Vec<_> = rpc.codecs.iter().map(|codec| codec.name.as_str()).collect();
+    assert_eq!(names, ["bolt", "dubbo", "greet/frames"]);
+    let bolt = BuiltinCodec::Bolt(BoltSettings { go_away: true });
+    assert_eq!(rpc.codecs[0].source, CodecSource::Builtin(bolt));
+    let CodecSource::Plugin(plugin) = &rpc.codecs[2].source else { panic!() };
+    assert_eq!((plugin.plugin.as_str(), plugin.on_error), ("greet", OnError::Closed));
+    assert_eq!((plugin.spec.point, &*plugin.spec.root_id), (ExtensionPoint::Codec, "frames"));
+    assert_eq!(&*plugin.spec.config, br#"{"b":1}"#);
+    let routes: Vec<_> = rpc.streams.router.routes().map(|(_, route)| route).collect();
+    let names = RpcMatch { service: Some("com.demo.Echo".into()), method: Some("say".into()) };
+    assert_eq!(routes[0].condition.path, PathMatch::Rpc(names));
+    let (RouteAction::Forward(say), RouteAction::Forward(ping)) =
+        (&routes[0].action, &routes[1].action)
+    else {
+        panic!()
+    };
+    assert_eq!(say.frame_timeout, Some(Duration::from_millis(20)));
+    assert_eq!(say.retry, Retry { max: 3, on_reset: true, on_statuses: vec![503] });
+    assert_eq!((ping.timeout, ping.frame_timeout), (None, None));
+    assert_eq!(ping.retry, Retry::default());
+    let RouteAction::Respond(gone) = &routes[2].action else { panic!() };
+    assert_eq!(gone.headers["content-type"], "text/plain; charset=utf-8");
+    let ListenerProtocol::Rpc(rpc) = &tars.protocol else { panic!() };
+    assert!(!rpc.http && rpc.tcp.is_none());
+    assert_eq!(rpc.codecs[0].source, CodecSource::Builtin(BuiltinCodec::Tars));
+    let (_, route) = rpc.streams.router.routes().next().unwrap();
+    let RouteAction::Respond(closed) = &route.action else { panic!() };
+    assert!(closed.headers.is_empty(), "frames have no content type");
+}
+
+#[test]
+fn a_list_without_a_codec_is_what_its_words_are() {
+    let protocol = |word: &str| {
+        let text = format!(
+            "listeners: [{{ address: '127.0.0.1:1', protocol: {word}, cluster: app, \
+             routes: [{{ match: {{ prefix: / }}, cluster: app }}] }}]\n\
+             clusters: [{{ name: app, endpoints: ['127.0.0.1:2'] }}]\n"
+        );
+        let without = |text: &str, from: &str| text.replace(from, "");
+        let text = match word {
+            "[http]" => without(&text, "cluster: app, "),
+            "[tcp]" => without(&text, ", routes: [{ match: { prefix: / }, cluster: app }]"),
+            _ => text,
+        };
+        parse_here(&text, Format::Yaml).unwrap().plan.listeners.remove(0).protocol
+    };
+    assert!(matches!(protocol("[http]"), ListenerProtocol::Http(_)));
+    assert!(matches!(protocol("[http, tcp]"), ListenerProtocol::Auto(..)));
+    assert!(matches!(protocol("[tcp]"), ListenerProtocol::Tcp(_)));
+}
+
+#[test]
+fn a_route_of_frames_has_no_timeout_of_its_own() {
+    let text = FIRST.replace("protocol: http ", "protocol: bolt ");
+    let loaded = parse_here(&text, Format::Yaml).unwrap();
+    assert!(loaded.effective["listeners"][0]["routes"][0].get("timeout_ms").is_none());
+    assert_eq!(loaded.effective["listeners"][0]["protocol"], "bolt");
+    let ListenerProtocol::Rpc(rpc) = &loaded.plan.listeners[0].protocol else { panic!() };
+    let (_, route) = rpc.streams.router.routes().next().unwrap();
+    let RouteAction::Forward(forward) = &route.action else { panic!() };
+    assert_eq!(forward.frame_timeout, None);
+    assert_eq!(forward.timeout, Some(Duration::from_secs(15)), "for HTTP beside frames");
 }
 
 #[test]

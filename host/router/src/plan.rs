@@ -74,7 +74,8 @@ pub struct Forward {
 /// When a frame is sent again, on another connection or to another endpoint.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Retry {
-    /// How often one frame is sent again at most. Where nothing of it was sent it always is.
+    /// How often one frame is sent again at most; within that, always where nothing of it was
+    /// sent.
     pub max: u32,
     /// Also where the upstream ended the connection after it was sent.
     pub on_reset: bool,

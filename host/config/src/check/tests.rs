@@ -36,6 +36,13 @@ fn right() -> Value {
                 "host_rewrite": { "host": "a" },
                 "clusters": [{ "name": "c", "weight": 0 }],
             }],
+        }, {
+            "address": "127.0.0.1:2",
+            "protocol": ["dubbo", { "name": "bolt", "config": { "go_away": true } }, "tcp"],
+            "routes": [{
+                "match": { "service": "a", "rpc_method": "b" },
+                "retry": { "max": 2, "on": ["reset", 503] },
+            }],
         }],
         "clusters": [{
             "name": "c",
@@ -65,7 +72,7 @@ fn the_schema_says_nothing_that_the_checker_does_not_know() {
 }
 
 fn walk(schema: &Value) {
-    const KNOWN: [&str; 22] = [
+    const KNOWN: [&str; 23] = [
         "$defs",
         "$ref",
         "$schema",
@@ -75,6 +82,7 @@ fn walk(schema: &Value) {
         "default",
         "description",
         "enum",
+        "examples",
         "format",
         "items",
         "maxItems",
@@ -94,7 +102,7 @@ fn walk(schema: &Value) {
         assert!(KNOWN.contains(&keyword.as_str()), "{keyword}");
         match (keyword.as_str(), value) {
             ("properties" | "$defs", Value::Object(named)) => named.values().for_each(walk),
-            ("default" | "enum" | "const" | "required" | "type", _) => {}
+            ("default" | "enum" | "examples" | "const" | "required" | "type", _) => {}
             _ => walk(value),
         }
     }

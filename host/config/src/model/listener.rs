@@ -4,7 +4,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::route::{RouteConfig, VirtualHostConfig};
+use super::{
+    protocol::ProtocolConfig,
+    route::{RouteConfig, VirtualHostConfig},
+};
 
 /// One listener.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
@@ -16,9 +19,11 @@ pub(crate) struct ListenerConfig {
     pub(crate) name: Option<String>,
     /// Where it listens: `IP:PORT` or `[IPv6]:PORT`.
     pub(crate) address: String,
-    /// What it speaks.
+    /// What it speaks: `http` (HTTP/1.1 and HTTP/2), `tcp` (bytes to `cluster`), `auto` (`http`
+    /// where the first bytes are HTTP, else `tcp`), the name of a codec (`bolt`, `dubbo`,
+    /// `dubbothrift`, `tars`, or a plugin), or a list of such.
     #[serde(default)]
-    pub(crate) protocol: ProtocolWord,
+    pub(crate) protocol: ProtocolConfig,
     /// How accepted connections are spread over the workers.
     #[serde(default)]
     pub(crate) balance: AcceptBalanceWord,
@@ -44,22 +49,10 @@ pub(crate) struct ListenerConfig {
     /// The routes of single domains; in place of `routes`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) virtual_hosts: Vec<VirtualHostConfig>,
-    /// Where the bytes of `protocol: tcp` go, and with `auto` those that are not HTTP.
+    /// Where the bytes of `protocol: tcp` go, and with `auto` or a list those that are nothing
+    /// else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) cluster: Option<String>,
-}
-
-/// What a listener speaks.
-#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum ProtocolWord {
-    /// HTTP/1.1 or HTTP/2.
-    #[default]
-    Http,
-    /// HTTP where the first bytes are HTTP; other connections go to `cluster` as bytes.
-    Auto,
-    /// Bytes to `cluster`.
-    Tcp,
 }
 
 /// How accepted connections are spread over the workers.
@@ -80,7 +73,8 @@ pub(crate) struct LimitsConfig {
     /// Open connections of each worker; past it a new one is closed at once.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub(crate) connections_max: u32,
-    /// Concurrent streams of one HTTP/2 connection; past it a stream is refused.
+    /// Concurrent streams of one connection; past it a stream of HTTP/2 is refused, and no more
+    /// frames are read until one has ended.
     #[schemars(range(min = 1, max = 65_535))]
     pub(crate) streams_per_connection_max: u32,
     /// Header fields of one request; past it 431.
@@ -97,10 +91,12 @@ pub(crate) struct LimitsConfig {
     /// Bytes of one frame of a codec's protocol; past it the connection is closed.
     #[schemars(range(min = 1024, max = 1_073_741_824))]
     pub(crate) frame_bytes_max: u32,
-    /// Longest wait for a whole HTTP/1 request head, in milliseconds.
+    /// Longest wait for a whole HTTP/1 request head, and for the bytes that tell which codec a
+    /// connection is for, in milliseconds.
     #[schemars(range(min = 1, max = 3_600_000))]
     pub(crate) header_timeout_ms: u32,
-    /// Longest wait between the requests of a connection, in milliseconds; also how long a
+    /// Longest wait between the requests (or any frames) of a connection, in milliseconds; never
+    /// ends one with a request under way. Also how long a
     /// tunnel (TCP, WebSocket) may be silent, and how long `protocol: auto` waits for a first
     /// byte before it takes the connection for one whose server speaks first.
     #[schemars(range(min = 1, max = 86_400_000))]

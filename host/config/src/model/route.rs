@@ -57,17 +57,24 @@ pub(crate) struct RouteConfig {
     pub(crate) host_rewrite: Option<HostRewriteConfig>,
     /// Longest wait for the head of the response, from the end of the request, in milliseconds.
     /// 0 waits without limit. Bodies have `stall_timeout_ms` of the listener. Default: 15000.
+    /// A frame of a codec has the lesser of this and what it says itself; where neither says (or
+    /// this is 0), what is usual in its protocol, else 15000.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(max = 86_400_000))]
     pub(crate) timeout_ms: Option<u32>,
+    /// When a frame of a codec is sent again. Default: once, and only where nothing of it was
+    /// sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) retry: Option<RetryConfig>,
     /// Filters of this route; they run after those of the listener.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
     pub(crate) stream_filters: Vec<FilterConfig>,
 }
 
-/// Which requests a route takes: one of `prefix`, `path`, `regex`, and all else that it says.
-/// The path is compared as it was sent, without the query.
+/// Which requests a route takes: one of `prefix`, `path`, `regex`, `service`, and all else that it
+/// says. The path is compared as it was sent, without the query. That of a frame is
+/// `/service/method`.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct MatchConfig {
@@ -84,7 +91,15 @@ pub(crate) struct MatchConfig {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 1024))]
     pub(crate) regex: Option<String>,
-    /// The methods. Default: all.
+    /// The service that a frame of a codec or a request of gRPC is for; `-` where it names none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 1024))]
+    pub(crate) service: Option<String>,
+    /// The method of the service, with `service` or without; `-` where a frame names none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 1024))]
+    pub(crate) rpc_method: Option<String>,
+    /// The methods of HTTP. Default: all. A frame has `POST`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
     pub(crate) methods: Vec<String>,
@@ -103,7 +118,7 @@ pub(crate) struct MatchConfig {
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct HeaderMatchConfig {
-    /// The name of the field, in any case.
+    /// The name of the field, in any case; of a frame also an attribute, as in `:version`.
     pub(crate) name: String,
     /// A value is this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -146,6 +161,44 @@ pub(crate) struct QueryMatchConfig {
     /// The parameter is there (`true`) or not (`false`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) present: Option<bool>,
+}
+
+/// When a frame of a codec is sent again, on another connection or to another endpoint.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct RetryConfig {
+    /// How often one frame is sent again at most; 0 is never.
+    #[schemars(range(max = 10))]
+    pub(crate) max: u32,
+    /// Reasons beside that nothing was sent. What was sent may have been done: name them for
+    /// calls only that may be done twice.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    pub(crate) on: Vec<RetryReasonConfig>,
+}
+
+/// A reason to send a frame again.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(untagged)]
+pub(crate) enum RetryReasonConfig {
+    /// What happened to it.
+    Word(RetryReasonWord),
+    /// The response has a status that is this in HTTP, such as 503 for an overload.
+    Status(#[schemars(range(min = 400, max = 599))] u16),
+}
+
+/// What happened to a frame.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum RetryReasonWord {
+    /// The upstream ended the connection before it answered.
+    Reset,
+}
+
+impl Default for RetryConfig {
+    fn default() -> Self {
+        Self { max: 1, on: Vec::new() }
+    }
 }
 
 /// A cluster with its share.
@@ -210,7 +263,7 @@ pub(crate) struct RespondConfig {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 65_536))]
     pub(crate) body: Option<String>,
-    /// Header fields. A body without a `content-type` is sent as plain text.
+    /// Header fields. A body without a `content-type` is sent as plain text where HTTP is spoken.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) headers: BTreeMap<String, String>,
 }

@@ -1,9 +1,11 @@
 //! Which requests a route takes.
 
-use host_router::{HeaderMatch, PathMatch, Pattern, QueryMatch, RouteCondition, ValueTest};
+use host_router::{
+    HeaderMatch, PathMatch, Pattern, QueryMatch, RouteCondition, RpcMatch, ValueTest,
+};
 use http::Method;
 
-use super::Scope;
+use super::{Scope, protocol::Streams};
 use crate::{
     cursor::Cursor,
     model::{HeaderMatchConfig, MatchConfig, QueryMatchConfig},
@@ -11,6 +13,7 @@ use crate::{
 
 pub(super) fn condition(
     model: &MatchConfig,
+    streams: Streams,
     at: &Cursor<'_>,
     scope: &Scope<'_>,
 ) -> Option<RouteCondition> {
@@ -18,7 +21,8 @@ pub(super) fn condition(
     let methods = at.key("methods");
     let methods = all(methods.zip(&model.methods).map(|(at, text)| method(text, &at)));
     let headers = at.key("headers");
-    let headers = all(headers.zip(&model.headers).map(|(at, model)| header(model, &at, scope)));
+    let header = |(at, model)| header(model, streams, &at, scope);
+    let headers = all(headers.zip(&model.headers).map(header));
     let query = at.key("query");
     let query = all(query.zip(&model.query).map(|(at, model)| parameter(model, &at, scope)));
     Some(RouteCondition { path: path?, methods: methods?, headers: headers?, query: query? })
@@ -70,8 +74,16 @@ fn path(model: &MatchConfig, at: &Cursor<'_>, scope: &Scope<'_>) -> Option<PathM
         ("prefix", model.prefix.is_some()),
         ("path", model.path.is_some()),
         ("regex", model.regex.is_some()),
+        ("service", model.service.is_some()),
+        // Beside `service` it is no second word of this kind.
+        ("rpc_method", model.rpc_method.is_some() && model.service.is_none()),
     ];
     let key = one_of(&given, at, "a match")?;
+    if model.service.is_some() || model.rpc_method.is_some() {
+        let name = |name: &Option<String>| name.as_deref().map(Into::into);
+        let (service, method) = (name(&model.service), name(&model.rpc_method));
+        return Some(PathMatch::Rpc(RpcMatch { service, method }));
+    }
     let at = at.key(key);
     if let Some(regex) = &model.regex {
         return pattern(regex, &at, scope).map(PathMatch::Regex);
@@ -105,7 +117,12 @@ fn method(text: &str, at: &Cursor<'_>) -> Option<Method> {
     }
 }
 
-fn header(model: &HeaderMatchConfig, at: &Cursor<'_>, scope: &Scope<'_>) -> Option<HeaderMatch> {
+fn header(
+    model: &HeaderMatchConfig,
+    streams: Streams,
+    at: &Cursor<'_>,
+    scope: &Scope<'_>,
+) -> Option<HeaderMatch> {
     let given = [
         ("exact", model.exact.is_some()),
         ("prefix", model.prefix.is_some()),
@@ -118,7 +135,13 @@ fn header(model: &HeaderMatchConfig, at: &Cursor<'_>, scope: &Scope<'_>) -> Opti
     let text = [&model.exact, &model.prefix, &model.suffix, &model.contains, &model.regex];
     let text = text.into_iter().flatten().next();
     let test = value_test(key, text, model.present, &at.key(key), scope)?;
-    match HeaderMatch::new(&model.name, test, model.invert) {
+    let made = match streams {
+        Streams::Http => HeaderMatch::new(&model.name, test, model.invert),
+        Streams::Frames | Streams::Both | Streams::Unknown => {
+            HeaderMatch::of_frames(&model.name, test, model.invert)
+        }
+    };
+    match made {
         Ok(header) => Some(header),
         Err(error) => at.key("name").refuse(error.to_string(), "no field name"),
     }

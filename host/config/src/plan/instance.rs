@@ -60,6 +60,11 @@ pub(super) fn opaque(value: Option<&Value>) -> Arc<[u8]> {
     }
 }
 
-fn spec(point: ExtensionPoint, root_id: Option<&str>, config: Option<&Value>) -> InstanceSpec {
+/// How an instance is started.
+pub(super) fn spec(
+    point: ExtensionPoint,
+    root_id: Option<&str>,
+    config: Option<&Value>,
+) -> InstanceSpec {
     InstanceSpec { point, root_id: root_id.unwrap_or_default().into(), config: opaque(config) }
 }

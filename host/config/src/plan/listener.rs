@@ -4,18 +4,21 @@ use std::{net::SocketAddr, sync::Arc};
 
 use host_extension::{ExtensionPoint, FilterUse};
 use host_pipeline::{
-    AcceptBalance, Forwarding, ListenerPlan, ListenerProtocol, StreamPlan, TcpPlan,
+    AcceptBalance, Forwarding, ListenerPlan, ListenerProtocol, RpcPlan, StreamPlan, TcpPlan,
 };
 use host_router::{Router, RouterPlan, VirtualHost};
-use host_types::{Address, Limits, ListenerName};
+use host_types::{Address, ClusterName, Limits, ListenerName};
 
-use super::{Scope, Seen, instance::filters, milliseconds, route, size};
+use super::{
+    Scope, Seen,
+    instance::filters,
+    milliseconds,
+    protocol::{Protocols, Streams},
+    route, size,
+};
 use crate::{
     cursor::Cursor,
-    model::{
-        AcceptBalanceWord, ForwardingConfig, LimitsConfig, ListenerConfig, ProtocolWord,
-        VirtualHostConfig,
-    },
+    model::{AcceptBalanceWord, ForwardingConfig, LimitsConfig, ListenerConfig, VirtualHostConfig},
 };
 
 pub(super) fn listeners(
@@ -25,6 +28,7 @@ pub(super) fn listeners(
 ) -> Vec<ListenerPlan> {
     let mut names = Seen::default();
     let mut addresses = Seen::default();
+    let mut protocols = Protocols::default();
     let plans = at.zip(models).filter_map(|(at, model)| {
         let address = address(&model.address, &at.key("address"));
         // Every listener on port 0 gets a port of its own.
@@ -37,7 +41,7 @@ pub(super) fn listeners(
         if name != model.address {
             names.check(name, "listener", &at.key("name"));
         }
-        let protocol = protocol(model, &at, scope);
+        let protocol = protocol(model, &mut protocols, &at, scope);
         Some(ListenerPlan {
             name: ListenerName::from(name),
             address: Address::Tcp(address?),
@@ -74,38 +78,79 @@ fn address(text: &str, at: &Cursor<'_>) -> Option<SocketAddr> {
 
 fn protocol(
     model: &ListenerConfig,
+    protocols: &mut Protocols,
     at: &Cursor<'_>,
     scope: &Scope<'_>,
 ) -> Option<ListenerProtocol> {
-    match model.protocol {
-        ProtocolWord::Http => {
-            if model.cluster.is_some() {
-                at.name("cluster").refuse_with::<()>(
-                    "a listener with `protocol: http` has no `cluster`",
-                    "routes name the clusters",
-                    "name the cluster in a route: `routes: [{ match: { prefix: / }, cluster: … }]`",
-                );
-            }
-            http(model, at, scope).map(ListenerProtocol::Http)
+    let Some(spoken) = protocols.spoken(&model.protocol, &at.key("protocol"), scope) else {
+        // What is wrong beside it is told all the same.
+        if let Some(cluster) = &model.cluster {
+            scope.cluster::<ClusterName>(cluster, &at.key("cluster"));
         }
-        ProtocolWord::Auto => {
-            let tcp = tcp(model, at, scope);
-            let http = http(model, at, scope);
-            Some(ListenerProtocol::Auto(http?, tcp?))
+        if !model.routes.is_empty() || !model.virtual_hosts.is_empty() {
+            streams(model, Streams::Unknown, at, scope);
         }
-        ProtocolWord::Tcp => {
-            let used = [
-                ("routes", !model.routes.is_empty()),
-                ("virtual_hosts", !model.virtual_hosts.is_empty()),
-                ("stream_filters", !model.stream_filters.is_empty()),
-                ("forwarding", model.forwarding != ForwardingConfig::default()),
-            ];
-            for (key, _) in used.iter().filter(|(_, used)| *used) {
-                let message = format!("a listener with `protocol: tcp` has no `{key}`");
-                at.name(key).refuse::<()>(message, "only HTTP has them");
-            }
-            tcp(model, at, scope).map(ListenerProtocol::Tcp)
+        return None;
+    };
+    let tcp = spoken.tcp.then(|| tcp(model, at, scope));
+    let Some(kind) = spoken.streams() else {
+        check_no_streams(model, at);
+        return tcp.flatten().map(ListenerProtocol::Tcp);
+    };
+    check_keys(model, (kind, spoken.tcp), at);
+    let streams = streams(model, kind, at, scope);
+    let (http, codecs) = (spoken.http, spoken.codecs);
+    match (kind, tcp) {
+        (Streams::Http, None) => streams.map(ListenerProtocol::Http),
+        (Streams::Http, Some(tcp)) => Some(ListenerProtocol::Auto(streams?, tcp?)),
+        (_, None) => {
+            Some(ListenerProtocol::Rpc(RpcPlan { codecs, http, tcp: None, streams: streams? }))
         }
+        (_, Some(tcp)) => {
+            let (tcp, streams) = (Some(tcp?), streams?);
+            Some(ListenerProtocol::Rpc(RpcPlan { codecs, http, tcp, streams }))
+        }
+    }
+}
+
+/// Refuses the keys that have no meaning where there are bytes only.
+fn check_no_streams(model: &ListenerConfig, at: &Cursor<'_>) {
+    let used = [
+        ("routes", !model.routes.is_empty()),
+        ("virtual_hosts", !model.virtual_hosts.is_empty()),
+        ("stream_filters", !model.stream_filters.is_empty()),
+        ("forwarding", model.forwarding != ForwardingConfig::default()),
+    ];
+    for (key, _) in used.iter().filter(|(_, used)| *used) {
+        let message = format!("a listener with `protocol: tcp` has no `{key}`");
+        at.name(key).refuse::<()>(message, "only HTTP and codecs have them");
+    }
+}
+
+/// Refuses the keys that have no meaning for the streams of a listener, and for the bytes beside
+/// them where there are none.
+fn check_keys(model: &ListenerConfig, (streams, tcp): (Streams, bool), at: &Cursor<'_>) {
+    if streams == Streams::Frames && model.forwarding != ForwardingConfig::default() {
+        let message = "a listener without `http` in its `protocol` has no `forwarding`";
+        at.name("forwarding").refuse::<()>(message, "frames tell nothing of the client");
+    }
+    if model.cluster.is_some() && !tcp {
+        let message = if streams.has_frames() {
+            "a listener without `tcp` in its `protocol` has no `cluster`"
+        } else {
+            "a listener with `protocol: http` has no `cluster`"
+        };
+        at.name("cluster").refuse_with::<()>(
+            message,
+            "routes name the clusters",
+            "name the cluster in a route: `routes: [{ match: { prefix: / }, cluster: … }]`",
+        );
+    }
+    let serves_all = |host: &VirtualHostConfig| host.domains.iter().any(|domain| domain == "*");
+    let hosts = &model.virtual_hosts;
+    if streams.has_frames() && !hosts.is_empty() && !hosts.iter().any(serves_all) {
+        let message = "a listener with codecs needs a virtual host with the domain `*`";
+        at.name("virtual_hosts").refuse::<()>(message, "frames name no host");
     }
 }
 
@@ -123,7 +168,12 @@ fn tcp(model: &ListenerConfig, at: &Cursor<'_>, scope: &Scope<'_>) -> Option<Tcp
     }
 }
 
-fn http(model: &ListenerConfig, at: &Cursor<'_>, scope: &Scope<'_>) -> Option<Arc<StreamPlan>> {
+fn streams(
+    model: &ListenerConfig,
+    streams: Streams,
+    at: &Cursor<'_>,
+    scope: &Scope<'_>,
+) -> Option<Arc<StreamPlan>> {
     let stream_filters = filters(
         &model.stream_filters,
         ExtensionPoint::StreamFilter,
@@ -134,13 +184,13 @@ fn http(model: &ListenerConfig, at: &Cursor<'_>, scope: &Scope<'_>) -> Option<Ar
     let virtual_hosts = match (model.routes.is_empty(), model.virtual_hosts.is_empty()) {
         (false, true) => {
             let at = at.key("routes");
-            let routes = route::routes(&model.routes, &at, scope, &mut route_filters);
+            let routes = route::routes(&model.routes, streams, &at, scope, &mut route_filters);
             let any = "*".parse().expect("`*` is a domain");
             vec![VirtualHost { name: "*".into(), domains: vec![any], routes }]
         }
         (true, false) => {
             let at = at.key("virtual_hosts");
-            virtual_hosts(&model.virtual_hosts, &at, scope, &mut route_filters)
+            virtual_hosts(&model.virtual_hosts, streams, &at, scope, &mut route_filters)
         }
         (false, false) => {
             return at.name("virtual_hosts").refuse_with(
@@ -168,6 +218,7 @@ fn http(model: &ListenerConfig, at: &Cursor<'_>, scope: &Scope<'_>) -> Option<Ar
 
 fn virtual_hosts(
     models: &[VirtualHostConfig],
+    streams: Streams,
     at: &Cursor<'_>,
     scope: &Scope<'_>,
     route_filters: &mut Vec<Vec<FilterUse>>,
@@ -189,11 +240,10 @@ fn virtual_hosts(
             names.check(name, "virtual host", &at.key("name"));
         }
         let name = model.name.as_ref().or_else(|| model.domains.first());
-        VirtualHost {
-            name: name.map_or_else(Box::default, |name| name.as_str().into()),
-            domains,
-            routes: route::routes(&model.routes, &at.key("routes"), scope, route_filters),
-        }
+        let at = at.key("routes");
+        let routes = route::routes(&model.routes, streams, &at, scope, route_filters);
+        let name = name.map_or_else(Box::default, |name| name.as_str().into());
+        VirtualHost { name, domains, routes }
     });
     hosts.collect()
 }

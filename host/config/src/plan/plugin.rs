@@ -16,7 +16,7 @@ use super::{
     instance::opaque,
     native,
     policy::{Policies, Ruling},
-    process, stated,
+    process, protocol, stated,
 };
 use crate::{
     cursor::Cursor,
@@ -40,6 +40,10 @@ pub(super) fn plugins(
     let mut seen = Seen::default();
     let plans = at.zip(models).filter_map(|(at, model)| {
         seen.check(&model.name, "plugin", &at.key("name"));
+        if protocol::builtin(&model.name).is_some() {
+            let message = format!("`{}` is the name of a codec that is built in", model.name);
+            at.key("name").refuse::<()>(message, "a plugin needs another one");
+        }
         plugin(model, shared, &at, scope)
     });
     plans.collect()

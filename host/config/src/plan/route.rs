@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use host_extension::{ExtensionPoint, FilterUse};
 use host_router::{
-    Forward, HostRewrite, PathRewrite, Redirect, RedirectPath, RegexRewrite, Respond, Route,
+    Forward, HostRewrite, PathRewrite, Redirect, RedirectPath, RegexRewrite, Respond, Retry, Route,
     RouteAction, WeightedClusters,
 };
 use http::{
@@ -17,12 +17,13 @@ use super::{
     condition::{condition, one_of},
     instance::filters,
     milliseconds,
+    protocol::Streams,
 };
 use crate::{
     cursor::Cursor,
     model::{
-        HostRewriteConfig, RedirectConfig, RespondConfig, RewriteConfig, RouteConfig, SchemeWord,
-        WeightedClusterConfig,
+        HostRewriteConfig, RedirectConfig, RespondConfig, RetryConfig, RetryReasonConfig,
+        RewriteConfig, RouteConfig, SchemeWord, WeightedClusterConfig,
     },
 };
 
@@ -32,13 +33,14 @@ pub(super) const DEFAULT_TIMEOUT_MS: u32 = 15_000;
 /// The routes of one virtual host; the filters of each are added to `route_filters`.
 pub(super) fn routes(
     models: &[RouteConfig],
+    streams: Streams,
     at: &Cursor<'_>,
     scope: &Scope<'_>,
     route_filters: &mut Vec<Vec<FilterUse>>,
 ) -> Vec<Route> {
     let routes = at.zip(models).filter_map(|(at, model)| {
-        let condition = condition(&model.condition, &at.key("match"), scope);
-        let action = action(model, &at, scope);
+        let condition = condition(&model.condition, streams, &at.key("match"), scope);
+        let action = action(model, streams, &at, scope);
         route_filters.push(filters(
             &model.stream_filters,
             ExtensionPoint::StreamFilter,
@@ -54,7 +56,12 @@ pub(super) fn routes(
     routes.collect()
 }
 
-fn action(model: &RouteConfig, at: &Cursor<'_>, scope: &Scope<'_>) -> Option<RouteAction> {
+fn action(
+    model: &RouteConfig,
+    streams: Streams,
+    at: &Cursor<'_>,
+    scope: &Scope<'_>,
+) -> Option<RouteAction> {
     let given = [
         ("cluster", model.cluster.is_some()),
         ("clusters", model.clusters.is_some()),
@@ -67,18 +74,38 @@ fn action(model: &RouteConfig, at: &Cursor<'_>, scope: &Scope<'_>) -> Option<Rou
         ("rewrite", model.rewrite.is_some()),
         ("host_rewrite", model.host_rewrite.is_some()),
         ("timeout_ms", model.timeout_ms.is_some()),
+        ("retry", model.retry.is_some()),
     ];
     for (other, _) in only_forwarding.iter().filter(|(_, given)| *given && !forwards) {
         let message = format!("`{other}` means nothing beside `{key}`");
         at.name(other).refuse::<()>(message, "only for requests that go to a cluster");
     }
+    check_streams(model, streams, at);
     if let Some(model) = &model.redirect {
         return redirect(model, &at.key("redirect")).map(RouteAction::Redirect);
     }
     if let Some(model) = &model.respond {
-        return respond(model, &at.key("respond")).map(RouteAction::Respond);
+        return respond(model, streams, &at.key("respond")).map(RouteAction::Respond);
     }
     forward(model, at, scope).map(RouteAction::Forward)
+}
+
+/// Refuses what has no meaning for what the listener speaks.
+fn check_streams(model: &RouteConfig, streams: Streams, at: &Cursor<'_>) {
+    let only_http = [
+        ("rewrite", model.rewrite.is_some()),
+        ("host_rewrite", model.host_rewrite.is_some()),
+        ("redirect", model.redirect.is_some()),
+    ];
+    for (key, _) in only_http.iter().filter(|(_, given)| *given && streams.has_frames()) {
+        let message = format!("a route of a listener with codecs has no `{key}`");
+        let help = "give HTTP a listener of its own";
+        at.name(key).refuse_with::<()>(message, "frames have no path and no host", help);
+    }
+    if model.retry.is_some() && streams == Streams::Http {
+        let message = "`retry` means nothing where the listener's `protocol` has no codec";
+        at.name("retry").refuse::<()>(message, "requests of HTTP are not sent again");
+    }
 }
 
 fn forward(model: &RouteConfig, at: &Cursor<'_>, scope: &Scope<'_>) -> Option<Forward> {
@@ -100,8 +127,17 @@ fn forward(model: &RouteConfig, at: &Cursor<'_>, scope: &Scope<'_>) -> Option<Fo
         host_rewrite: host_rewrite?,
         timeout: (timeout_ms > 0).then(|| milliseconds(timeout_ms)),
         frame_timeout: model.timeout_ms.filter(|time| *time > 0).map(milliseconds),
-        retry: host_router::Retry::default(),
+        retry: model.retry.as_ref().map(retry).unwrap_or_default(),
     })
+}
+
+fn retry(model: &RetryConfig) -> Retry {
+    let on_statuses = model.on.iter().filter_map(|reason| match reason {
+        RetryReasonConfig::Status(status) => Some(*status),
+        RetryReasonConfig::Word(_) => None,
+    });
+    let on_reset = model.on.iter().any(|reason| matches!(reason, RetryReasonConfig::Word(_)));
+    Retry { max: model.max, on_reset, on_statuses: on_statuses.collect() }
 }
 
 fn weighted(
@@ -220,7 +256,7 @@ fn path_text<'t>(text: &'t str, at: &Cursor<'_>) -> Option<&'t str> {
     at.refuse(format!("`{text}` is no path: it must begin with `/`, without a query"), "no path")
 }
 
-fn respond(model: &RespondConfig, at: &Cursor<'_>) -> Option<Respond> {
+fn respond(model: &RespondConfig, streams: Streams, at: &Cursor<'_>) -> Option<Respond> {
     let mut headers = HeaderMap::new();
     let at_headers = at.key("headers");
     for (name, value) in &model.headers {
@@ -239,7 +275,7 @@ fn respond(model: &RespondConfig, at: &Cursor<'_>) -> Option<Respond> {
         headers.insert(name, value);
     }
     let body = model.body.as_deref().unwrap_or_default();
-    if !body.is_empty() && !headers.contains_key(CONTENT_TYPE) {
+    if !body.is_empty() && streams != Streams::Frames && !headers.contains_key(CONTENT_TYPE) {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     }
     let status = StatusCode::from_u16(model.status).ok()?;

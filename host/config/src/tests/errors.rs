@@ -84,7 +84,7 @@ policies:
         Format::Yaml,
         expect![[r#"
             mortise:2:5: unknown key `adress` (did you mean `address`?)
-            mortise:3:15: `protocol` cannot be `htp` (did you mean `http`?)
+            mortise:3:15: unknown protocol `htp` (did you mean `http`?)
             mortise:5:17: unknown plugin `great` (did you mean `greet`?)
             mortise:6:9: unknown key `on_eror` (did you mean `on_error`?)
             mortise:8:26: `api` is no path: it must begin with `/`
@@ -123,14 +123,14 @@ fn keys_and_words_are_suggested() {
         "routes:",
         "protocol: TCP\n    routes:",
         expect![[r#"
-        mortise:3:15: `protocol` cannot be `TCP` (did you mean `tcp`?)
-    "#]],
+            mortise:3:15: unknown protocol `TCP` (did you mean `tcp`?)
+        "#]],
     );
     check(
         "routes:",
-        "protocol: bolt\n    routes:",
+        "protocol: rtmp\n    routes:",
         expect![[r#"
-        mortise:3:15: `protocol` cannot be `bolt` (the choices are: `http`, `auto`, `tcp`)
+        mortise:3:15: unknown protocol `rtmp` (a protocol is one of these or a plugin: `http`, `auto`, `tcp`, `bolt`, `dubbo`, `dubbothrift`, `tars`)
     "#]],
     );
     check(

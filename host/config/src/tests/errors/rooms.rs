@@ -227,14 +227,14 @@ fn a_match_must_be_one_that_can_match() {
     r#match(
         "{}",
         expect![[r#"
-        mortise:4:16: a match needs one of `prefix`, `path`, `regex`
-    "#]],
+            mortise:4:16: a match needs one of `prefix`, `path`, `regex`, `service`, `rpc_method`
+        "#]],
     );
     r#match(
         "{ prefix: /, path: / }",
         expect![[r#"
-        mortise:4:29: a match has `path` beside `prefix` (a match has one of `prefix`, `path`, `regex`)
-    "#]],
+            mortise:4:29: a match has `path` beside `prefix` (a match has one of `prefix`, `path`, `regex`, `service`, `rpc_method`)
+        "#]],
     );
     r#match(
         "{ prefix: api }",
@@ -570,5 +570,268 @@ fn only_this_machine_may_reach_the_admin_server() {
         expect![[r#"
         mortise:9:8: `admin` has no `address`
     "#]],
+    );
+}
+
+#[test]
+fn protocols_are_words_codecs_and_lists_of_them() {
+    let plugin = "plugins: [{ name: framer, backend: wasm, source: ./greet.wasm }]\n";
+    let listener = |protocol: &str| {
+        let from = "    routes:";
+        let to = format!("    protocol: {protocol}\n    routes:");
+        format!("{}{plugin}", SMALL.replacen(from, &to, 1))
+    };
+    let refused = |protocol: &str, expect: Expect| {
+        check_text(&listener(protocol), Format::Yaml, expect);
+    };
+    for right in ["bolt", "framer", "[bolt, framer, http]", "{ name: framer, config: x }"] {
+        assert!(parse_here(&listener(right), Format::Yaml).is_ok(), "{right}");
+    }
+    refused(
+        "bold",
+        expect![[r#"
+        mortise:3:15: unknown protocol `bold` (did you mean `bolt`?)
+    "#]],
+    );
+    refused(
+        "framr",
+        expect![[r#"
+        mortise:3:15: unknown protocol `framr` (did you mean `framer`?)
+    "#]],
+    );
+    refused(
+        "grpc-web",
+        expect![[r#"
+        mortise:3:15: unknown protocol `grpc-web` (a protocol is one of these or a plugin: `http`, `auto`, `tcp`, `bolt`, `dubbo`, `dubbothrift`, `tars`, `framer`)
+    "#]],
+    );
+    refused(
+        "7",
+        expect![[r#"
+        mortise:3:15: `protocol` must be text or a list or a map, not a number
+    "#]],
+    );
+    refused(
+        "[]",
+        expect![[r#"
+        mortise:3:15: `protocol` is empty
+    "#]],
+    );
+    refused(
+        "[http, bolt]",
+        expect![[r#"
+        mortise:3:22: `bolt` would never be asked behind `http` or `tcp` (put `http` and `tcp` behind all codecs)
+    "#]],
+    );
+    refused(
+        "[bolt, tcp, http]",
+        expect![[r#"
+        mortise:3:27: `http` would never be looked for behind `tcp` (put `tcp` at the end)
+    "#]],
+    );
+    refused(
+        "[auto, bolt]",
+        expect![[r#"
+        mortise:3:16: `auto` stands alone (put `http` and `tcp` at the end of the list)
+    "#]],
+    );
+    refused(
+        "[bolt, bolt]",
+        expect![[r#"
+        mortise:3:22: the protocol `bolt` is there twice
+    "#]],
+    );
+    refused(
+        "{ name: http, config: 1 }",
+        expect![[r#"
+        mortise:3:29: `http` has no `config`
+    "#]],
+    );
+    refused(
+        "{ name: dubbo, config: {} }",
+        expect![[r#"
+        mortise:3:30: `dubbo` has no `config`
+    "#]],
+    );
+    refused(
+        "{ name: dubbo, root_id: a }",
+        expect![[r#"
+        mortise:3:30: `dubbo` has no `root_id`
+    "#]],
+    );
+    refused(
+        "{ name: bolt, config: yes }",
+        expect![[r#"
+        mortise:3:37: the `config` of `bolt` must be a map
+    "#]],
+    );
+    refused(
+        "{ name: bolt, config: { go_away: 1 } }",
+        expect![[r#"
+        mortise:3:48: `go_away` must be true or false
+    "#]],
+    );
+    refused(
+        "{ name: bolt, config: { go_awy: true } }",
+        expect![[r#"
+        mortise:3:39: unknown key `go_awy` (did you mean `go_away`?)
+    "#]],
+    );
+    refused(
+        "{ nam: bolt }",
+        expect![[r#"
+        mortise:3:17: unknown key `nam` (did you mean `name`?)
+    "#]],
+    );
+    refused(
+        "[bolt, { name: [] }]",
+        expect![[r#"
+        mortise:3:30: `name` must be text, not a list
+    "#]],
+    );
+}
+
+#[test]
+fn a_protocol_is_configured_in_one_way() {
+    let other = |protocol: &str| {
+        format!(
+            "  - address: 127.0.0.1:1\n    protocol: [bolt, dubbo]\n    routes: [{{ match: {{ prefix: / }}, cluster: app }}]\n  - address: 127.0.0.1:8080\n    protocol: {protocol}"
+        )
+    };
+    assert!(
+        parse_here(&SMALL.replacen("  - address: 127.0.0.1:8080", &other("bolt"), 1), Format::Yaml)
+            .is_ok()
+    );
+    check(
+        "  - address: 127.0.0.1:8080",
+        &other("{ name: bolt, config: { go_away: true } }"),
+        expect![[r#"
+            mortise:6:23: the protocol `bolt` is configured in two ways (listeners share the connections of a protocol to upstreams: give it one configuration, or use a plugin under two names)
+        "#]],
+    );
+    let plugin = "plugins: [{ name: bolt, backend: wasm, source: ./greet.wasm }]\n";
+    check_with(
+        plugin,
+        expect![[r#"
+        mortise:9:19: `bolt` is the name of a codec that is built in
+    "#]],
+    );
+}
+
+#[test]
+fn what_has_no_meaning_for_frames_is_refused() {
+    check(
+        "routes:",
+        "protocol: bolt\n    cluster: app\n    routes:",
+        expect![[r#"
+        mortise:4:5: a listener without `tcp` in its `protocol` has no `cluster` (name the cluster in a route: `routes: [{ match: { prefix: / }, cluster: … }]`)
+    "#]],
+    );
+    check(
+        "routes:",
+        "protocol: [bolt, tcp]\n    routes:",
+        expect![[r#"
+        mortise:3:5: the listener has no `cluster` (add `cluster: …` to the listener)
+    "#]],
+    );
+    check(
+        "routes:",
+        "protocol: bolt\n    forwarding: { via: a }\n    routes:",
+        expect![[r#"
+        mortise:4:5: a listener without `http` in its `protocol` has no `forwarding`
+    "#]],
+    );
+    check(
+        "    routes:\n      - match: { prefix: / }\n        cluster: app\n",
+        "    protocol: bolt\n",
+        expect![[r#"
+            mortise:2:5: the listener has no routes (for example `routes: [{ match: { prefix: / }, cluster: … }]`)
+        "#]],
+    );
+    check(
+        "    routes:\n      - match: { prefix: / }\n        cluster: app\n",
+        "    protocol: [bolt, http]\n    virtual_hosts: [{ domains: [a], routes: [{ match: { prefix: / }, cluster: app }] }]\n",
+        expect![[r#"
+            mortise:4:5: a listener with codecs needs a virtual host with the domain `*`
+        "#]],
+    );
+    let route = |more: &str| {
+        format!(
+            "protocol: [bolt, http]\n    routes:\n      - match: {{ prefix: /x }}\n        {more}"
+        )
+    };
+    check(
+        "routes:",
+        &route("cluster: app\n        rewrite: { prefix: /y }\n        host_rewrite: endpoint"),
+        expect![[r#"
+            mortise:7:9: a route of a listener with codecs has no `rewrite` (give HTTP a listener of its own)
+            mortise:8:9: a route of a listener with codecs has no `host_rewrite` (give HTTP a listener of its own)
+        "#]],
+    );
+    check(
+        "routes:",
+        &route("redirect: { path: /y }"),
+        expect![[r#"
+        mortise:6:9: a route of a listener with codecs has no `redirect` (give HTTP a listener of its own)
+    "#]],
+    );
+}
+
+#[test]
+fn services_methods_and_retries_are_for_where_they_are_understood() {
+    check(
+        "{ prefix: / }",
+        "{ prefix: /, service: a }",
+        expect![[r#"
+        mortise:4:29: a match has `service` beside `prefix` (a match has one of `prefix`, `path`, `regex`, `service`, `rpc_method`)
+    "#]],
+    );
+    check(
+        "{ prefix: / }",
+        "{ path: /, rpc_method: a }",
+        expect![[r#"
+        mortise:4:27: a match has `rpc_method` beside `path` (a match has one of `prefix`, `path`, `regex`, `service`, `rpc_method`)
+    "#]],
+    );
+    check(
+        "{ prefix: / }",
+        "{ service: \"\" }",
+        expect![[r#"
+        mortise:4:27: `service` is empty
+    "#]],
+    );
+    check(
+        "{ prefix: / }",
+        "{ service: a, headers: [{ name: \":version\", exact: a }] }",
+        expect![[r#"
+            mortise:4:48: `:version` is no name of a header field
+        "#]],
+    );
+    check(
+        "cluster: app\n",
+        "cluster: app\n        retry: { max: 2 }\n",
+        expect![[r#"
+        mortise:6:9: `retry` means nothing where the listener's `protocol` has no codec
+    "#]],
+    );
+    let retry = |retry: &str| {
+        format!("protocol: bolt\n    routes:\n      - match: {{ prefix: /x }}\n        {retry}")
+    };
+    check(
+        "routes:",
+        &retry("respond: {}\n        retry: {}"),
+        expect![[r#"
+        mortise:7:9: `retry` means nothing beside `respond`
+    "#]],
+    );
+    check(
+        "routes:",
+        &retry("cluster: app\n        retry: { max: 11, on: [rest, 200, []] }"),
+        expect![[r#"
+            mortise:7:23: `max` must be between 0 and 10, not 11
+            mortise:7:32: an entry of `on` cannot be `rest` (did you mean `reset`?)
+            mortise:7:38: an entry of `on` must be between 400 and 599, not 200
+            mortise:7:43: an entry of `on` must be text or a whole number, not a list
+        "#]],
     );
 }
