@@ -22,7 +22,9 @@ use serde_json::Value;
 
 pub(crate) use self::{
     admin::AdminConfig,
-    cluster::{BalanceWord, ClusterConfig, EndpointConfig, PoolConfig, UpstreamProtocolWord},
+    cluster::{
+        BalanceWord, ClusterConfig, EndpointConfig, PoolConfig, RpcPoolConfig, UpstreamProtocolWord,
+    },
     listener::{
         AcceptBalanceWord, FilterConfig, ForwardingConfig, LimitsConfig, ListenerConfig,
         OnErrorWord,

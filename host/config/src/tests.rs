@@ -9,7 +9,7 @@ use host_types::{
     Address, Bootstrap, Isolation, NativeAllowed, PluginLimits, ProcessSettings, RestartSettings,
     RunIn, Transport,
 };
-use host_upstream::{Balance, EndpointSource, UpstreamProtocol};
+use host_upstream::{Balance, EndpointSource, RpcPoolPlan, UpstreamProtocol};
 use plugins_catalog::BackendKind;
 
 use super::*;
@@ -85,6 +85,7 @@ fn the_first_configuration_becomes_a_plan() {
     assert_eq!(forward.timeout, Some(Duration::from_secs(15)));
     assert_eq!(plan.clusters[0].connect_timeout, Duration::from_secs(1));
     assert_eq!(plan.clusters[0].pool, host_upstream::PoolLimits::default());
+    assert_eq!(plan.clusters[0].rpc, host_upstream::RpcPoolPlan::default());
 }
 
 #[test]
@@ -158,6 +159,14 @@ fn every_key_reaches_the_plan() {
     );
     let [app, names] = &plan.clusters[..] else { panic!() };
     assert_eq!((app.balance, app.protocol), (Balance::LeastRequest, UpstreamProtocol::Http2));
+    let rpc = RpcPoolPlan {
+        connections_per_endpoint_max: 2,
+        requests_per_connection_max: 3,
+        heartbeat_interval: Duration::ZERO,
+        heartbeat_timeout: Duration::from_millis(4),
+        heartbeat_misses_max: 5,
+    };
+    assert_eq!((&app.rpc, &names.rpc), (&rpc, &RpcPoolPlan::default()));
     let EndpointSource::Static(endpoints) = &app.endpoints else { panic!() };
     assert_eq!(endpoints.iter().map(|endpoint| endpoint.weight).collect::<Vec<_>>(), [1, 5]);
     assert!(

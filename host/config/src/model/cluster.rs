@@ -16,7 +16,7 @@ pub(crate) struct ClusterConfig {
     /// How an endpoint is chosen.
     #[serde(default)]
     pub(crate) balance: BalanceWord,
-    /// The protocol that the endpoints speak.
+    /// The protocol that requests of HTTP go on in. Frames of a codec go on in their own.
     #[serde(default)]
     pub(crate) protocol: UpstreamProtocolWord,
     /// Longest wait for a TCP connection, in milliseconds.
@@ -26,6 +26,9 @@ pub(crate) struct ClusterConfig {
     /// Limits of the connections that each worker keeps to the cluster.
     #[serde(default)]
     pub(crate) pool: PoolConfig,
+    /// How the connections are used that frames of codecs go on.
+    #[serde(default)]
+    pub(crate) rpc: RpcPoolConfig,
 }
 
 /// One endpoint.
@@ -61,7 +64,7 @@ pub(crate) enum BalanceWord {
     LeastRequest,
 }
 
-/// The protocol that endpoints speak.
+/// The protocol that requests of HTTP go on in.
 #[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum UpstreamProtocolWord {
@@ -94,6 +97,42 @@ pub(crate) struct PoolConfig {
     /// Concurrent streams of one HTTP/2 connection.
     #[schemars(range(min = 1, max = 65_535))]
     pub(crate) streams_per_connection_max: u32,
+}
+
+/// How the connections are used that frames of codecs go on, on each worker. All of `pool` but
+/// `streams_per_connection_max` holds for them, too.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct RpcPoolConfig {
+    /// Connections to each endpoint that requests share, of protocols that tell the requests of a
+    /// connection apart.
+    #[schemars(range(min = 1, max = 1024))]
+    pub(crate) connections_per_endpoint_max: u32,
+    /// Requests under way on one connection; past it a request takes another one, or waits.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub(crate) requests_per_connection_max: u32,
+    /// A heartbeat is sent on a connection on which nothing came for so long, in milliseconds,
+    /// where the protocol has them. 0 sends none.
+    #[schemars(range(max = 3_600_000))]
+    pub(crate) heartbeat_interval_ms: u32,
+    /// How long after a heartbeat something must have come, in milliseconds; else it is missed.
+    #[schemars(range(min = 1, max = 600_000))]
+    pub(crate) heartbeat_timeout_ms: u32,
+    /// Heartbeats missed in a row; then the connection is closed.
+    #[schemars(range(min = 1, max = 100))]
+    pub(crate) heartbeat_misses_max: u32,
+}
+
+impl Default for RpcPoolConfig {
+    fn default() -> Self {
+        Self {
+            connections_per_endpoint_max: 1,
+            requests_per_connection_max: 4096,
+            heartbeat_interval_ms: 15_000,
+            heartbeat_timeout_ms: 3000,
+            heartbeat_misses_max: 3,
+        }
+    }
 }
 
 impl Default for PoolConfig {

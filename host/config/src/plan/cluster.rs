@@ -11,7 +11,9 @@ use host_upstream::{
 use super::{Seen, milliseconds, size};
 use crate::{
     cursor::Cursor,
-    model::{BalanceWord, ClusterConfig, EndpointConfig, PoolConfig, UpstreamProtocolWord},
+    model::{
+        BalanceWord, ClusterConfig, EndpointConfig, PoolConfig, RpcPoolConfig, UpstreamProtocolWord,
+    },
 };
 
 pub(super) fn clusters(models: &[ClusterConfig], at: &Cursor<'_>) -> Vec<ClusterPlan> {
@@ -39,7 +41,7 @@ fn cluster(model: &ClusterConfig, at: &Cursor<'_>) -> Option<ClusterPlan> {
         protocol,
         connect_timeout: milliseconds(model.connect_timeout_ms),
         pool: pool(&model.pool),
-        rpc: RpcPoolPlan::default(),
+        rpc: rpc(&model.rpc),
     })
 }
 
@@ -124,5 +126,15 @@ fn pool(model: &PoolConfig) -> PoolLimits {
         idle_max: size(model.idle_max),
         idle_timeout: milliseconds(model.idle_timeout_ms),
         streams_per_connection_max: model.streams_per_connection_max,
+    }
+}
+
+fn rpc(model: &RpcPoolConfig) -> RpcPoolPlan {
+    RpcPoolPlan {
+        connections_per_endpoint_max: size(model.connections_per_endpoint_max),
+        requests_per_connection_max: size(model.requests_per_connection_max),
+        heartbeat_interval: milliseconds(model.heartbeat_interval_ms),
+        heartbeat_timeout: milliseconds(model.heartbeat_timeout_ms),
+        heartbeat_misses_max: model.heartbeat_misses_max,
     }
 }
