@@ -105,8 +105,7 @@ impl Cluster {
         self.pool.drain();
     }
 
-    #[cfg(test)]
-    pub(crate) fn pool_for_test(&self) -> &Pool {
+    pub(crate) fn pool(&self) -> &Rc<Pool> {
         &self.pool
     }
 
@@ -138,7 +137,7 @@ impl Cluster {
             let picked = self.pick().await?;
             *chosen = Some(picked.address);
             let want = if stale < STALE_MAX { Want::Any } else { Want::New };
-            let (mut connection, guard) = self.connection(&picked, want).await?;
+            let (mut connection, guard) = self.connection(&picked, &want).await?;
             let endpoint = connection.address().unwrap_or(picked.address);
             *chosen = Some(endpoint);
             prepare(&mut request, self.plan().protocol, endpoint).map_err(|what| {
@@ -178,7 +177,7 @@ impl Cluster {
         self.pool.metrics().requests_total.increment();
         let picked = self.pick().await?;
         let guard = RequestGuard::new(&picked.active, self.pool.metrics());
-        let turn = self.pool.acquire(picked.address, Want::New).await?;
+        let turn = self.pool.acquire(picked.address, &Want::New).await?;
         let Turn::Open(slot) = turn else {
             // Whoever wants a new connection is only ever given the right to open one.
             return Err(UpstreamError::PendingTimedOut { cluster: self.plan().name.clone() });
@@ -190,7 +189,7 @@ impl Cluster {
     async fn connection(
         &self,
         picked: &Picked,
-        want: Want,
+        want: &Want,
     ) -> Result<(LeaseKind, RequestGuard), UpstreamError> {
         let guard = |picked: &Picked| RequestGuard::new(&picked.active, self.pool.metrics());
         // Counted from here, so that those who wait weigh in the choice of others.
@@ -199,6 +198,11 @@ impl Cluster {
         let connection = match (turn, self.plan().protocol) {
             (Turn::Single(checkout), _) => LeaseKind::Single(checkout),
             (Turn::Stream(stream), _) => LeaseKind::Stream(stream),
+            (Turn::Rpc(_), _) => {
+                // Seats are given to those who want one only.
+                let cluster = self.plan().name.clone();
+                return Err(UpstreamError::PendingTimedOut { cluster });
+            }
             (Turn::Open(slot), UpstreamProtocol::Http1) => {
                 LeaseKind::Single(connect::single(slot, picked.address).await?)
             }
@@ -213,7 +217,7 @@ impl Cluster {
 
     /// The next endpoint. Waits for the first answer of the name service, but no longer
     /// than for a connection.
-    async fn pick(&self) -> Result<Picked, UpstreamError> {
+    pub(crate) async fn pick(&self) -> Result<Picked, UpstreamError> {
         if let Some(picked) = self.choose() {
             return Ok(picked);
         }
@@ -224,6 +228,13 @@ impl Cluster {
             drop(timeout(self.plan().connect_timeout, first).await);
         }
         self.choose().ok_or_else(|| UpstreamError::NoEndpoint { cluster: self.plan().name.clone() })
+    }
+
+    /// A request under way to the endpoint of that address, as far as it is one of ours.
+    pub(crate) fn request_guard(&self, address: SocketAddr) -> RequestGuard {
+        let picked = self.balancer.borrow().find(address);
+        let active = picked.map(|picked| picked.active).unwrap_or_default();
+        RequestGuard::new(&active, self.pool.metrics())
     }
 
     fn choose(&self) -> Option<Picked> {

@@ -1,10 +1,11 @@
 //! What can go wrong between a request that is ready and its response's head.
 
-use std::{io, net::SocketAddr};
+use std::{io, net::SocketAddr, sync::Arc};
 
+use host_extension::PluginFault;
 use host_types::{ClusterName, ReplyReason};
 
-use crate::BodyError;
+use crate::{BodyError, ConnectionEnd};
 
 /// Why a cluster gave no response. Nothing was answered to the client yet.
 #[derive(Debug, thiserror::Error)]
@@ -72,6 +73,40 @@ pub enum UpstreamError {
         #[source]
         source: hyper::Error,
     },
+    /// The connection of an RPC protocol ended before the answer.
+    #[error("cluster `{cluster}`: the connection ended before the response")]
+    ConnectionEnded {
+        /// The cluster.
+        cluster: ClusterName,
+        /// Bytes of the request may have reached the endpoint.
+        sent: bool,
+        /// How it ended.
+        #[source]
+        source: Arc<ConnectionEnd>,
+    },
+    /// The frame that answers is not sound inside.
+    #[error("cluster `{cluster}`: the response is malformed: {what}")]
+    MalformedResponse {
+        /// The cluster.
+        cluster: ClusterName,
+        /// What is wrong with it.
+        what: Box<str>,
+    },
+    /// Too much waits to be written on the connection. Nothing was sent.
+    #[error("cluster `{cluster}`: too much waits to be written on a connection")]
+    QueueFull {
+        /// The cluster.
+        cluster: ClusterName,
+    },
+    /// No codec could be made for a connection. Nothing was sent.
+    #[error("cluster `{cluster}`: there is no codec for a connection")]
+    CodecFailed {
+        /// The cluster.
+        cluster: ClusterName,
+        /// What the plugin said.
+        #[source]
+        source: Box<PluginFault>,
+    },
     /// The request cannot be written in the cluster's protocol.
     #[error("cluster `{cluster}`: the request cannot be written: {what}")]
     Unsendable {
@@ -88,11 +123,16 @@ impl UpstreamError {
     pub fn reason(&self) -> ReplyReason {
         match self {
             Self::NoEndpoint { .. } => ReplyReason::NoEndpoint,
-            Self::PoolFull { .. } | Self::PendingTimedOut { .. } => ReplyReason::Overload,
+            Self::PoolFull { .. } | Self::PendingTimedOut { .. } | Self::QueueFull { .. } => {
+                ReplyReason::Overload
+            }
             Self::ConnectFailed { .. }
             | Self::ConnectTimedOut { .. }
             | Self::Reset { .. }
-            | Self::Protocol { .. } => ReplyReason::UpstreamFailed,
+            | Self::Protocol { .. }
+            | Self::ConnectionEnded { .. }
+            | Self::MalformedResponse { .. }
+            | Self::CodecFailed { .. } => ReplyReason::UpstreamFailed,
             Self::RequestBody { .. } => ReplyReason::ClientGone,
             Self::Unsendable { .. } => ReplyReason::Malformed,
         }
@@ -101,7 +141,21 @@ impl UpstreamError {
     /// True where no byte of the request can have reached an endpoint.
     #[must_use]
     pub fn nothing_sent(&self) -> bool {
-        !matches!(self, Self::Reset { .. } | Self::Protocol { .. } | Self::RequestBody { .. })
+        match self {
+            Self::Reset { .. }
+            | Self::Protocol { .. }
+            | Self::RequestBody { .. }
+            | Self::MalformedResponse { .. } => false,
+            Self::ConnectionEnded { sent, .. } => !sent,
+            Self::NoEndpoint { .. }
+            | Self::ConnectFailed { .. }
+            | Self::ConnectTimedOut { .. }
+            | Self::PoolFull { .. }
+            | Self::PendingTimedOut { .. }
+            | Self::QueueFull { .. }
+            | Self::CodecFailed { .. }
+            | Self::Unsendable { .. } => true,
+        }
     }
 
     pub(crate) fn connect(cluster: ClusterName, source: host_net::ConnectError) -> Self {

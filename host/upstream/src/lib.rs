@@ -1,11 +1,12 @@
 //! Clusters, balancing, discovery and connection pools of one worker.
 //!
 //! A worker hands over a request that is ready to go; this crate chooses an endpoint, takes
-//! a connection that is already open or makes one, and comes back with the response's head.
-//! It never looks into a body, never reads configuration and never answers in the
+//! a connection that is already open or makes one, and comes back with the response's head, or
+//! with the frame that answers. It never looks into a body, never reads configuration and never answers in the
 //! upstream's place: what went wrong is an [`UpstreamError`].
 //!
-//! Start reading at [`Cluster::send`]; [`Discovery`] is the part on the control runtime.
+//! Start reading at [`Cluster::send`] for HTTP and at [`Cluster::rpc`] for frames of RPC
+//! protocols; [`Discovery`] is the part on the control runtime.
 
 mod balance;
 mod body;
@@ -16,6 +17,7 @@ mod error;
 mod plan;
 mod pool;
 mod prepare;
+mod rpc;
 #[cfg(test)]
 mod testing;
 
@@ -28,6 +30,8 @@ pub use discovery::{
 };
 pub use error::UpstreamError;
 pub use plan::{
-    Balance, ClusterPlan, DnsName, Endpoint, EndpointSource, PoolLimits, RpcPoolPlan, UpstreamProtocol,
+    Balance, ClusterPlan, DnsName, Endpoint, EndpointSource, PoolLimits, RpcPoolPlan,
+    UpstreamProtocol,
 };
 pub use pool::{Lease, TcpLease};
+pub use rpc::{ConnectionEnd, RpcError, RpcExchange, RpcProtocol, RpcResponse, RpcSession};

@@ -2,12 +2,14 @@
 //!
 //! A [`Slot`] is the right to have one connection open; there are `connections_max` of
 //! them. A request that finds neither an open connection nor a slot waits in line, first
-//! come, first served. What becomes free goes straight to the head of the line, as a
+//! come, first served; the line has a lane for each kind of connection, so that who waits for
+//! one kind does not hold up who waits for another. What becomes free goes straight to the head of the line, as a
 //! [`Turn`]; it is never put down in between, so nobody can push in. A turn that nobody
 //! takes (its waiter was dropped) goes on to the next by being dropped: every part of it
 //! gives itself back.
 //!
-//! Start reading at [`Pool::acquire`].
+//! HTTP's connections are kept here; those of RPC protocols in `rpc/lists.rs`. Start reading at
+//! [`Pool::acquire`].
 
 pub(crate) mod connect;
 mod lease;
@@ -33,8 +35,12 @@ pub(crate) use multiplexed::StreamLease;
 pub(crate) use single::Checkout;
 pub(crate) use slot::Slot;
 
-use self::{line::Line, multiplexed::Multiplexed, single::Idle};
-use crate::{ClusterPlan, UpstreamError, UpstreamProtocol};
+use self::{
+    line::{Lane, Line},
+    multiplexed::Multiplexed,
+    single::Idle,
+};
+use crate::{ClusterPlan, UpstreamError, UpstreamProtocol, rpc};
 
 /// The connections of one cluster.
 #[derive(Debug)]
@@ -50,6 +56,7 @@ pub(crate) struct Pool {
     line: RefCell<Line>,
     idle: RefCell<Idle>,
     multiplexed: RefCell<Multiplexed>,
+    pub(crate) rpc: RefCell<rpc::Lists>,
     /// The number of the next connection.
     next_id: Cell<u64>,
     /// The endpoints that connections may be kept to; all, as long as they never changed.
@@ -65,18 +72,22 @@ pub(crate) enum Turn {
     Single(Checkout),
     /// One stream of an HTTP/2 connection that is open.
     Stream(StreamLease),
+    /// A place for a request on a connection of an RPC protocol that is open.
+    Rpc(rpc::Seat),
     /// The right to open a connection.
     Open(Slot),
 }
 
 /// What a request can go on with.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Want {
     /// Any connection, or the right to open one.
     Any,
     /// The right to open one: bytes of a TCP proxy cannot share a connection, and a request
     /// that was unlucky with old ones gets a new one.
     New,
+    /// A connection of an RPC protocol, or the right to open one.
+    Rpc(rpc::Ask),
 }
 
 impl Pool {
@@ -90,6 +101,7 @@ impl Pool {
             line: RefCell::default(),
             idle: RefCell::default(),
             multiplexed: RefCell::default(),
+            rpc: RefCell::default(),
             next_id: Cell::new(0),
             endpoints: RefCell::default(),
             reaping: Cell::new(false),
@@ -110,13 +122,13 @@ impl Pool {
     pub(crate) async fn acquire(
         self: &Rc<Self>,
         address: SocketAddr,
-        want: Want,
+        want: &Want,
     ) -> Result<Turn, UpstreamError> {
         if let Some(turn) = self.try_acquire(address, want) {
             return Ok(turn);
         }
         let cluster = || self.plan.name.clone();
-        let place = line::join(self, want).ok_or_else(|| {
+        let place = line::join(self, want.clone()).ok_or_else(|| {
             self.metrics.overflow_total.increment();
             UpstreamError::PoolFull { cluster: cluster() }
         })?;
@@ -126,8 +138,12 @@ impl Pool {
         }
     }
 
-    fn try_acquire(self: &Rc<Self>, address: SocketAddr, want: Want) -> Option<Turn> {
-        if want == Want::Any {
+    fn try_acquire(self: &Rc<Self>, address: SocketAddr, want: &Want) -> Option<Turn> {
+        if let Want::Rpc(ask) = want {
+            return rpc::lists::find(self, ask, ask.shares || self.line.borrow().is_empty());
+        }
+        let want_any = *want == Want::Any;
+        if want_any {
             let found = match self.plan.protocol {
                 UpstreamProtocol::Http1 => single::take(self, address).map(Turn::Single),
                 UpstreamProtocol::Http2 => multiplexed::take(self, address).map(Turn::Stream),
@@ -138,31 +154,40 @@ impl Pool {
         }
         // A burst must not open a connection for each of its streams: the first one opens,
         // the others wait for it.
-        let shares = want == Want::Any && self.plan.protocol == UpstreamProtocol::Http2;
+        let shares = want_any && self.plan.protocol == UpstreamProtocol::Http2;
         if shares && self.multiplexed.borrow().is_connecting(address) {
             return None;
         }
         if !self.line.borrow().is_empty() && !shares {
             return None;
         }
+        self.slot().map(Turn::Open)
+    }
+
+    /// The right to open a connection, where there is one or an idle connection makes room.
+    pub(crate) fn slot(self: &Rc<Self>) -> Option<Slot> {
         if self.is_full() {
             self.evict();
         }
-        Slot::take(self).map(Turn::Open)
+        Slot::take(self)
     }
 
     /// Gives what is free to those who wait.
-    fn serve(self: &Rc<Self>) {
-        loop {
-            let head = self.line.borrow().head();
-            let Some(turn) = head.and_then(|want| self.free(want)) else { return };
-            self.hand_over(turn);
+    pub(crate) fn serve(self: &Rc<Self>) {
+        while !self.line.borrow().is_empty() {
+            let heads = self.line.borrow().heads();
+            let mut turns = heads.iter().map(|(lane, want)| Some((lane, self.free(want)?)));
+            let Some((lane, turn)) = turns.find_map(|turn| turn) else { return };
+            self.hand_over(lane, turn);
         }
     }
 
-    /// Something for the head of the line, if it is there.
-    fn free(self: &Rc<Self>, want: Want) -> Option<Turn> {
-        let shares = want == Want::Any && self.plan.protocol == UpstreamProtocol::Http2;
+    /// Something for the head of a lane, if it is there.
+    fn free(self: &Rc<Self>, want: &Want) -> Option<Turn> {
+        if let Want::Rpc(ask) = want {
+            return rpc::lists::find(self, ask, true);
+        }
+        let shares = *want == Want::Any && self.plan.protocol == UpstreamProtocol::Http2;
         if shares {
             if let Some(lease) = multiplexed::take_any(self) {
                 return Some(Turn::Stream(lease));
@@ -171,16 +196,13 @@ impl Pool {
                 return None;
             }
         }
-        if self.is_full() {
-            self.evict();
-        }
-        Slot::take(self).map(Turn::Open)
+        self.slot().map(Turn::Open)
     }
 
-    /// Gives `turn` to the head of the line. Dropped where nobody takes it, and so given
+    /// Gives `turn` to the head of the lane. Dropped where nobody takes it, and so given
     /// back.
-    fn hand_over(&self, turn: Turn) {
-        let head: Option<oneshot::Sender<Turn>> = self.line.borrow_mut().pop();
+    fn hand_over(&self, lane: &Lane, turn: Turn) {
+        let head: Option<oneshot::Sender<Turn>> = self.line.borrow_mut().pop(lane);
         if let Some(head) = head {
             drop(head.send(turn));
         }
@@ -200,6 +222,9 @@ impl Pool {
             return;
         }
         let shared = self.multiplexed.borrow_mut().pop_idle();
+        if shared.is_none() {
+            rpc::lists::evict(self);
+        }
         drop(shared);
     }
 
@@ -214,13 +239,14 @@ impl Pool {
     pub(crate) fn keep_only(&self, endpoints: HashSet<SocketAddr>) {
         let single = self.idle.borrow_mut().remove_others(&endpoints);
         let shared = self.multiplexed.borrow_mut().remove_others(&endpoints);
+        rpc::lists::keep_only(self, &endpoints);
         self.endpoints.replace(Some(endpoints));
         // Only here, with no borrow held: a connection that is dropped may call back.
         drop((single, shared));
     }
 
     /// True where a connection to `address` is worth keeping.
-    fn keeps(&self, address: SocketAddr) -> bool {
+    pub(crate) fn keeps(&self, address: SocketAddr) -> bool {
         let endpoints = self.endpoints.borrow();
         !self.draining.get()
             && endpoints.as_ref().is_none_or(|endpoints| endpoints.contains(&address))

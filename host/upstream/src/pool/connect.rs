@@ -162,7 +162,8 @@ async fn handshake(
     }
 }
 
-async fn open(pool: &Pool, address: SocketAddr) -> Result<TcpStream, UpstreamError> {
+/// A TCP connection, without a slot.
+pub(crate) async fn open(pool: &Pool, address: SocketAddr) -> Result<TcpStream, UpstreamError> {
     host_net::connect(address, pool.plan.connect_timeout).await.map_err(|error| {
         pool.metrics.connect_failures_total.increment();
         UpstreamError::connect(pool.plan.name.clone(), error)

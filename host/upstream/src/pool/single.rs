@@ -12,7 +12,7 @@ use std::{
 use hyper::client::conn::http1::SendRequest;
 use tokio::{task::AbortHandle, time::Instant};
 
-use super::{Pool, Slot, Turn, Want};
+use super::{Lane, Pool, Slot, Turn, Want};
 use crate::Body;
 
 /// Idle connections by endpoint, the oldest in front.
@@ -66,14 +66,17 @@ fn put(link: Link, slot: &Rc<Slot>) {
     if !pool.keeps(link.address) {
         return;
     }
-    let head = pool.line.borrow().head();
+    let head = pool.line.borrow().head(&Lane::Http);
     match head {
         Some(Want::Any) => {
             let slot = Rc::clone(slot);
-            pool.hand_over(Turn::Single(Checkout { link: Some(link), slot, reused: true }));
+            pool.hand_over(
+                &Lane::Http,
+                Turn::Single(Checkout { link: Some(link), slot, reused: true }),
+            );
         }
         // It wants the slot, which is free once this connection is closed.
-        Some(Want::New) => drop(link),
+        Some(Want::New | Want::Rpc(_)) => drop(link),
         None => park(link, slot),
     }
 }

@@ -41,7 +41,7 @@ impl Slot {
     }
 
     /// The connection is there, with this address of ours.
-    pub(super) fn opened(&self, local: Option<SocketAddr>) {
+    pub(crate) fn opened(&self, local: Option<SocketAddr>) {
         self.local.set(local);
         if self.state.replace(State::Open) == State::Opening {
             self.pool.opening.set(self.pool.opening.get().saturating_sub(1));
@@ -51,7 +51,7 @@ impl Slot {
     }
 
     /// Gives the right back although the connection is still closing.
-    pub(super) fn release(&self) {
+    pub(crate) fn release(&self) {
         match self.state.replace(State::Released) {
             State::Released => return,
             State::Opening => self.pool.opening.set(self.pool.opening.get().saturating_sub(1)),

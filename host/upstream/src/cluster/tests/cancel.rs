@@ -41,7 +41,7 @@ async fn storm(bench: &Rc<Bench>, seed: u64) {
 }
 
 async fn nothing_is_left(bench: &Rc<Bench>) {
-    let pool = bench.cluster.pool_for_test();
+    let pool = bench.cluster.pool();
     assert_eq!(pool.waiting_count(), 0);
     assert_eq!(bench.metrics.pending_active.value(), 0);
     assert_eq!(bench.metrics.requests_active.value(), 0);

@@ -112,7 +112,7 @@ fn a_refused_connection_is_named() {
         assert_eq!(chosen, Some(address));
         assert_eq!(bench.metrics.connect_failures_total.value(), 1);
         assert_eq!(bench.metrics.requests_active.value(), 0);
-        assert_eq!(bench.cluster.pool_for_test().open_count(), 0);
+        assert_eq!(bench.cluster.pool().open_count(), 0);
     });
 }
 
@@ -178,7 +178,7 @@ fn an_early_answer_does_not_keep_the_connection_for_ever() {
         drop(response);
         tokio::time::timeout(LONG, async {
             let mut ticks = tokio::time::interval(Duration::from_millis(10));
-            while bench.cluster.pool_for_test().open_count() > 0 {
+            while bench.cluster.pool().open_count() > 0 {
                 ticks.tick().await;
             }
         })

@@ -105,9 +105,7 @@ fn past_the_streams_of_one_connection_another_is_opened_up_to_the_limit() {
         let all = join_all((0..40).map(|_| bench.fetch("/x")));
         let watch = async {
             // Three connections of ten streams; ten requests wait.
-            while bench.cluster.pool_for_test().waiting_count() != 10
-                || server.connections.get() != 3
-            {
+            while bench.cluster.pool().waiting_count() != 10 || server.connections.get() != 3 {
                 inside.notified().await;
             }
             gate.add_permits(40);
@@ -188,7 +186,7 @@ fn a_dead_connection_is_replaced() {
         while bench.metrics.connections_active.value() > 0 {
             tokio::task::yield_now().await;
         }
-        assert_eq!(bench.cluster.pool_for_test().shared_count(), 0);
+        assert_eq!(bench.cluster.pool().shared_count(), 0);
         assert_eq!(bench.fetch("/b").await.unwrap(), "/b");
         assert_eq!(server.connections.get(), 2);
     });

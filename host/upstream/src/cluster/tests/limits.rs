@@ -86,7 +86,7 @@ fn idle_connections_to_one_endpoint_make_room_for_another() {
         let bench = bench(plan);
         for _ in 0..6 {
             assert_eq!(bench.fetch("/x").await.unwrap(), "/x");
-            assert!(bench.cluster.pool_for_test().open_count() <= 1);
+            assert!(bench.cluster.pool().open_count() <= 1);
         }
         assert_eq!(one.connections.get() + two.connections.get(), 6);
     });

@@ -138,9 +138,9 @@ fn an_idle_connection_is_closed_in_time() {
         plan.pool.idle_timeout = Duration::from_millis(40);
         let bench = bench(plan);
         bench.fetch("/").await.unwrap();
-        assert_eq!(bench.cluster.pool_for_test().idle_count(), 1);
+        assert_eq!(bench.cluster.pool().idle_count(), 1);
         is_gone.await.unwrap();
-        assert_eq!(bench.cluster.pool_for_test().idle_count(), 0);
+        assert_eq!(bench.cluster.pool().idle_count(), 0);
         // The task that closes idle connections starts again.
         assert_eq!(bench.fetch("/").await.unwrap(), "");
     });
@@ -162,7 +162,7 @@ fn no_more_than_the_allowed_are_kept() {
         for result in [a, b, c, d] {
             result.unwrap();
         }
-        assert!(bench.cluster.pool_for_test().idle_count() <= 2);
+        assert!(bench.cluster.pool().idle_count() <= 2);
     });
 }
 
@@ -174,12 +174,12 @@ fn a_drained_cluster_keeps_nothing_and_still_answers() {
         bench.fetch("/").await.unwrap();
         let running = bench.send(get("/running")).await.unwrap();
         bench.clusters.drain();
-        assert_eq!(bench.cluster.pool_for_test().idle_count(), 0);
+        assert_eq!(bench.cluster.pool().idle_count(), 0);
         let body = running.message.into_body().collect().await.unwrap();
         assert_eq!(body.to_bytes(), "/running");
         drop(running.lease);
         assert_eq!(bench.fetch("/new").await.unwrap(), "/new");
-        assert_eq!(bench.cluster.pool_for_test().idle_count(), 0);
+        assert_eq!(bench.cluster.pool().idle_count(), 0);
     });
 }
 

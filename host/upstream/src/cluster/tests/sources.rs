@@ -96,14 +96,14 @@ fn a_cluster_keeps_its_connections_over_a_reload_that_does_not_change_it() {
         bench.clusters.apply(&[Arc::new(plan.clone())], &discovery);
         let same = bench.clusters.get(&plan.name).unwrap();
         assert!(std::rc::Rc::ptr_eq(&same, &bench.cluster));
-        assert_eq!(same.pool_for_test().idle_count(), 1);
+        assert_eq!(same.pool().idle_count(), 1);
 
         let mut changed = plan.clone();
         changed.pool.idle_max += 1;
         bench.clusters.apply(&[Arc::new(changed)], &discovery);
         let other = bench.clusters.get(&plan.name).unwrap();
         assert!(!std::rc::Rc::ptr_eq(&other, &bench.cluster));
-        assert_eq!(bench.cluster.pool_for_test().idle_count(), 0);
+        assert_eq!(bench.cluster.pool().idle_count(), 0);
         // Whoever still holds the old one can use it.
         assert_eq!(bench.fetch("/old").await.unwrap(), "/old");
 
@@ -145,7 +145,7 @@ fn connections_to_an_endpoint_that_is_gone_are_not_kept() {
             drop(response.lease);
         };
         exchange(old.address).await;
-        assert_eq!(cluster.pool_for_test().idle_count(), 1);
+        assert_eq!(cluster.pool().idle_count(), 1);
         let running = cluster.send(get("/running"), &mut None).await.unwrap();
 
         publish.send(list(&new)).unwrap();
@@ -153,7 +153,7 @@ fn connections_to_an_endpoint_that_is_gone_are_not_kept() {
         let body = running.message.into_body().collect().await.unwrap();
         assert_eq!(body.to_bytes(), "/running");
         drop(running.lease);
-        assert_eq!(cluster.pool_for_test().idle_count(), 1, "only the new one");
+        assert_eq!(cluster.pool().idle_count(), 1, "only the new one");
         exchange(new.address).await;
         assert_eq!(new.connections.get(), 1);
     });

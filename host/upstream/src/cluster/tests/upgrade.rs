@@ -35,10 +35,10 @@ fn after_101_the_connection_is_a_byte_stream_and_keeps_its_place() {
         let mut got = [0; 11];
         stream.read_exact(&mut got).await.unwrap();
         assert_eq!(&got, b"hello world");
-        assert_eq!(bench.cluster.pool_for_test().open_count(), 1);
+        assert_eq!(bench.cluster.pool().open_count(), 1);
         assert_eq!(bench.metrics.connections_active.value(), 1);
         drop((stream, response));
-        assert_eq!(bench.cluster.pool_for_test().open_count(), 0);
+        assert_eq!(bench.cluster.pool().open_count(), 0);
         assert_eq!(bench.metrics.connections_active.value(), 0);
     });
 }

@@ -1,0 +1,206 @@
+//! Requests of RPC protocols: a frame goes out on a connection that others share, and the frame
+//! that answers it comes back.
+//!
+//! A connection is kept by endpoint and protocol, beside those for HTTP and under the same
+//! limits. How many requests it carries at a time is the protocol's
+//! [`PoolMode`](host_extension::PoolMode); with many, each gets an id of its own
+//! ([`RpcExchange::id`]). Nothing here looks into a frame's fields or body.
+//!
+//! Start reading at [`Cluster::rpc`]; `rpc/task.rs` is the connection's own side.
+
+mod connection;
+mod end;
+mod ids;
+mod life;
+pub(crate) mod lists;
+mod queue;
+mod seat;
+mod session;
+mod task;
+
+use std::{net::SocketAddr, rc::Rc};
+
+use bytes::Bytes;
+use host_extension::{Codec, CodecProfile, FilterFactory, PoolMode};
+use host_types::{Frame, ProtocolName};
+
+pub use end::ConnectionEnd;
+pub(crate) use lists::{Ask, Lists};
+pub(crate) use seat::Seat;
+pub use session::RpcSession;
+
+use crate::{
+    Cluster, UpstreamError,
+    pool::{RequestGuard, Turn, Want},
+};
+
+/// A protocol as the pool needs it.
+#[derive(Clone, Debug)]
+pub struct RpcProtocol {
+    /// Its name: connections are kept by it.
+    pub name: ProtocolName,
+    /// Makes a codec for each connection, and is told of its faults.
+    pub factory: Rc<dyn FilterFactory>,
+    /// What holds of all its connections.
+    pub profile: CodecProfile,
+    /// The longest frame that an upstream may send.
+    pub frame_bytes_max: usize,
+}
+
+/// A place for one request on an upstream connection. Dropped, the request is given up: what is
+/// not sent is not sent any more, and an answer that comes later is dropped and counted.
+#[derive(Debug)]
+pub struct RpcExchange {
+    seat: Seat,
+    request: RequestGuard,
+}
+
+/// The frame that answers a request.
+#[derive(Debug)]
+pub struct RpcResponse {
+    /// The frame as it came, with the id that the request went out with.
+    pub frame: Frame,
+    /// The codec that read it.
+    pub codec: Rc<dyn Codec>,
+    /// Who sent it.
+    pub endpoint: SocketAddr,
+}
+
+/// Why no answer came.
+#[derive(Debug, thiserror::Error)]
+#[error("no answer came")]
+pub struct RpcError {
+    /// What went wrong.
+    #[source]
+    pub error: UpstreamError,
+    /// True where no byte of the request can have reached an endpoint.
+    pub unsent: bool,
+}
+
+impl From<UpstreamError> for RpcError {
+    fn from(error: UpstreamError) -> Self {
+        Self { unsent: error.nothing_sent(), error }
+    }
+}
+
+impl Cluster {
+    /// Chooses an endpoint and takes a place on a connection of the protocol, or makes one.
+    /// `session` is that of the client's connection. With `want_new`, a connection that others
+    /// used before is taken only where no further one may be made. `chosen` names the endpoint as
+    /// soon as it is known, for the log of requests that fail.
+    ///
+    /// The waits for a connection have limits of their own. Dropping the future leaves nothing
+    /// behind.
+    ///
+    /// # Errors
+    /// No endpoint, no connection, or no codec. Nothing was sent.
+    pub async fn rpc(
+        &self,
+        protocol: &RpcProtocol,
+        session: &RpcSession,
+        want_new: bool,
+        chosen: &mut Option<SocketAddr>,
+    ) -> Result<RpcExchange, UpstreamError> {
+        self.metrics().requests_total.increment();
+        let (seat, request) = if protocol.profile.pool == PoolMode::Bound {
+            let seat = session.seat(self, protocol, chosen).await?;
+            let request = self.request_guard(seat.address());
+            (seat, request)
+        } else {
+            self.seat(protocol, want_new, chosen).await?
+        };
+        if seat.is_reused() {
+            self.metrics().reused_total.increment();
+        }
+        Ok(RpcExchange { seat, request })
+    }
+
+    async fn seat(
+        &self,
+        protocol: &RpcProtocol,
+        wants_new: bool,
+        chosen: &mut Option<SocketAddr>,
+    ) -> Result<(Seat, RequestGuard), UpstreamError> {
+        let picked = self.pick().await?;
+        let address = picked.address;
+        *chosen = Some(address);
+        // Counted from here, so that those who wait weigh in the choice of others.
+        let first = RequestGuard::new(&picked.active, self.pool().metrics());
+        let shares = protocol.profile.pool == PoolMode::Multiplexed;
+        let name = protocol.name.clone();
+        let want = Want::Rpc(Ask { address, protocol: name, shares, wants_new });
+        let seat = match self.pool().acquire(address, &want).await? {
+            Turn::Rpc(seat) => seat,
+            Turn::Open(slot) => task::open(slot, address, protocol, None).await?,
+            // HTTP's connections are not given to those who want a protocol of their own.
+            Turn::Single(_) | Turn::Stream(_) => {
+                let cluster = self.plan().name.clone();
+                return Err(UpstreamError::PendingTimedOut { cluster });
+            }
+        };
+        if seat.address() == address {
+            return Ok((seat, first));
+        }
+        *chosen = Some(seat.address());
+        let request = self.request_guard(seat.address());
+        Ok((seat, request))
+    }
+}
+
+impl RpcExchange {
+    /// The id to write into the request. `None` where it keeps its own.
+    #[must_use]
+    pub fn id(&self) -> Option<u64> {
+        self.seat.id()
+    }
+
+    /// Whom the request goes to.
+    #[must_use]
+    pub fn endpoint(&self) -> SocketAddr {
+        self.seat.address()
+    }
+
+    /// Our own address on the connection.
+    #[must_use]
+    pub fn local_address(&self) -> Option<SocketAddr> {
+        self.seat.connection.local
+    }
+
+    /// True where earlier requests used the connection.
+    #[must_use]
+    pub fn is_reused(&self) -> bool {
+        self.seat.is_reused()
+    }
+
+    /// Sends the request and waits for its response. `own_id` is the request's own id: that of
+    /// the response where [`RpcExchange::id`] gives none.
+    ///
+    /// The wait has no limit: it is the caller's deadline. Dropping the future gives the request
+    /// up.
+    ///
+    /// # Errors
+    /// The connection takes no more, ended, or the response is malformed.
+    pub async fn call(self, bytes: Bytes, own_id: u64) -> Result<RpcResponse, RpcError> {
+        let Self { seat, request } = self;
+        let connection = Rc::clone(&seat.connection);
+        let mut frame = seat.call(bytes, own_id)?.answer().await?;
+        drop(request);
+        if let Some(what) = frame.malformed.take() {
+            let cluster = connection.cluster.clone();
+            return Err(UpstreamError::MalformedResponse { cluster, what }.into());
+        }
+        let codec = Rc::clone(&connection.codec);
+        Ok(RpcResponse { frame, codec, endpoint: connection.address })
+    }
+
+    /// Sends a request that is not answered. Done when it is written.
+    ///
+    /// # Errors
+    /// The connection takes no more, or ended.
+    pub async fn notify(self, bytes: Bytes) -> Result<(), RpcError> {
+        let Self { seat, request } = self;
+        seat.notify(bytes)?.written().await?;
+        drop(request);
+        Ok(())
+    }
+}

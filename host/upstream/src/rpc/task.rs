@@ -1,0 +1,204 @@
+//! A connection's task: opens it, reads, decodes and hands out what comes, writes what waits.
+//!
+//! All parts run side by side in one task, and the first that ends ends the connection. Start
+//! reading at [`open`].
+
+use std::{net::SocketAddr, pin::Pin, rc::Rc, time::Duration};
+
+use bytes::{Bytes, BytesMut};
+use host_extension::{CodecStep, Decoded, FaultKind, PluginFault, PoolMode, Signal};
+use host_types::{Frame, FrameKind};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite},
+    net::TcpStream,
+    time::timeout,
+};
+
+use super::{
+    RpcProtocol,
+    connection::Connection,
+    life,
+    lists::{self, Connecting},
+    seat::Seat,
+};
+use crate::{
+    ConnectionEnd, UpstreamError,
+    pool::{Slot, connect},
+};
+
+/// How long a peer may take no byte of what waits for it, and a codec may take for an answer;
+/// past it the connection is taken for dead.
+pub(super) const STALL: Duration = Duration::from_secs(30);
+
+/// Room for one read.
+const READ_BYTES: usize = 16 * 1024;
+
+/// A connection in `slot`, and its first seat.
+pub(super) async fn open(
+    slot: Slot,
+    address: SocketAddr,
+    protocol: &RpcProtocol,
+    ended: Option<Rc<Signal>>,
+) -> Result<Seat, UpstreamError> {
+    let pool = Rc::clone(slot.pool());
+    let connecting = (protocol.profile.pool == PoolMode::Multiplexed)
+        .then(|| Connecting::new(&pool, address, &protocol.name));
+    let codec = protocol.factory.codec().map_err(|fault| UpstreamError::CodecFailed {
+        cluster: pool.plan().name.clone(),
+        source: Box::new(fault),
+    })?;
+    let stream = connect::open(&pool, address).await?;
+    slot.opened(stream.local_addr().ok());
+    let slot = Rc::new(slot);
+    let connection = Connection::new(protocol, codec, address, &slot, ended);
+    let seat = connection.first_seat();
+    if pool.keeps(address) {
+        lists::add(&pool, &connection);
+    }
+    let task = Task { connection, slot, protocol: protocol.clone() };
+    tokio::task::spawn_local(task.run(stream));
+    drop(connecting);
+    // Those who waited for this connection share it.
+    pool.serve();
+    Ok(seat)
+}
+
+/// What the task holds. However it ends, who waits learns of it.
+struct Task {
+    connection: Rc<Connection>,
+    slot: Rc<Slot>,
+    protocol: RpcProtocol,
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.connection.end(ConnectionEnd::Replaced);
+    }
+}
+
+impl Task {
+    async fn run(self, mut stream: TcpStream) {
+        let (reader, writer) = stream.split();
+        let connection = &self.connection;
+        let plan = self.slot.pool().plan();
+        // Reading comes first, so that a request is not written to a peer that closed already.
+        let why = tokio::select! {
+            biased;
+            () = connection.closing.wait() => return,
+            why = self.read(reader) => why,
+            why = write(connection, writer) => why,
+            why = life::beat(connection, &self.protocol, &plan.rpc) => why,
+            () = life::idle_for(connection, plan.pool.idle_timeout) => ConnectionEnd::Replaced,
+        };
+        let (cluster, address) = (&connection.cluster, connection.address);
+        tracing::debug!(%cluster, %address, protocol = %self.protocol.name, %why, "upstream connection ends");
+        if let ConnectionEnd::CodecFailed(fault) = &why {
+            failed(&self.protocol, fault);
+        }
+        connection.end(why);
+    }
+
+    async fn read(&self, mut reader: impl AsyncRead + Unpin) -> ConnectionEnd {
+        let mut buffer = BytesMut::new();
+        let mut needed = 0;
+        loop {
+            buffer.reserve(READ_BYTES);
+            let room = buffer.capacity() - buffer.len();
+            let count = match reader.read_buf(&mut buffer).await {
+                Ok(0) => return ConnectionEnd::Closed,
+                Ok(count) => count,
+                Err(error) => return ConnectionEnd::Io(error.kind()),
+            };
+            if buffer.len() >= needed {
+                let decoded = match self.decode(std::mem::take(&mut buffer)).await {
+                    Ok(decoded) => decoded,
+                    Err(why) => return why,
+                };
+                (buffer, needed) = (decoded.rest, decoded.needed);
+            }
+            if count == room {
+                // There may be more at once: the other parts of the task have a turn first.
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+
+    /// Takes the frames out of what was read and hands them out. What is left has its limit.
+    async fn decode(&self, buffer: BytesMut) -> Result<Decoded, ConnectionEnd> {
+        let mut decoded = answer(self.connection.codec.decode(buffer)).await?;
+        for frame in decoded.frames.drain(..) {
+            self.take(frame).await?;
+        }
+        if let Some(why) = decoded.lost.take() {
+            return Err(ConnectionEnd::Lost(why));
+        }
+        let bytes_max = self.protocol.frame_bytes_max;
+        if decoded.needed > bytes_max || decoded.rest.len() > bytes_max {
+            return Err(ConnectionEnd::FrameTooLarge { bytes_max });
+        }
+        if decoded.rest.is_empty() {
+            // Frames can be changed in place once nobody else holds their memory.
+            decoded.rest = BytesMut::new();
+        }
+        Ok(decoded)
+    }
+
+    async fn take(&self, frame: Frame) -> Result<(), ConnectionEnd> {
+        let connection = &self.connection;
+        connection.heard();
+        match frame.kind {
+            FrameKind::Response => connection.answered(frame),
+            FrameKind::Request | FrameKind::OneWay => connection.unknown(),
+            FrameKind::HeartbeatReply => {}
+            FrameKind::Heartbeat => {
+                let reply = answer(connection.codec.heartbeat_reply(&frame)).await?;
+                control(connection, reply)?;
+            }
+            FrameKind::GoAway => {
+                connection.metrics().go_aways_total.increment();
+                connection.drain();
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Puts a frame of the proxy's own into the queue.
+pub(super) fn control(connection: &Connection, frame: Option<Bytes>) -> Result<(), ConnectionEnd> {
+    let taken = frame.is_none_or(|frame| connection.queue.push_control(frame));
+    if taken { Ok(()) } else { Err(ConnectionEnd::Stalled) }
+}
+
+/// What a codec answers, within its time.
+pub(super) async fn answer<T>(step: CodecStep<T>) -> Result<T, ConnectionEnd> {
+    let answered = match step {
+        CodecStep::Ready(answer) => answer,
+        CodecStep::Later(answer) => {
+            timeout(STALL, answer).await.unwrap_or_else(|_elapsed| Err(too_late()))
+        }
+    };
+    answered.map_err(|fault| ConnectionEnd::CodecFailed(Box::new(fault)))
+}
+
+fn too_late() -> PluginFault {
+    PluginFault::new(FaultKind::TimedOut, "the codec did not answer in time")
+}
+
+/// Writes what waits, as long as the peer takes it.
+async fn write(connection: &Connection, mut writer: impl AsyncWrite + Unpin) -> ConnectionEnd {
+    let queue = &connection.queue;
+    loop {
+        std::future::poll_fn(|context| queue.poll_filled(context)).await;
+        let some = std::future::poll_fn(|context| queue.poll_write(Pin::new(&mut writer), context));
+        match timeout(STALL, some).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => return ConnectionEnd::Io(error.kind()),
+            Err(_elapsed) => return ConnectionEnd::Stalled,
+        }
+    }
+}
+
+fn failed(protocol: &RpcProtocol, fault: &PluginFault) {
+    tracing::warn!(plugin = %protocol.name, error = %fault, "the codec of an upstream connection failed");
+    protocol.factory.on_fault(fault);
+}
