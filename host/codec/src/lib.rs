@@ -12,6 +12,7 @@ mod dubbo;
 mod dubbothrift;
 mod hessian;
 mod read;
+mod tars;
 #[cfg(test)]
 mod testing;
 mod wire;
@@ -68,17 +69,7 @@ impl BuiltinCodec {
             Self::DubboThrift => {
                 Rc::new(Factory::new(dubbothrift::PROFILE, || dubbothrift::DubboThrift))
             }
-            Self::Tars => Rc::new(NotYet),
+            Self::Tars => Rc::new(Factory::new(tars::PROFILE, || tars::Tars)),
         }
-    }
-}
-
-/// Stands where a codec is not written yet.
-#[derive(Debug)]
-struct NotYet;
-
-impl FilterFactory for NotYet {
-    fn phases(&self) -> host_extension::Phases {
-        host_extension::Phases::NONE
     }
 }

@@ -55,12 +55,6 @@ impl<'a> Cursor<'a> {
         Some(range)
     }
 
-    /// The next bytes.
-    pub(crate) fn take(&mut self, length: usize) -> Option<&'a [u8]> {
-        let range = self.range(length)?;
-        self.bytes.get(range)
-    }
-
     /// The next bytes as an array.
     pub(crate) fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
         let (array, _) = self.rest().split_first_chunk::<N>()?;

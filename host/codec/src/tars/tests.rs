@@ -1,0 +1,273 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::{BuiltinCodec, testing::*};
+
+const TARS: BuiltinCodec = BuiltinCodec::Tars;
+
+/// Version 1, id 42 in one byte, servant `App.Obj`, function `say`, payload `hi`, timeout 3000,
+/// context `{who: me}`, no status.
+const REQUEST: &[u8] = b"\x00\x00\x00\x2f\x10\x01\x2c\x3c\x40\x2a\x56\x07App.Obj\x66\x03say\
+    \x7d\x00\x00\x02hi\x81\x0b\xb8\x98\x00\x01\x06\x03who\x16\x02me\xa8\x0c";
+/// Version 1, id 42, return code 0, payload `ok`, no status.
+const RESPONSE: &[u8] = b"\x00\x00\x00\x13\x10\x01\x2c\x30\x2a\x4c\x5c\x6d\x00\x00\x02ok\x78\x0c";
+/// The same response in the form of TUP.
+const TUP_RESPONSE: &[u8] = b"\x00\x00\x00\x2e\x10\x03\x2c\x3c\x40\x2a\x56\x00\x66\x00\x7d\x00\x0c\
+    \x8c\x98\x0c\xa8\x00\x01\x06\x12STATUS_RESULT_CODE\x16\x01\x30";
+
+fn changed(frame: &[u8], place: usize, byte: u8) -> Vec<u8> {
+    let mut frame = frame.to_vec();
+    frame[place] = byte;
+    frame
+}
+
+/// A packet of these fields.
+fn packet(fields: &[&[u8]]) -> Vec<u8> {
+    let mut raw = vec![0; 4];
+    raw.extend(fields.concat());
+    let length = u8::try_from(raw.len()).unwrap();
+    raw[3] = length;
+    raw
+}
+
+fn request() -> Frame {
+    frame(&*codec(TARS), REQUEST)
+}
+
+#[test]
+fn a_request_says_what_it_is() {
+    let request = request();
+    assert_eq!((request.kind, request.id, &request.malformed), (FrameKind::Request, 42, &None));
+    assert_eq!((&*request.service, &*request.method), ("App.Obj", "say"));
+    assert_eq!((request.timeout, &request.body[..]), (Some(Duration::from_secs(3)), &b"hi"[..]));
+    assert_eq!(request.fields.get(b"who"), Some(&b"me"[..]));
+    assert_eq!(request.fields.get(b":version"), Some(&b"1"[..]));
+    assert_eq!(request.id_place, None, "its id has one byte");
+    let one_way = packet(&[b"\x10\x01\x20\x01\x3c\x40\x2a", &REQUEST[10..]]);
+    assert_eq!(frame(&*codec(TARS), &one_way).kind, FrameKind::OneWay);
+}
+
+#[test]
+fn a_response_says_how_the_call_ended() {
+    let response = frame(&*codec(TARS), RESPONSE);
+    assert_eq!((response.kind, response.id), (FrameKind::Response, 42));
+    assert_eq!((response.status.code, response.status.http), (0, 200));
+    assert_eq!(response.body, &b"ok"[..]);
+    let codes = [(-1, 400), (-3, 404), (-6, 503), (-7, 504), (-8, 502), (-99, 500), (7, 500)];
+    for (code, http) in codes {
+        let raw = packet(&[
+            b"\x10\x01\x2c\x30\x2a\x4c\x50",
+            &[i8::to_be_bytes(code)[0]],
+            b"\x6d\x00\x0c\x78\x00\x01\x06\x01a\x16\x01b\x86\x03why",
+        ]);
+        let response = frame(&*codec(TARS), &raw);
+        assert_eq!(response.status.code, i32::from(code).cast_unsigned());
+        assert_eq!(response.status.http, http);
+        assert_eq!(response.fields.get(b":status.a"), Some(&b"b"[..]));
+        assert_eq!(response.fields.get(b":description"), Some(&b"why"[..]));
+    }
+}
+
+#[test]
+fn a_response_of_tup_has_the_form_of_a_request() {
+    let response = frame(&*codec(TARS), TUP_RESPONSE);
+    assert_eq!((response.kind, response.id), (FrameKind::Response, 42));
+    assert_eq!((response.status.code, response.status.http), (0, 200));
+    let plain = frame(&*codec(TARS), &changed(TUP_RESPONSE, 5, 1));
+    assert_eq!(plain.kind, FrameKind::Request, "only TUP does so");
+    let odd = frame(&*codec(TARS), &changed(TUP_RESPONSE, TUP_RESPONSE.len() - 1, b'x'));
+    assert_eq!(odd.malformed.as_deref(), Some("the return code is no number"));
+}
+
+#[test]
+fn every_cut_gives_the_same_frames() {
+    let wide = encode(&*codec(TARS), &request(), 0x0102_0304).unwrap();
+    let stream = [REQUEST, RESPONSE, TUP_RESPONSE, &wide].concat();
+    check_laws(TARS, &stream);
+    check_damage(TARS, &stream);
+}
+
+#[test]
+fn an_id_is_written_with_four_bytes_and_then_has_a_place() {
+    let wide = encode(&*codec(TARS), &request(), 7).unwrap();
+    assert_eq!(wide.len(), REQUEST.len() + 3);
+    let read = frame(&*codec(TARS), &wide);
+    assert_eq!(read.id, 7);
+    let place = read.id_place.unwrap();
+    let patched = Frame::patched(wide, place, u64::from(u32::MAX)).unwrap();
+    assert_eq!(frame(&*codec(TARS), &patched).id, u64::from(u32::MAX));
+    assert_eq!(encode(&*codec(TARS), &request(), 1 << 32), None);
+}
+
+#[test]
+fn what_is_no_packet_ends_the_connection() {
+    let check = |bytes: &[u8], expect: &str| {
+        assert_eq!(lost(&*codec(TARS), bytes).as_deref(), Some(expect), "{bytes:02x?}");
+    };
+    check(&[0xff, 0, 0, 0], "the length of the packet is none");
+    check(&[0, 0, 0, 0], "the length of the packet is none");
+    check(&[0, 0, 0, 5, 0x10], "the length of the packet is none");
+    check(&[0, 0, 0, 9, 0x20], "the packet does not begin with a version");
+    check(&[0, 0, 0, 9, 0x16], "the packet does not begin with a version");
+    check(b"GET / HTTP/1.1", "the packet does not begin with a version");
+    assert_eq!(decode(&*codec(TARS), &[0]).needed, 6);
+    assert_eq!(decode(&*codec(TARS), &[0x7f, 0xff, 0xff, 0xff, 0x10]).needed, 0x7fff_ffff);
+}
+
+#[test]
+fn a_packet_that_is_wrong_inside_is_refused_alone() {
+    let check = |raw: &[u8], expect: &str| {
+        let decoded = decode(&*codec(TARS), &[raw, REQUEST].concat());
+        assert_eq!((decoded.frames.len(), decoded.lost), (2, None));
+        assert_eq!(decoded.frames[0].malformed.as_deref(), Some(expect), "{raw:02x?}");
+        assert_eq!(decoded.frames[1].malformed, None);
+    };
+    let damaged = "a field of the packet is damaged";
+    check(&changed(REQUEST, 11, 0xf0), damaged);
+    check(&changed(REQUEST, 27, 0x7f), damaged);
+    check(&changed(REQUEST, 35, 0x7f), damaged);
+    check(&packet(&[&REQUEST[4..10], b"\x57\xff\xff\xff\xff"]), damaged);
+    check(&packet(&[&REQUEST[4..10], b"\x57\x7f\xff\xff\xff"]), damaged);
+    check(&packet(&[&REQUEST[4..10], b"\x56\x00\x7d\x00\x00\xff"]), damaged);
+    check(&packet(&[&REQUEST[4..10], b"\x56\x00\x98\x00\xff"]), damaged);
+    check(&packet(&[&REQUEST[4..10], b"\x5e"]), damaged);
+    check(&packet(&[&REQUEST[4..10], b"\x5b"]), damaged);
+    check(&packet(&[&REQUEST[4..10], &[0x5a, 0x0a].repeat(40)]), damaged);
+    let disorder = "the fields of the packet are in disorder";
+    check(&packet(&[&REQUEST[4..10], b"\x4c"]), disorder);
+    check(&packet(&[&REQUEST[4..10], b"\x1c"]), disorder);
+    check(&packet(&[b"\x10\x01\x2c\x3c\x56\x00"]), "the packet has no id");
+    check(&packet(&[b"\x10\x01\x46\x00\x56\x00"]), "the packet has no id");
+    check(&packet(&[b"\x10\x01\x4c\x56\x00\x79\x0c"]), "the payload is no list of bytes");
+    check(&packet(&[b"\x10\x01\x4c\x56\x00\x6c"]), "a field that is a text is none");
+    let no_texts = "a map is none of texts";
+    check(&packet(&[b"\x10\x01\x4c\x56\x00\x96\x00"]), no_texts);
+    check(&packet(&[b"\x10\x01\x4c\x56\x00\x98\x00\x01\x0c\x16\x00"]), no_texts);
+    check(&packet(&[b"\x10\x01\x4c\x56\x00\xa8\x00\x01\x06\x00\x06\x00"]), no_texts);
+}
+
+#[test]
+fn unknown_fields_go_on() {
+    let more =
+        [0xd0, 1, 0xea, 0x06, 1, b'x', 0x0b, 0xf9, 200, 0, 2, 0x03, 0, 0, 0, 0, 0, 0, 0, 1, 0x0c];
+    let raw = packet(&[&REQUEST[4..], &more]);
+    let mut read = frame(&*codec(TARS), &raw);
+    assert_eq!(read.malformed, None);
+    read.fields.replace(b"who", b"you").unwrap();
+    let written = encode(&*codec(TARS), &read, 42).unwrap();
+    assert!(written.ends_with(&more));
+    check_laws(TARS, &raw);
+}
+
+#[test]
+fn context_and_payload_can_be_changed() {
+    let codec = codec(TARS);
+    for sample in [REQUEST, RESPONSE, TUP_RESPONSE] {
+        let mut read = frame(&*codec, sample);
+        let again = frame(&*codec, &encode_body(&*codec, &read, &[b'x'; 300]).unwrap());
+        assert_eq!((again.kind, again.id, &again.body[..]), (read.kind, 42, &[b'x'; 300][..]));
+        assert_eq!(again.status, read.status);
+        let long = [b'y'; 256];
+        read.fields.add(b"long", &long).unwrap();
+        let again = frame(&*codec, &encode(&*codec, &read, 43).unwrap());
+        assert_eq!((again.id, again.fields.get(b"long")), (43, Some(&long[..])));
+        assert_eq!(again.fields.get(b"who"), read.fields.get(b"who"));
+        assert_eq!(again.fields.len(), read.fields.len());
+        assert_eq!((again.body, again.service), (read.body, read.service));
+    }
+    assert_eq!(encode(&*codec, &Frame::default(), 1), None);
+}
+
+#[test]
+fn a_refusal_is_a_response_with_a_return_code() {
+    let codec = codec(TARS);
+    let tup = changed(REQUEST, 5, 3);
+    for (sample, said) in [(REQUEST, ":description"), (&tup[..], ":status.STATUS_RESULT_DESC")] {
+        let request = frame(&*codec, sample);
+        let cases = [(200, 0), (400, -1), (403, -99), (404, -4), (502, -8), (503, -9), (504, -7)];
+        for (http, code) in cases {
+            let response = frame(&*codec, &reject(&*codec, &request, http, "no way"));
+            assert_eq!((response.kind, response.id), (FrameKind::Response, 42));
+            assert_eq!(response.status.code, i32::cast_unsigned(code));
+            assert_eq!(response.fields.get(said.as_bytes()), Some(&b"no way"[..]));
+            assert_eq!(response.malformed, None);
+        }
+    }
+}
+
+#[test]
+fn a_refusal_carries_the_fields_and_the_payload_that_were_given() {
+    let codec = codec(TARS);
+    let mut fields = FieldList::default();
+    fields.add(b"Why", b"because").unwrap();
+    let refuse = |raw: &[u8]| {
+        let request = &decode(&*codec, raw).frames.remove(0);
+        let body = b"payload";
+        now(codec.reject(Rejection { request, status: 503, message: "no", fields: &fields, body }))
+    };
+    for raw in [REQUEST, &changed(REQUEST, 5, 3), &changed(REQUEST, 27, 0x7f)] {
+        let response = frame(&*codec, &refuse(raw).unwrap());
+        assert_eq!(response.fields.get(b"Why"), Some(&b"because"[..]));
+        assert_eq!((response.id, &response.body[..]), (42, &b"payload"[..]));
+    }
+    let one_way = packet(&[b"\x10\x01\x20\x01\x3c\x40\x2a", &REQUEST[10..]]);
+    for raw in [RESPONSE, TUP_RESPONSE, &one_way, &packet(&[b"\x10\x01\x2c\x3c\x56\x00"])] {
+        assert_eq!(refuse(raw), None, "nothing waits for a reply, or nobody knows what");
+    }
+}
+
+#[test]
+fn the_first_bytes_tell() {
+    use Detection::{Match, NeedMore, No};
+    let cases: [(&[u8], Detection); 8] = [
+        (b"", NeedMore),
+        (&REQUEST[..5], NeedMore),
+        (&REQUEST[..6], Match),
+        (&changed(REQUEST, 5, 3), Match),
+        (&changed(REQUEST, 5, 4), No),
+        (&[0, 0, 0, 40, 0xda, 0xbc], No),
+        (b"GET /index", No),
+        (&[0xda], No),
+    ];
+    for (first, expect) in cases {
+        assert_eq!(detect(&*codec(TARS), first), expect, "{first:02x?}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn what_is_written_is_read(
+        id in any::<i32>(),
+        version in prop_oneof![Just(1), Just(2), Just(3), Just(5)],
+        numbers in any::<(i32, i32)>(),
+        servant in ".{0,90}",
+        payload in prop::collection::vec(any::<u8>(), 0..80),
+        pairs in prop::collection::vec(("[a-zA-Z_:-]{0,20}", ".{0,20}"), 0..5),
+    ) {
+        let mut fields = FieldList::default();
+        for (name, value) in &pairs {
+            fields.push(name.as_bytes(), value.as_bytes());
+        }
+        let mut raw = vec![0; 4];
+        value::put_int(&mut raw, VERSION, version);
+        value::put_int(&mut raw, 3, numbers.0);
+        value::put_int(&mut raw, 4, id);
+        value::put_text(&mut raw, SERVANT, servant.as_bytes()).unwrap();
+        value::put_bytes(&mut raw, 7, &payload).unwrap();
+        value::put_int(&mut raw, TIMEOUT, numbers.1);
+        value::put_map(&mut raw, CONTEXT, &fields).unwrap();
+        let raw = packet::edited(&raw, &[]).unwrap();
+        check_laws(TARS, &raw);
+        let read = frame(&*codec(TARS), &raw);
+        prop_assert_eq!((read.id, &*read.service), (u64::from(id.cast_unsigned()), &*servant));
+        prop_assert_eq!(&read.body[..], &payload[..]);
+        let there: Vec<_> = read.fields.block().collect();
+        let expect: Vec<_> = fields.block().collect();
+        prop_assert_eq!(there, expect);
+    }
+
+    #[test]
+    fn no_bytes_do_harm(rest in prop::collection::vec(any::<u8>(), 0..200)) {
+        survive(&*codec(TARS), &packet(&[b"\x10\x01\x2c\x3c\x40\x2a", &rest]));
+    }
+}
