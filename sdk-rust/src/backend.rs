@@ -11,7 +11,7 @@ use crate::{
 
 pub use crate::{
     check::{check_change, check_reply, check_response, sendable},
-    codec_calls::{Batch, FRAMES_MAX, decode},
+    codec_calls::{Batch, FRAMES_MAX, decode, kind_number, kind_of, pool_number, width_bytes},
 };
 
 /// Names a stream or connection; unique in one started plugin, never reused.

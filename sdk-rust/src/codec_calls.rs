@@ -1,7 +1,7 @@
 //! How the exports call a codec: what they have in common. No part of the interface for plugin
 //! authors.
 
-use crate::{Codec, Decoded, Frame};
+use crate::{Codec, Decoded, Frame, FrameKind, IdWidth, PoolMode};
 
 /// Most frames of one answer; the proxy asks again for what is behind them.
 pub const FRAMES_MAX: usize = 1024;
@@ -45,6 +45,52 @@ pub fn decode<C: Codec + ?Sized>(codec: &mut C, bytes: &[u8]) -> Batch {
         }
     }
     batch
+}
+
+/// A kind as the proxy knows it.
+#[must_use]
+pub fn kind_number(kind: FrameKind) -> u32 {
+    match kind {
+        FrameKind::Request => 0,
+        FrameKind::OneWay => 1,
+        FrameKind::Response => 2,
+        FrameKind::Heartbeat => 3,
+        FrameKind::HeartbeatReply => 4,
+        FrameKind::GoAway => 5,
+    }
+}
+
+/// The kind of a number.
+#[must_use]
+pub fn kind_of(number: u32) -> Option<FrameKind> {
+    Some(match number {
+        0 => FrameKind::Request,
+        1 => FrameKind::OneWay,
+        2 => FrameKind::Response,
+        3 => FrameKind::Heartbeat,
+        4 => FrameKind::HeartbeatReply,
+        5 => FrameKind::GoAway,
+        _ => return None,
+    })
+}
+
+/// The bytes of an id.
+#[must_use]
+pub fn width_bytes(width: IdWidth) -> u32 {
+    match width {
+        IdWidth::Four => 4,
+        IdWidth::Eight => 8,
+    }
+}
+
+/// A way to share connections as the proxy knows it.
+#[must_use]
+pub fn pool_number(pool: PoolMode) -> u32 {
+    match pool {
+        PoolMode::Multiplexed => 0,
+        PoolMode::PingPong => 1,
+        PoolMode::Bound => 2,
+    }
 }
 
 #[cfg(test)]

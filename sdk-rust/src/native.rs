@@ -7,13 +7,15 @@
 //! [`entry_of!`](crate::native_entry_of), which exports nothing.
 
 mod calls;
+mod codec;
 
 use std::marker::PhantomData;
 
 pub use abi_native::guest::{entry, mark};
 use abi_native::{
-    guest::{About, Answer, Calls, ConnectionEvent, Event, Guest, StreamEvent},
+    guest::{About, Answer, Calls, CodecEvent, ConnectionEvent, Event, Guest, StreamEvent},
     number,
+    table::CodecProfile,
 };
 pub use abi_native::{
     module::header,
@@ -26,7 +28,7 @@ pub use abi_native::module::LibHeader;
 
 use self::calls::NativeHost;
 use crate::{
-    Action, CallFailure, CallId, Connection, Flow, FlowAction, Host, HostError, HttpAnswer,
+    Action, CallFailure, CallId, Codec, Connection, Flow, FlowAction, Host, HostError, HttpAnswer,
     NetworkFilter, Peer, QueueId, Response, Side, Stream, StreamFilter,
     backend::{Backend, Declaration, Instance, sendable},
 };
@@ -50,6 +52,7 @@ pub struct Native<D> {
 impl<D: Declared> Guest for Native<D> {
     type Stream = Box<dyn StreamFilter>;
     type Connection = Box<dyn NetworkFilter>;
+    type Codec = Box<dyn Codec>;
 
     const ABOUT: About = About {
         name: D::DECLARATION.name,
@@ -139,6 +142,24 @@ impl<D: Declared> Guest for Native<D> {
             FlowAction::Pause => number::Action::Pause,
             FlowAction::Close => number::Action::Reset,
         }
+    }
+
+    fn codec_profile(&mut self, profile: &mut CodecProfile) {
+        codec::tell_profile(self.instance.codec_profile(), profile);
+    }
+
+    fn codec(&mut self, calls: &Calls, _context: u64) -> Option<Self::Codec> {
+        self.instance.codec(&Host::new(&NativeHost(calls)))
+    }
+
+    fn on_codec(
+        &mut self,
+        calls: &Calls,
+        codec: &mut Self::Codec,
+        event: CodecEvent<'_>,
+    ) -> number::Action {
+        codec::on_event(calls, codec.as_mut(), event);
+        number::Action::Continue
     }
 
     fn on_event(&mut self, calls: &Calls, event: Event) {

@@ -1,5 +1,5 @@
 /*
- * mortise.h: the contract of native plugins, version 1.0.
+ * mortise.h: the contract of native plugins, version 1.1.
  *
  * A plugin is a shared library that defines
  *
@@ -11,8 +11,8 @@
  * version of it is loaded beside it.
  *
  * An *instance* is the plugin started for one use of it on one worker of the proxy. A *context*
- * is one stream (a request with its response) or one connection of an instance. Everything of
- * an instance is called on one thread, one callback after the other. Instances of other workers
+ * is one stream (a request with its response), one connection, or one codec of an instance: a
+ * protocol on one connection of a client or to an upstream. Everything of an instance is called on one thread, one callback after the other. Instances of other workers
  * and other uses run at the same time: what they share is the plugin's own to guard.
  *
  * Rules:
@@ -41,7 +41,7 @@ extern "C" {
 #endif
 
 #define MORTISE_ABI_MAJOR 1
-#define MORTISE_ABI_MINOR 0
+#define MORTISE_ABI_MINOR 1 /* codecs are of version 1.1 */
 
 #if defined(__GNUC__) || defined(__clang__)
 #define MORTISE_EXPORT __attribute__((visibility("default")))
@@ -190,6 +190,102 @@ typedef struct mortise_http_answer {
     mortise_fields trailers;
 } mortise_http_answer;
 
+/* ---- frames of a protocol (since 1.1) ------------------------------------------------------ */
+
+/* What the first bytes of a connection say. */
+enum { MORTISE_DETECT_MATCH = 0, MORTISE_DETECT_MORE = 1, MORTISE_DETECT_NO = 2 };
+
+/* What a frame is. */
+enum {
+    MORTISE_FRAME_REQUEST = 0,
+    MORTISE_FRAME_ONE_WAY = 1, /* a request that is not answered */
+    MORTISE_FRAME_RESPONSE = 2,
+    MORTISE_FRAME_HEARTBEAT = 3,
+    MORTISE_FRAME_HEARTBEAT_REPLY = 4,
+    MORTISE_FRAME_GO_AWAY = 5 /* the sender takes no new requests on this connection */
+};
+
+enum {
+    MORTISE_FRAME_HAS_TIMEOUT = 1 << 0, /* `timeout_ms` says something */
+    MORTISE_FRAME_MALFORMED = 1 << 1    /* something is wrong inside; `malformed` says what */
+}; /* flags of a frame */
+
+/* One whole message. Places are counted from its first byte; the proxy cuts it out of its own
+ * bytes. It looks at all that is said here: a place that is not inside of the frame, an id that
+ * does not stand at its place, and a number that means nothing are the failure of the
+ * instance. */
+typedef struct mortise_frame {
+    uint32_t size; /* sizeof(mortise_frame); BAD_ARGUMENT for less */
+    uint32_t kind;
+    uint64_t id;         /* what ties a response to its request */
+    size_t length;       /* of the whole frame, at least 1 */
+    size_t id_offset;    /* where the id stands, if `id_width` is not 0 */
+    uint32_t id_width;   /* bytes of the id there: 4 or 8; 0 where it is no such number */
+    uint32_t id_little_endian; /* 1: its first byte is the least significant one */
+    mortise_bytes service; /* of a request; empty where the protocol names none */
+    mortise_bytes method;
+    uint32_t flags;
+    uint32_t timeout_ms;  /* how long the caller waits */
+    uint32_t status;      /* of a response: the protocol's own number */
+    uint32_t http_status; /* of a response: what HTTP would say, 200 to 599 */
+    mortise_fields fields; /* of the header block; their case is kept */
+    mortise_fields attributes; /* what else is known, under names that begin with a colon */
+    size_t body_start;
+    size_t body_length;
+    mortise_bytes malformed;
+} mortise_frame;
+
+enum {
+    MORTISE_FIELDS_CHANGED = 1 << 0,
+    MORTISE_BODY_CHANGED = 1 << 1
+}; /* flags of a rewrite: what is not as it came */
+
+/* A frame to be written. */
+typedef struct mortise_rewrite {
+    uint32_t size;
+    uint32_t kind;
+    uint64_t old_id;
+    uint64_t id; /* the one to write */
+    uint32_t flags;
+    uint32_t reserved; /* 0 */
+    mortise_bytes raw; /* the bytes that it came in */
+    mortise_fields fields; /* without attributes */
+    mortise_bytes body;
+} mortise_rewrite;
+
+/* A response that the proxy makes in the upstream's place. */
+typedef struct mortise_rejection {
+    uint32_t size;
+    uint32_t status; /* what HTTP would say; choose the protocol's own by it */
+    uint64_t id; /* of the request, which the response bears */
+    mortise_bytes request; /* its bytes */
+    mortise_bytes message; /* one line for the caller */
+    mortise_fields fields; /* those of a filter or route; often none */
+    mortise_bytes body;
+} mortise_rejection;
+
+/* How upstream connections are shared by requests. */
+enum {
+    MORTISE_POOL_MULTIPLEXED = 0, /* many at a time, told apart by their ids */
+    MORTISE_POOL_PING_PONG = 1,   /* one at a time */
+    MORTISE_POOL_BOUND = 2 /* a connection of its own for each of a client; ids are not changed */
+};
+
+enum {
+    MORTISE_CODEC_HEARTBEATS = 1 << 0, /* the proxy may send heartbeats of its own */
+    MORTISE_CODEC_GO_AWAY = 1 << 1     /* the protocol has such a frame */
+}; /* flags of a profile */
+
+/* What holds of all connections of the protocol. */
+typedef struct mortise_codec_profile {
+    uint32_t size; /* bytes that the proxy has for it: write no field that is not in them */
+    uint32_t pool;
+    uint32_t id_width; /* 4 or 8: the range of ids */
+    uint32_t flags;
+    uint32_t default_timeout_ms; /* of a request that does not say; 0 leaves it to the route */
+    uint32_t reserved; /* 0 */
+} mortise_codec_profile;
+
 /* ---- what the proxy offers -------------------------------------------------------------- */
 
 /* The proxy, as one instance sees it; the first argument of each call. What is behind the field
@@ -284,6 +380,18 @@ typedef struct mortise_host {
     mortise_status (*now)(mortise_handle *, uint64_t *nanoseconds);
     /* Says why MORTISE_FAILED is about to be answered, or `instance_new` to answer null. */
     mortise_status (*fail)(mortise_handle *, mortise_bytes text);
+
+    /* Since 1.1, for codecs. WRONG_PHASE outside of the callback that each is for. */
+
+    /* The next whole frame of the bytes that `codec_decode` was given; they are told in order. At
+     * most 1024 of one call: what is behind them comes again, and LIMIT_REACHED says so. */
+    mortise_status (*codec_frame)(mortise_handle *, const mortise_frame *);
+    /* What is behind the last frame: the beginning of one that has `needed` bytes in all (0: that
+     * cannot be told yet), or none of the protocol, for the reason `lost`, which is no null then.
+     * Without a word from here nothing is known of it. */
+    mortise_status (*codec_rest)(mortise_handle *, size_t needed, const mortise_bytes *lost);
+    /* What `codec_encode` and the callbacks behind it were asked to write; the last one counts. */
+    mortise_status (*codec_bytes)(mortise_handle *, mortise_bytes bytes);
 } mortise_host;
 
 /* ---- what a plugin offers --------------------------------------------------------------- */
@@ -345,6 +453,35 @@ typedef struct mortise_plugin {
     mortise_action (*tick)(void *instance);
     mortise_action (*queue_ready)(void *instance, uint32_t queue);
     mortise_action (*http_answer)(void *instance, uint64_t call, const mortise_http_answer *);
+
+    /* Since 1.1: codecs. Without `codec_decode` the plugin serves no protocol. All answer CONTINUE
+     * or FAILED. What cannot be decoded is no failure: the bytes come from the network. */
+
+    /* Tells what holds of the protocol; asked once, after `instance_new`. `profile` is set to a
+     * multiplexed protocol with ids of 4 bytes. */
+    mortise_action (*codec_profile)(void *instance, mortise_codec_profile *profile);
+    /* A connection of a client or to an upstream begins; as `stream_new`. Asked once more as the
+     * instance starts, to see that it serves. */
+    void *(*codec_new)(void *instance, uint64_t context);
+    void (*codec_free)(void *instance, void *codec);
+    /* Whether the first bytes of a connection are of the protocol; asked again with all bytes from
+     * the beginning, up to 4096. `detection` is set to NO. */
+    mortise_action (*codec_detect)(void *instance, void *codec, uint64_t context,
+                                   mortise_bytes first, uint32_t *detection);
+    /* Tells of all whole frames of the bytes: see `codec_frame` and `codec_rest`. */
+    mortise_action (*codec_decode)(void *instance, void *codec, uint64_t context,
+                                   mortise_bytes bytes);
+    /* Those that write one frame give it to `codec_bytes`. Who does not cannot: what was changed
+     * has no place in the protocol, or the protocol has no such frame. */
+    mortise_action (*codec_encode)(void *instance, void *codec, uint64_t context,
+                                   const mortise_rewrite *);
+    mortise_action (*codec_heartbeat)(void *instance, void *codec, uint64_t context, uint64_t id);
+    /* The reply to a heartbeat, which is given as it came, with its id. */
+    mortise_action (*codec_heartbeat_reply)(void *instance, void *codec, uint64_t context,
+                                            mortise_bytes heartbeat, uint64_t id);
+    mortise_action (*codec_reject)(void *instance, void *codec, uint64_t context,
+                                   const mortise_rejection *);
+    mortise_action (*codec_go_away)(void *instance, void *codec, uint64_t context);
 } mortise_plugin;
 
 /* What a library exports. Null: it does not serve this host. */
@@ -362,8 +499,9 @@ MORTISE_EXPORT const mortise_plugin *mortise_plugin_entry(const mortise_host *ho
 MORTISE_ASSERT(sizeof(mortise_abi) == 16, "mortise_abi");
 MORTISE_ASSERT(sizeof(mortise_bytes) == 2 * sizeof(void *), "mortise_bytes");
 MORTISE_ASSERT(offsetof(mortise_host, field) == 16, "mortise_host begins with its size");
-MORTISE_ASSERT(sizeof(void *) != 8 || sizeof(mortise_host) == 16 + 30 * 8, "mortise_host");
-MORTISE_ASSERT(sizeof(void *) != 8 || sizeof(mortise_plugin) == 72 + 22 * 8, "mortise_plugin");
+MORTISE_ASSERT(sizeof(void *) != 8 || sizeof(mortise_host) == 16 + 33 * 8, "mortise_host");
+MORTISE_ASSERT(sizeof(void *) != 8 || sizeof(mortise_plugin) == 72 + 32 * 8, "mortise_plugin");
+MORTISE_ASSERT(sizeof(void *) != 8 || sizeof(mortise_frame) == 152, "mortise_frame");
 #endif
 
 #ifdef __cplusplus

@@ -7,18 +7,21 @@
 //! What comes from the proxy is copied before anything else happens, so that no pointer of the
 //! proxy's outlives its callback. Start reading at [`Guest`], then `exports`.
 
+#[macro_use]
 mod calls;
+mod codec;
 mod exports;
 mod panics;
 
 pub use self::{
     calls::{Answer, Calls, Pairs, Reply, Request},
+    codec::{CodecEvent, FrameRecord, IdPlace, Lent, Rejection, Rewrite, Shown},
     exports::{entry, entry_untyped},
 };
 use crate::number::{Action, Peer, Way};
 use crate::{
     number::{Kind, MAGIC, MAJOR, MINOR},
-    table::Abi,
+    table::{Abi, CodecProfile},
 };
 
 #[cfg(all(panic = "abort", not(test), not(target_family = "wasm")))]
@@ -30,6 +33,8 @@ pub trait Guest: Sized + 'static {
     type Stream: 'static;
     /// What it keeps for a connection.
     type Connection: 'static;
+    /// What it keeps for a codec.
+    type Codec: 'static;
     /// Who it is.
     const ABOUT: About;
 
@@ -63,6 +68,16 @@ pub trait Guest: Sized + 'static {
         context: u64,
         event: ConnectionEvent,
     ) -> Action;
+
+    /// Tells what holds of the protocol of its codecs.
+    fn codec_profile(&mut self, profile: &mut CodecProfile);
+
+    /// A connection begins that speaks its protocol; with `None` it serves none.
+    fn codec(&mut self, calls: &Calls, context: u64) -> Option<Self::Codec>;
+
+    /// Something that is asked of a codec.
+    fn on_codec(&mut self, calls: &Calls, codec: &mut Self::Codec, event: CodecEvent<'_>)
+    -> Action;
 
     /// Something beside streams and connections.
     fn on_event(&mut self, calls: &Calls, event: Event);

@@ -13,4 +13,8 @@ pub mod guest;
 #[expect(unsafe_code, reason = "abi_stable is promised the layout of a type")]
 pub mod module;
 pub mod number;
+#[cfg_attr(
+    feature = "rust",
+    expect(unsafe_code, reason = "abi_stable's way to fields that an older table lacks")
+)]
 pub mod table;

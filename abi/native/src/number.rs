@@ -4,7 +4,7 @@
 /// The version of the contract: libraries of another one are refused.
 pub const MAJOR: u16 = 1;
 /// How far the tables have grown since [`MAJOR`].
-pub const MINOR: u16 = 0;
+pub const MINOR: u16 = 1;
 
 /// What the file of a library begins its mark with.
 pub const MAGIC: [u8; 8] = *b"MORTISE\0";
@@ -287,3 +287,48 @@ impl Peer {
         }
     }
 }
+
+/// What the first bytes of a connection say.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Detection {
+    /// It is this protocol.
+    Match,
+    /// More bytes must tell.
+    More,
+    /// It is another one.
+    No,
+}
+
+impl Detection {
+    /// Its number.
+    #[must_use]
+    pub const fn number(self) -> u32 {
+        self as u32
+    }
+
+    /// The meaning of a number.
+    #[must_use]
+    pub const fn of(number: u32) -> Option<Self> {
+        match number {
+            0 => Some(Self::Match),
+            1 => Some(Self::More),
+            2 => Some(Self::No),
+            _ => None,
+        }
+    }
+}
+
+/// The flag of a frame that says how long its caller waits.
+pub const FRAME_HAS_TIMEOUT: u32 = 1;
+/// The flag of a frame with something wrong inside.
+pub const FRAME_MALFORMED: u32 = 2;
+/// The flag of a rewrite whose fields are not those that came.
+pub const FIELDS_CHANGED: u32 = 1;
+/// The flag of a rewrite whose body is not the one that came.
+pub const BODY_CHANGED: u32 = 2;
+/// The flag of a protocol on which the proxy may send heartbeats of its own.
+pub const CODEC_HEARTBEATS: u32 = 1;
+/// The flag of a protocol that has a go-away frame.
+pub const CODEC_GO_AWAY: u32 = 2;
+/// Most frames of one answer.
+pub const FRAMES_MAX: usize = 1024;

@@ -94,6 +94,114 @@ pub struct HttpAnswer {
     pub trailers: Fields,
 }
 
+/// One whole message of a protocol.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "rust", derive(StableAbi))]
+pub struct Frame {
+    /// Bytes of this.
+    pub size: u32,
+    /// What it is.
+    pub kind: u32,
+    /// What ties a response to its request.
+    pub id: u64,
+    /// Bytes of the frame.
+    pub length: usize,
+    /// Where the id stands.
+    pub id_offset: usize,
+    /// Bytes of the id there; zero where it is no such number.
+    pub id_width: u32,
+    /// One where the first of them is the least significant one.
+    pub id_little_endian: u32,
+    /// The service that a request is for.
+    pub service: Bytes,
+    /// The method.
+    pub method: Bytes,
+    /// [`FRAME_HAS_TIMEOUT`](crate::number::FRAME_HAS_TIMEOUT) and others.
+    pub flags: u32,
+    /// How long the caller waits.
+    pub timeout_ms: u32,
+    /// The protocol's status.
+    pub status: u32,
+    /// What HTTP would say.
+    pub http_status: u32,
+    /// The header block.
+    pub fields: Fields,
+    /// What else is known.
+    pub attributes: Fields,
+    /// Where the payload begins.
+    pub body_start: usize,
+    /// How many bytes it has.
+    pub body_length: usize,
+    /// What is wrong.
+    pub malformed: Bytes,
+}
+
+/// A frame to be written.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "rust", derive(StableAbi))]
+pub struct Rewrite {
+    /// Bytes of this.
+    pub size: u32,
+    /// What it is.
+    pub kind: u32,
+    /// The id that it came with.
+    pub old_id: u64,
+    /// The id to write.
+    pub id: u64,
+    /// What is not as it came.
+    pub flags: u32,
+    /// Zero.
+    pub reserved: u32,
+    /// The bytes that it came in.
+    pub raw: Bytes,
+    /// The header block.
+    pub fields: Fields,
+    /// The payload.
+    pub body: Bytes,
+}
+
+/// A response that the proxy makes in the upstream's place.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "rust", derive(StableAbi))]
+pub struct Rejection {
+    /// Bytes of this.
+    pub size: u32,
+    /// What HTTP would say.
+    pub status: u32,
+    /// The id of the request.
+    pub id: u64,
+    /// Its bytes.
+    pub request: Bytes,
+    /// One line for the caller.
+    pub message: Bytes,
+    /// Fields of the reply.
+    pub fields: Fields,
+    /// Its payload.
+    pub body: Bytes,
+}
+
+/// What holds of all connections of a protocol.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[cfg_attr(feature = "rust", derive(StableAbi))]
+pub struct CodecProfile {
+    /// Bytes of this.
+    pub size: u32,
+    /// How upstream connections are shared.
+    pub pool: u32,
+    /// Bytes of an id.
+    pub id_width: u32,
+    /// [`CODEC_HEARTBEATS`](crate::number::CODEC_HEARTBEATS) and others.
+    pub flags: u32,
+    /// How long a request waits that does not say.
+    pub default_timeout_ms: u32,
+    /// Zero.
+    pub reserved: u32,
+}
+
 /// The proxy, as one instance sees it. What is behind the field is the proxy's.
 #[repr(C)]
 #[derive(Debug)]
@@ -187,6 +295,12 @@ pub struct Host {
     #[cfg_attr(feature = "rust", sabi(last_prefix_field))]
     /// Says why the instance fails.
     pub fail: Option<unsafe extern "C" fn(*const Handle, Bytes) -> u32>,
+    /// The next frame of bytes that are decoded. Since 1.1, as all behind it.
+    pub codec_frame: Option<unsafe extern "C" fn(*const Handle, *const Frame) -> u32>,
+    /// What is behind the last one.
+    pub codec_rest: Option<unsafe extern "C" fn(*const Handle, usize, *const Bytes) -> u32>,
+    /// The bytes of a frame that was to be written.
+    pub codec_bytes: Option<unsafe extern "C" fn(*const Handle, Bytes) -> u32>,
 }
 
 /// The callbacks of a plugin.
@@ -264,6 +378,30 @@ pub struct Plugin {
     #[cfg_attr(feature = "rust", sabi(last_prefix_field))]
     /// The answer to a request of the instance.
     pub http_answer: Option<unsafe extern "C" fn(*mut c_void, u64, *const HttpAnswer) -> u32>,
+    /// Tells what holds of the protocol. Since 1.1, as all behind it.
+    pub codec_profile: Option<unsafe extern "C" fn(*mut c_void, *mut CodecProfile) -> u32>,
+    /// A codec of a connection begins.
+    pub codec_new: Option<unsafe extern "C" fn(*mut c_void, u64) -> *mut c_void>,
+    /// What was kept for it goes.
+    pub codec_free: Option<unsafe extern "C" fn(*mut c_void, *mut c_void)>,
+    /// Whether the first bytes are of the protocol.
+    pub codec_detect:
+        Option<unsafe extern "C" fn(*mut c_void, *mut c_void, u64, Bytes, *mut u32) -> u32>,
+    /// Finds the frames of some bytes.
+    pub codec_decode: Option<unsafe extern "C" fn(*mut c_void, *mut c_void, u64, Bytes) -> u32>,
+    /// Writes a frame.
+    pub codec_encode:
+        Option<unsafe extern "C" fn(*mut c_void, *mut c_void, u64, *const Rewrite) -> u32>,
+    /// Writes a heartbeat.
+    pub codec_heartbeat: Option<unsafe extern "C" fn(*mut c_void, *mut c_void, u64, u64) -> u32>,
+    /// Writes the reply to one.
+    pub codec_heartbeat_reply:
+        Option<unsafe extern "C" fn(*mut c_void, *mut c_void, u64, Bytes, u64) -> u32>,
+    /// Writes a response in the upstream's place.
+    pub codec_reject:
+        Option<unsafe extern "C" fn(*mut c_void, *mut c_void, u64, *const Rejection) -> u32>,
+    /// Writes that no new requests are taken.
+    pub codec_go_away: Option<unsafe extern "C" fn(*mut c_void, *mut c_void, u64) -> u32>,
 }
 
 /// The function that a library is entered by.

@@ -5,12 +5,16 @@
 //! ask meanwhile: see `desk`.
 #![expect(unsafe_code, reason = "functions of libraries")]
 
+mod codec;
+
 use std::{ffi::c_void, fmt, ptr::NonNull};
 
 use abi_native::{
     number::Way,
     table::{Bytes, Handle, HttpAnswer, PLUGIN_BYTES, Plugin},
 };
+
+pub(crate) use self::codec::{CodecHook, default_profile, has_go_away, has_heartbeats};
 
 /// The callbacks of a library that stays loaded.
 #[derive(Clone, Copy)]
@@ -388,6 +392,16 @@ const EMPTY: Plugin = Plugin {
     tick: None,
     queue_ready: None,
     http_answer: None,
+    codec_profile: None,
+    codec_new: None,
+    codec_free: None,
+    codec_detect: None,
+    codec_decode: None,
+    codec_encode: None,
+    codec_heartbeat: None,
+    codec_heartbeat_reply: None,
+    codec_reject: None,
+    codec_go_away: None,
 };
 
 impl StreamHook<'_> {

@@ -1,4 +1,4 @@
-//! What an instance knows by number: its streams and connections.
+//! What an instance knows by number: its streams, connections and codecs.
 
 use std::{
     collections::HashMap,
@@ -35,6 +35,8 @@ pub(crate) enum Of {
     Stream(Rc<Stream>),
     /// A connection.
     Connection(Rc<Connection>),
+    /// A codec, which knows only bytes.
+    Codec,
 }
 
 /// Whether a direction goes on.
@@ -81,7 +83,7 @@ impl Contexts {
     pub(crate) fn stream(&self, id: u64) -> Result<Rc<Stream>, Refusal> {
         match self.get(id).map(|context| &context.of) {
             Some(Of::Stream(stream)) => Ok(Rc::clone(stream)),
-            Some(Of::Connection(_)) => Err(Refusal::BadArgument),
+            Some(Of::Connection(_) | Of::Codec) => Err(Refusal::BadArgument),
             None => Err(Refusal::NotFound),
         }
     }
@@ -90,7 +92,7 @@ impl Contexts {
     pub(crate) fn connection(&self, id: u64) -> Result<Rc<Connection>, Refusal> {
         match self.get(id).map(|context| &context.of) {
             Some(Of::Connection(connection)) => Ok(Rc::clone(connection)),
-            Some(Of::Stream(_)) => Err(Refusal::BadArgument),
+            Some(Of::Stream(_) | Of::Codec) => Err(Refusal::BadArgument),
             None => Err(Refusal::NotFound),
         }
     }
@@ -146,6 +148,7 @@ impl Of {
         match self {
             Self::Stream(stream) => Subject::Stream(stream),
             Self::Connection(connection) => Subject::Connection(connection),
+            Self::Codec => Subject::Host,
         }
     }
 }

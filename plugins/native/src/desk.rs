@@ -7,6 +7,7 @@
 //! A pointer of a plugin's is read as the contract says. A library that breaks it can do anything
 //! anyway: it runs in this process.
 
+mod found;
 mod table;
 
 use std::{fmt, slice};
@@ -16,7 +17,7 @@ use abi_native::{
     table::{Bytes, Field, Fields, Handle, HttpRequest, Response},
 };
 
-pub(crate) use self::table::table;
+pub(crate) use self::{found::Found, table::table};
 use crate::arena::Arena;
 
 /// The outcome of a call.
@@ -64,6 +65,9 @@ pub(crate) trait Desk {
     fn metric(&self, metric: u32) -> Asked<u64>;
     fn log(&self, level: Level, line: &[u8]) -> Asked<()>;
     fn now(&self) -> Asked<u64>;
+    fn codec_frame(&self, found: &Found<'_>) -> Asked<()>;
+    fn codec_rest(&self, needed: usize, lost: Option<&[u8]>) -> Asked<()>;
+    fn codec_bytes(&self, bytes: &[u8]) -> Asked<()>;
     fn fail(&self, why: &[u8]);
 }
 

@@ -4,12 +4,13 @@ use std::rc::Rc;
 
 use abi_native::number::Way;
 use host_extension::{
-    Connection, FilterFactory, NetworkFilter, Phases, PluginFault, Step, Stream, StreamFilter,
-    Verdict,
+    Codec, CodecProfile, Connection, FilterFactory, NetworkFilter, Phases, PluginFault, Step,
+    Stream, StreamFilter, Verdict,
 };
 
 use crate::{
     callbacks::StreamHook,
+    codec::NativeCodec,
     contexts::Of,
     instance::{Duty, Instance, Kind, Outcome},
     network::NativeNetworkFilter,
@@ -58,6 +59,14 @@ impl FilterFactory for NativeFactory {
         connection: &Rc<Connection>,
     ) -> Result<Box<dyn NetworkFilter>, PluginFault> {
         Ok(Box::new(NativeNetworkFilter::new(Rc::clone(&self.0), connection)?))
+    }
+
+    fn codec(&self) -> Result<Rc<dyn Codec>, PluginFault> {
+        Ok(Rc::new(NativeCodec::new(Rc::clone(&self.0))?))
+    }
+
+    fn codec_profile(&self) -> CodecProfile {
+        self.0.codec_profile.get()
     }
 }
 

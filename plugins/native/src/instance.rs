@@ -8,8 +8,10 @@
 //! streams is in `outbound`.
 
 mod calls;
+mod codec;
 
-pub(crate) use self::calls::refusal;
+use self::codec::Taking;
+pub(crate) use self::{calls::refusal, codec::At};
 
 use std::{
     cell::{Cell, OnceCell, RefCell},
@@ -21,8 +23,8 @@ use std::{
 use abi_manifest::Capability;
 use abi_native::number::{Action, Way};
 use host_extension::{
-    CpuMeter, FaultKind, HostCalls, InstanceSpec, OnFault, Phases, PluginFault, Step, Verdict,
-    WorkerScope,
+    CodecProfile, CpuMeter, ExtensionPoint, FaultKind, HostCalls, InstanceSpec, OnFault, Phases,
+    PluginFault, Step, Verdict, WorkerScope,
 };
 use host_telemetry::{Clock, LineGate};
 
@@ -51,6 +53,10 @@ pub(crate) struct Instance {
     arena: Arena,
     pub(crate) outbound: RefCell<Outbound>,
     lines: RefCell<LineGate>,
+    /// What holds of its protocol, where it serves one.
+    pub(crate) codec_profile: Cell<CodecProfile>,
+    /// What the callback of a codec that runs may tell.
+    taking: RefCell<Taking>,
     duty: Cell<Duty>,
     /// A callback runs.
     is_running: Cell<bool>,
@@ -87,6 +93,7 @@ pub(crate) struct Duty {
 pub(crate) enum Kind {
     Stream,
     Connection,
+    Codec,
 }
 
 /// What a callback came to.
@@ -104,6 +111,9 @@ impl Instance {
         scope: &WorkerScope,
         spec: &InstanceSpec,
     ) -> Result<Rc<Self>, PluginFault> {
+        if spec.point == ExtensionPoint::Codec && !plugin.callbacks.has_codecs() {
+            return Err(no_codecs(plugin));
+        }
         let instance = Rc::new_cyclic(|own| Self {
             own: Weak::clone(own),
             plugin: Arc::clone(plugin),
@@ -116,6 +126,8 @@ impl Instance {
             arena: Arena::default(),
             outbound: RefCell::default(),
             lines: RefCell::new(LineGate::new(&plugin.limits)),
+            codec_profile: Cell::default(),
+            taking: RefCell::default(),
             duty: Cell::new(Duty { callback: "instance_new", context: 0, way: None }),
             is_running: Cell::default(),
             is_freeing: Cell::default(),
@@ -147,6 +159,9 @@ impl Instance {
         drop(instance.object.set(object));
         let wants = phases_of(u16::try_from(phases).unwrap_or(u16::MAX) & wanted);
         instance.phases.set(plugin.phases.map_or(wants, |shown| wants.intersection(shown)));
+        if spec.point == ExtensionPoint::Codec {
+            instance.start_codecs()?;
+        }
         Ok(instance)
     }
 
@@ -278,19 +293,22 @@ impl Instance {
         let inserted = self.contexts.borrow_mut().insert(of);
         let id = inserted.map_err(|_full| {
             let (name, max) = (&self.plugin.name, self.plugin.limits.contexts_max);
-            let message = format!("plugin `{name}` has {max} streams open, its limit");
+            let message =
+                format!("plugin `{name}` has {max} streams or connections open, its limit");
             PluginFault::new(FaultKind::Denied, message)
         })?;
         let callbacks = &self.plugin.callbacks;
         let callback = match kind {
             Kind::Stream => "stream_new",
             Kind::Connection => "connection_new",
+            Kind::Codec => "codec_new",
         };
         let mut opened = Opened::Absent;
         let called = self.call(Duty { callback, context: id, way: None }, |object| {
             opened = match kind {
                 Kind::Stream => callbacks.open_stream(object, id),
                 Kind::Connection => callbacks.open_connection(object, id),
+                Kind::Codec => callbacks.open_codec(object, id),
             };
             None
         });
@@ -326,6 +344,7 @@ impl Instance {
         match kind {
             Kind::Stream => self.plugin.callbacks.free_stream(object, kept),
             Kind::Connection => self.plugin.callbacks.free_connection(object, kept),
+            Kind::Codec => self.plugin.callbacks.free_codec(object, kept),
         }
         self.is_freeing.set(false);
         self.is_running.set(false);
@@ -380,6 +399,16 @@ impl Instance {
         let message = format!("the instance of plugin `{name}` was lost to an earlier fault");
         PluginFault::new(FaultKind::InstanceLost, message)
     }
+}
+
+/// A library that cannot serve any protocol is told apart before it is started.
+fn no_codecs(plugin: &Plugin) -> PluginFault {
+    let (name, (major, minor)) = (&plugin.name, plugin.callbacks.version());
+    let message = format!(
+        "plugin `{name}` serves no protocol: its table, of version {major}.{minor}, has no \
+         `codec_decode`; codecs came with version 1.1 of mortise.h"
+    );
+    PluginFault::new(FaultKind::LoadFailed, message)
 }
 
 /// The phases of the bits that the table has for them, which are in the order of their names.

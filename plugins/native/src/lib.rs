@@ -20,6 +20,7 @@ mod arena;
 mod backend;
 mod builtin;
 mod callbacks;
+mod codec;
 mod contexts;
 mod desk;
 mod filter;

@@ -31,7 +31,7 @@ use crate::{
     callbacks::{ConnectionHook, InstanceHook, StreamHook},
     contexts::Of,
     desk::{Asked, Request},
-    instance::{Duty, Instance, refusal},
+    instance::{Duty, Instance, Outcome, refusal},
 };
 
 /// HTTP calls that wait for their answer.
@@ -182,6 +182,8 @@ fn deliver(instance: &Instance, context: u64, id: u64, answer: Option<&table::Ht
             let duty = Duty { callback: hook.name(), context: 0, way: None };
             instance.call(duty, |object| callbacks.connection(object, kept, context, hook))
         }
+        // It could not ask.
+        Of::Codec => Ok(Outcome::Passed),
     });
     instance.tell(outcome.map(drop));
 }

@@ -9,6 +9,7 @@
 //! refuse as no library of ours: what a child may do, its confinement says. Start reading at
 //! [`main`].
 
+mod codec;
 mod desk;
 mod filters;
 mod shared;
@@ -30,6 +31,7 @@ use mortise_sdk::{
 };
 
 use self::{
+    codec::RunnerCodec,
     desk::RunnerDesk,
     filters::{RunnerConnection, RunnerStream},
     shared::Shared,
@@ -120,12 +122,13 @@ impl Instance for RunnerInstance {
         Some(Box::new(RunnerConnection::new(&self.0)))
     }
 
-    fn codec(&mut self, _host: &Host<'_>) -> Option<Box<dyn Codec>> {
-        None
+    fn codec(&mut self, host: &Host<'_>) -> Option<Box<dyn Codec>> {
+        let (kept, context) = self.0.open_codec(host)?;
+        Some(Box::new(RunnerCodec::new(&self.0, kept, context)))
     }
 
     fn codec_profile(&self) -> CodecProfile {
-        CodecProfile::DEFAULT
+        codec::profile(&self.0)
     }
 
     fn on_tick(&mut self, host: &Host<'_>) {

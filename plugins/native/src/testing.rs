@@ -1,6 +1,7 @@
 //! What the tests of this crate share: a host that remembers, streams, and libraries made by the
 //! C compiler.
 
+pub(crate) mod codecs;
 pub(crate) mod compile;
 pub(crate) mod plugins;
 

@@ -10,12 +10,12 @@ use crate::{
 /// Names with values.
 pub type Pairs = Vec<(Vec<u8>, Vec<u8>)>;
 /// The outcome of a call.
-type Asked<T> = Result<T, Refusal>;
+pub(super) type Asked<T> = Result<T, Refusal>;
 
 /// The proxy, as one instance sees it. Lent to callbacks only.
 #[derive(Debug)]
 pub struct Calls {
-    handle: NonNull<Handle>,
+    pub(super) handle: NonNull<Handle>,
 }
 
 /// A request to a cluster.
@@ -79,7 +79,7 @@ impl Calls {
     }
 
     /// The table, where it has so many bytes.
-    fn table(&self, bytes: usize) -> Asked<*const Host> {
+    pub(super) fn table(&self, bytes: usize) -> Asked<*const Host> {
         // SAFETY: the handle lives, see `Calls::new`.
         let table = unsafe { self.handle.as_ref() }.host.cast::<Host>();
         // SAFETY: each table begins with its size.
@@ -448,7 +448,7 @@ impl Answer {
     }
 }
 
-fn text(text: &str) -> Bytes {
+pub(super) fn text(text: &str) -> Bytes {
     Bytes::of(text.as_bytes())
 }
 
@@ -458,7 +458,7 @@ fn lent(fields: &[(&[u8], &[u8])]) -> Vec<Field> {
     fields.iter().map(field).collect()
 }
 
-fn bytes_of<T>() -> u32 {
+pub(super) fn bytes_of<T>() -> u32 {
     u32::try_from(size_of::<T>()).unwrap_or(u32::MAX)
 }
 

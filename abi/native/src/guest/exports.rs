@@ -8,13 +8,15 @@
 use std::{ffi::c_void, ptr::NonNull};
 
 use super::{
-    ConnectionEvent, Event, Guest, StreamEvent,
-    calls::{Answer, Calls, borrowed},
+    CodecEvent, ConnectionEvent, Event, Guest, Rejection, Rewrite, StreamEvent,
+    calls::{Answer, Calls, borrowed, bytes_of},
     panics::catch,
 };
 use crate::{
-    number::{Action, Level, MAJOR, MINOR, Peer, Way},
-    table::{Bytes, HOST_BYTES_MIN, Handle, Host, HttpAnswer, PLUGIN_BYTES, Plugin},
+    number::{Action, Detection, Level, MAJOR, MINOR, Peer, Way},
+    table::{
+        self, Bytes, CodecProfile, HOST_BYTES_MIN, Handle, Host, HttpAnswer, PLUGIN_BYTES, Plugin,
+    },
 };
 
 /// The function that a library is entered by.
@@ -77,6 +79,16 @@ impl<G: Guest> Table<G> {
         tick: Some(tick::<G>),
         queue_ready: Some(queue_ready::<G>),
         http_answer: Some(http_answer::<G>),
+        codec_profile: Some(codec_profile::<G>),
+        codec_new: Some(codec_new::<G>),
+        codec_free: Some(codec_free::<G>),
+        codec_detect: Some(codec_detect::<G>),
+        codec_decode: Some(codec_decode::<G>),
+        codec_encode: Some(codec_encode::<G>),
+        codec_heartbeat: Some(codec_heartbeat::<G>),
+        codec_heartbeat_reply: Some(codec_heartbeat_reply::<G>),
+        codec_reject: Some(codec_reject::<G>),
+        codec_go_away: Some(codec_go_away::<G>),
     };
 }
 
@@ -289,6 +301,141 @@ unsafe extern "C" fn http_answer<G: Guest>(
     let answer = unsafe { Answer::copy(answer) };
     // SAFETY: a live instance.
     unsafe { on_event::<G>(instance, Event::HttpAnswer(call, answer)) }
+}
+
+unsafe extern "C" fn codec_profile<G: Guest>(
+    instance: *mut c_void,
+    profile: *mut CodecProfile,
+) -> u32 {
+    // SAFETY: a live instance.
+    let seat = unsafe { seat::<G>(instance) };
+    // SAFETY: each begins with its size.
+    let size = unsafe { profile.cast::<u32>().as_ref() };
+    if size.is_none_or(|size| *size < bytes_of::<CodecProfile>()) {
+        return Action::Failed.number();
+    }
+    // SAFETY: the host gives a whole one, which is nobody else's meanwhile.
+    let Some(profile) = (unsafe { profile.as_mut() }) else { return Action::Failed.number() };
+    let tell = |guest: &mut G, _calls: &Calls| {
+        guest.codec_profile(profile);
+        Action::Continue
+    };
+    seat.run(tell).number()
+}
+
+unsafe extern "C" fn codec_new<G: Guest>(instance: *mut c_void, context: u64) -> *mut c_void {
+    // SAFETY: a live instance.
+    unsafe { open(instance, |guest: &mut G, calls| guest.codec(calls, context)) }
+}
+
+unsafe extern "C" fn codec_free<G: Guest>(instance: *mut c_void, codec: *mut c_void) {
+    // SAFETY: `codec_new` made it.
+    unsafe { free::<G, G::Codec>(instance, codec) }
+}
+
+unsafe fn on_codec<G: Guest>(
+    instance: *mut c_void,
+    codec: *mut c_void,
+    event: CodecEvent<'_>,
+) -> u32 {
+    // SAFETY: a live instance, see the head of this file.
+    let seat = unsafe { seat::<G>(instance) };
+    // SAFETY: made by `codec_new` and not freed yet; nobody else has it.
+    let Some(codec) = (unsafe { codec.cast::<G::Codec>().as_mut() }) else {
+        return Action::Failed.number();
+    };
+    seat.run(|guest, calls| guest.on_codec(calls, codec, event)).number()
+}
+
+unsafe extern "C" fn codec_detect<G: Guest>(
+    instance: *mut c_void,
+    codec: *mut c_void,
+    _context: u64,
+    first: Bytes,
+    detection: *mut u32,
+) -> u32 {
+    // SAFETY: lent for this call.
+    let first = unsafe { borrowed(&first) };
+    let mut found = Detection::No;
+    // SAFETY: the host gives what it was given, as the table says.
+    let action = unsafe { on_codec::<G>(instance, codec, CodecEvent::Detect(first, &mut found)) };
+    // SAFETY: the host gives a place for it that is nobody else's meanwhile.
+    if let Some(detection) = unsafe { detection.as_mut() } {
+        *detection = found.number();
+    }
+    action
+}
+
+unsafe extern "C" fn codec_decode<G: Guest>(
+    instance: *mut c_void,
+    codec: *mut c_void,
+    _context: u64,
+    bytes: Bytes,
+) -> u32 {
+    // SAFETY: lent for this call.
+    let bytes = unsafe { borrowed(&bytes) };
+    // SAFETY: the host gives what it was given, as the table says.
+    unsafe { on_codec::<G>(instance, codec, CodecEvent::Decode(bytes)) }
+}
+
+unsafe extern "C" fn codec_encode<G: Guest>(
+    instance: *mut c_void,
+    codec: *mut c_void,
+    _context: u64,
+    rewrite: *const table::Rewrite,
+) -> u32 {
+    // SAFETY: lent for this call.
+    let Some(rewrite) = (unsafe { Rewrite::read(rewrite) }) else {
+        return Action::Failed.number();
+    };
+    // SAFETY: the host gives what it was given, as the table says.
+    unsafe { on_codec::<G>(instance, codec, CodecEvent::Encode(rewrite)) }
+}
+
+unsafe extern "C" fn codec_heartbeat<G: Guest>(
+    instance: *mut c_void,
+    codec: *mut c_void,
+    _context: u64,
+    id: u64,
+) -> u32 {
+    // SAFETY: the host gives what it was given, as the table says.
+    unsafe { on_codec::<G>(instance, codec, CodecEvent::Heartbeat(id)) }
+}
+
+unsafe extern "C" fn codec_heartbeat_reply<G: Guest>(
+    instance: *mut c_void,
+    codec: *mut c_void,
+    _context: u64,
+    heartbeat: Bytes,
+    id: u64,
+) -> u32 {
+    // SAFETY: lent for this call.
+    let heartbeat = unsafe { borrowed(&heartbeat) };
+    // SAFETY: the host gives what it was given, as the table says.
+    unsafe { on_codec::<G>(instance, codec, CodecEvent::HeartbeatReply(heartbeat, id)) }
+}
+
+unsafe extern "C" fn codec_reject<G: Guest>(
+    instance: *mut c_void,
+    codec: *mut c_void,
+    _context: u64,
+    rejection: *const table::Rejection,
+) -> u32 {
+    // SAFETY: lent for this call.
+    let Some(rejection) = (unsafe { Rejection::read(rejection) }) else {
+        return Action::Failed.number();
+    };
+    // SAFETY: the host gives what it was given, as the table says.
+    unsafe { on_codec::<G>(instance, codec, CodecEvent::Reject(rejection)) }
+}
+
+unsafe extern "C" fn codec_go_away<G: Guest>(
+    instance: *mut c_void,
+    codec: *mut c_void,
+    _context: u64,
+) -> u32 {
+    // SAFETY: the host gives what it was given, as the table says.
+    unsafe { on_codec::<G>(instance, codec, CodecEvent::GoAway) }
 }
 
 fn way(number: u32) -> Way {

@@ -1,11 +1,12 @@
 use std::{mem::offset_of, ptr};
 
 use super::{
-    About, Answer, Calls, ConnectionEvent, Event, Guest, StreamEvent, entry, mark, panics::catch,
+    About, Answer, Calls, CodecEvent, ConnectionEvent, Event, Guest, StreamEvent, entry, mark,
+    panics::catch,
 };
 use crate::{
-    number::{Action, Kind, MAJOR},
-    table::{Bytes, Fields, Handle, Host, HttpAnswer},
+    number::{Action, Detection, FIELDS_CHANGED, Kind, MAJOR, Refusal},
+    table::{Bytes, CodecProfile, Field, Fields, Handle, Host, HttpAnswer, Rewrite},
 };
 
 struct Nothing;
@@ -13,6 +14,7 @@ struct Nothing;
 impl Guest for Nothing {
     type Stream = ();
     type Connection = ();
+    type Codec = ();
     const ABOUT: About = About { name: "nothing", version: "1.0.0", sdk: "", phases: 0 };
 
     fn start(_: &Calls, _: &str, config: &[u8], _: &mut u32) -> Result<Self, String> {
@@ -33,6 +35,36 @@ impl Guest for Nothing {
     }
 
     fn on_connection(&mut self, _: &Calls, (): &mut (), _: u64, _: ConnectionEvent) -> Action {
+        Action::Continue
+    }
+
+    fn codec_profile(&mut self, profile: &mut CodecProfile) {
+        profile.pool = 2;
+    }
+
+    fn codec(&mut self, _: &Calls, _: u64) -> Option<()> {
+        Some(())
+    }
+
+    fn on_codec(&mut self, calls: &Calls, (): &mut (), event: CodecEvent<'_>) -> Action {
+        match event {
+            CodecEvent::Detect(first, detection) => {
+                assert!(first != b"panic", "panics where it is told to");
+                *detection = Detection::Match;
+            }
+            CodecEvent::Decode(bytes) => {
+                assert_eq!(calls.codec_rest(bytes.len(), None), Err(Refusal::Unsupported));
+            }
+            CodecEvent::Encode(rewrite) => {
+                let fields: Vec<_> = rewrite.fields.iter().collect();
+                assert_eq!(fields, [(&b"name"[..], &b"value"[..])]);
+                assert!(rewrite.fields_changed && !rewrite.body_changed);
+            }
+            CodecEvent::Heartbeat(_)
+            | CodecEvent::HeartbeatReply(..)
+            | CodecEvent::Reject(_)
+            | CodecEvent::GoAway => {}
+        }
         Action::Continue
     }
 
@@ -138,4 +170,74 @@ fn an_answer_that_has_less_than_is_read_is_none() {
     }
     // SAFETY: there is none.
     assert!(unsafe { Answer::copy(ptr::null()) }.is_none());
+}
+
+#[test]
+fn a_codec_is_asked_over_the_table() {
+    // A host of version 1.0 would not ask, and has no ear for what a codec tells.
+    let host = host(offset_of!(Host, codec_frame), MAJOR);
+    // SAFETY: it was made above.
+    let table = unsafe { &*enter(&host) };
+    let handle = Handle { host: ptr::from_ref(&host).cast() };
+    let none = Bytes::NONE;
+    let mut phases = 0;
+    // SAFETY: all is lent for the call, and the handle outlives the instance.
+    let instance =
+        unsafe { table.instance_new.expect("new")(&raw const handle, none, none, &raw mut phases) };
+    let size = |bytes: usize| u32::try_from(bytes).expect("small");
+    let mut profile = CodecProfile {
+        size: size(size_of::<CodecProfile>()),
+        pool: 0,
+        id_width: 4,
+        flags: 0,
+        default_timeout_ms: 0,
+        reserved: 0,
+    };
+    let ask = table.codec_profile.expect("a profile");
+    // SAFETY: a whole one.
+    assert_eq!(unsafe { ask(instance, &raw mut profile) }, Action::Continue.number());
+    assert_eq!(profile.pool, 2);
+    profile.size = 8;
+    // SAFETY: as above.
+    assert_eq!(unsafe { ask(instance, &raw mut profile) }, Action::Failed.number());
+
+    // SAFETY: the instance lives.
+    let codec = unsafe { table.codec_new.expect("new")(instance, 1) };
+    let decode = table.codec_decode.expect("a decoder");
+    // SAFETY: all is lent for the call.
+    let action = unsafe { decode(instance, codec, 1, Bytes::of(b"some")) };
+    assert_eq!(action, Action::Continue.number());
+    let fields = [Field { name: Bytes::of(b"name"), value: Bytes::of(b"value") }];
+    let mut rewrite = Rewrite {
+        size: size(size_of::<Rewrite>()),
+        kind: 0,
+        old_id: 1,
+        id: 2,
+        flags: FIELDS_CHANGED,
+        reserved: 0,
+        raw: none,
+        fields: Fields::of(&fields),
+        body: none,
+    };
+    let encode = table.codec_encode.expect("an encoder");
+    // SAFETY: as above.
+    let action = unsafe { encode(instance, codec, 1, &raw const rewrite) };
+    assert_eq!(action, Action::Continue.number());
+    rewrite.size -= 1;
+    // SAFETY: as above.
+    let action = unsafe { encode(instance, codec, 1, &raw const rewrite) };
+    assert_eq!(action, Action::Failed.number(), "less than is read");
+
+    let detect = table.codec_detect.expect("a detector");
+    let mut detection = 7;
+    // SAFETY: as above.
+    let action = unsafe { detect(instance, codec, 1, Bytes::of(b"x"), &raw mut detection) };
+    assert_eq!((action, detection), (Action::Continue.number(), Detection::Match.number()));
+    // SAFETY: as above.
+    let action = unsafe { detect(instance, codec, 1, Bytes::of(b"panic"), &raw mut detection) };
+    assert_eq!((action, detection), (Action::Failed.number(), Detection::No.number()));
+    // SAFETY: both are given back once.
+    unsafe { table.codec_free.expect("free")(instance, codec) };
+    // SAFETY: as above.
+    unsafe { table.instance_free.expect("free")(instance) };
 }

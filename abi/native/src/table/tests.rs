@@ -3,8 +3,8 @@
 use std::{fmt::Write, fs, mem::offset_of, path::Path};
 
 use super::{
-    ABI_BYTES, Bytes, Field, Fields, HOST_BYTES, HOST_BYTES_MIN, Handle, Host, HttpAnswer,
-    HttpRequest, PLUGIN_BYTES, PLUGIN_BYTES_MIN, Plugin, Response,
+    ABI_BYTES, Bytes, CodecProfile, Field, Fields, Frame, HOST_BYTES, HOST_BYTES_MIN, Handle, Host,
+    HttpAnswer, HttpRequest, PLUGIN_BYTES, PLUGIN_BYTES_MIN, Plugin, Rejection, Response, Rewrite,
 };
 
 macro_rules! fields {
@@ -23,17 +23,28 @@ fn offsets() -> Vec<(&'static str, &'static str, usize)> {
         size status fields body grpc_status reserved details));
     all.extend(fields!(HttpRequest, "mortise_http_request": size timeout_ms cluster fields body));
     all.extend(fields!(HttpAnswer, "mortise_http_answer": size reserved headers body trailers));
+    all.extend(fields!(Frame, "mortise_frame":
+        size kind id length id_offset id_width id_little_endian service method flags timeout_ms
+        status http_status fields attributes body_start body_length malformed));
+    all.extend(fields!(Rewrite, "mortise_rewrite":
+        size kind old_id id flags reserved raw fields body));
+    all.extend(fields!(Rejection, "mortise_rejection":
+        size status id request message fields body));
+    all.extend(fields!(CodecProfile, "mortise_codec_profile":
+        size pool id_width flags default_timeout_ms reserved));
     all.extend(fields!(Host, "mortise_host":
         size major minor features field fields write_field replace_fields body splice_body data
         splice_data property set_property respond resume resume_flow reset close http_call
         set_tick_period shared_data set_shared_data register_queue resolve_queue enqueue dequeue
-        define_metric record_metric increment_metric metric log now fail));
+        define_metric record_metric increment_metric metric log now fail
+        codec_frame codec_rest codec_bytes));
     all.extend(fields!(Plugin, "mortise_plugin":
         size major minor features name version sdk phases reserved instance_new instance_free
         stream_new stream_free request_headers request_body request_trailers response_headers
         response_body response_trailers stream_complete stream_http_answer connection_new
         connection_free new_connection data close connection_complete connection_http_answer tick
-        queue_ready http_answer));
+        queue_ready http_answer codec_profile codec_new codec_free codec_detect codec_decode
+        codec_encode codec_heartbeat codec_heartbeat_reply codec_reject codec_go_away));
     all
 }
 
@@ -52,6 +63,10 @@ fn source() -> String {
         ("mortise_response", size_of::<Response>()),
         ("mortise_http_request", size_of::<HttpRequest>()),
         ("mortise_http_answer", size_of::<HttpAnswer>()),
+        ("mortise_frame", size_of::<Frame>()),
+        ("mortise_rewrite", size_of::<Rewrite>()),
+        ("mortise_rejection", size_of::<Rejection>()),
+        ("mortise_codec_profile", size_of::<CodecProfile>()),
         ("mortise_host", size_of::<Host>()),
         ("mortise_plugin", size_of::<Plugin>()),
     ];

@@ -8,12 +8,12 @@ use std::{
 
 use abi_native::{
     number::{Change, Level, MAJOR, MINOR, Metric, OK, Refusal, Section, Way},
-    table::{Bytes, Field, Fields, HOST_BYTES, Handle, Host, HttpRequest, Response},
+    table::{Bytes, Field, Fields, Frame, HOST_BYTES, Handle, Host, HttpRequest, Response},
 };
 
 use mortise_sdk::backend::check_reply;
 
-use super::{Asked, Desk, DeskHandle, Splice, borrowed, pairs};
+use super::{Asked, Desk, DeskHandle, Found, Splice, borrowed, pairs};
 
 /// The table for a kind of desk.
 pub(crate) fn table<D: Desk>() -> &'static Host {
@@ -58,6 +58,9 @@ impl<D: Desk> Table<D> {
         log: Some(log::<D>),
         now: Some(now::<D>),
         fail: Some(fail::<D>),
+        codec_frame: Some(codec_frame::<D>),
+        codec_rest: Some(codec_rest::<D>),
+        codec_bytes: Some(codec_bytes::<D>),
     };
 }
 
@@ -477,4 +480,36 @@ unsafe extern "C" fn fail<D: Desk>(handle: *const Handle, text: Bytes) -> u32 {
         desk.fail(unsafe { borrowed(&text) });
         Ok(())
     })
+}
+
+unsafe extern "C" fn codec_frame<D: Desk>(handle: *const Handle, frame: *const Frame) -> u32 {
+    at::<D>(handle, |desk| {
+        // SAFETY: each begins with its size; null is none.
+        let size = unsafe { frame.cast::<u32>().as_ref() }.ok_or(Refusal::BadArgument)?;
+        if usize::try_from(*size).is_ok_and(|size| size < size_of::<Frame>()) {
+            return Err(Refusal::BadArgument);
+        }
+        // SAFETY: it is whole, and lent for this call.
+        let frame = unsafe { &*frame };
+        // SAFETY: as above, with all that it points to.
+        desk.codec_frame(&unsafe { Found::new(frame) })
+    })
+}
+
+unsafe extern "C" fn codec_rest<D: Desk>(
+    handle: *const Handle,
+    needed: usize,
+    lost: *const Bytes,
+) -> u32 {
+    at::<D>(handle, |desk| {
+        // SAFETY: lent for this call; null is none.
+        let lost = unsafe { lost.as_ref() };
+        // SAFETY: as above.
+        desk.codec_rest(needed, lost.map(|lost| unsafe { borrowed(lost) }))
+    })
+}
+
+unsafe extern "C" fn codec_bytes<D: Desk>(handle: *const Handle, bytes: Bytes) -> u32 {
+    // SAFETY: lent for this call.
+    at::<D>(handle, |desk| desk.codec_bytes(unsafe { borrowed(&bytes) }))
 }

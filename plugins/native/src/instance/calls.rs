@@ -17,7 +17,7 @@ use super::Instance;
 use crate::{
     arena::Arena,
     contexts::Of,
-    desk::{Asked, Desk, Pair, Reply, Request, Show, ShowField, Splice},
+    desk::{Asked, Desk, Found, Pair, Reply, Request, Show, ShowField, Splice},
     outbound,
 };
 
@@ -217,8 +217,13 @@ impl Desk for Instance {
     }
 
     fn http_call(&self, context: u64, request: Request<'_>) -> Asked<u64> {
-        if context != 0 && self.contexts.borrow().get(context).is_none() {
-            return Err(Refusal::NotFound);
+        if context != 0 {
+            match self.contexts.borrow().get(context).map(|context| &context.of) {
+                Some(Of::Stream(_) | Of::Connection(_)) => {}
+                // No answer would reach it.
+                Some(Of::Codec) => return Err(Refusal::BadArgument),
+                None => return Err(Refusal::NotFound),
+            }
         }
         let own = self.own()?;
         outbound::send(&own, context, &request)
@@ -292,6 +297,18 @@ impl Desk for Instance {
         };
         self.lines.borrow_mut().write(&*self.calls, self.name(), level, line);
         Ok(())
+    }
+
+    fn codec_frame(&self, found: &Found<'_>) -> Asked<()> {
+        self.take_frame(found)
+    }
+
+    fn codec_rest(&self, needed: usize, lost: Option<&[u8]>) -> Asked<()> {
+        self.take_rest(needed, lost)
+    }
+
+    fn codec_bytes(&self, bytes: &[u8]) -> Asked<()> {
+        self.take_bytes(bytes)
     }
 
     fn now(&self) -> Asked<u64> {

@@ -15,10 +15,10 @@ use mortise_sdk::{
     backend::{Backend, FieldChange, Section},
 };
 
-use super::shared::Outcome;
+use super::{codec::Told, shared::Outcome};
 use crate::{
     arena::Arena,
-    desk::{Asked, Desk, Pair, Reply, Request, Show, ShowField, Splice},
+    desk::{Asked, Desk, Found, Pair, Reply, Request, Show, ShowField, Splice},
     instance::Kind,
 };
 
@@ -36,6 +36,8 @@ pub(super) struct RunnerDesk {
     contexts: RefCell<HashMap<u64, Kind>>,
     answer: RefCell<Option<Outcome>>,
     said: RefCell<Option<String>>,
+    /// What the callback of a codec tells, while one runs.
+    told: RefCell<Told>,
 }
 
 /// Which callback runs.
@@ -71,6 +73,13 @@ impl RunnerDesk {
         let result = callback();
         drop(end);
         result
+    }
+
+    /// Runs a callback of a codec, of which no host is there to be asked; what it told.
+    pub(super) fn during_codec<T>(&self, told: Told, callback: impl FnOnce() -> T) -> (T, Told) {
+        self.told.replace(told);
+        let result = callback();
+        (result, self.told.take())
     }
 
     pub(super) fn take_answer(&self) -> Option<Outcome> {
@@ -131,7 +140,7 @@ impl Desk for RunnerDesk {
     }
 
     fn may_ask(&self) -> bool {
-        self.backend.get().is_some()
+        self.backend.get().is_some() || !matches!(*self.told.borrow(), Told::Nothing)
     }
 
     fn field(&self, context: u64, of: number::Section, name: &[u8], show: Show<'_>) -> Asked<()> {
@@ -325,6 +334,18 @@ impl Desk for RunnerDesk {
         };
         self.backend()?.log(level, &String::from_utf8_lossy(line));
         Ok(())
+    }
+
+    fn codec_frame(&self, found: &Found<'_>) -> Asked<()> {
+        self.told.borrow_mut().frame(found)
+    }
+
+    fn codec_rest(&self, needed: usize, lost: Option<&[u8]>) -> Asked<()> {
+        self.told.borrow_mut().rest(needed, lost)
+    }
+
+    fn codec_bytes(&self, bytes: &[u8]) -> Asked<()> {
+        self.told.borrow_mut().bytes(bytes)
     }
 
     fn now(&self) -> Asked<u64> {

@@ -9,9 +9,12 @@ use abi_native::{
 };
 use mortise_sdk::{Host, HttpAnswer, Refusal};
 
-use super::desk::{Duty, RunnerDesk};
+use super::{
+    codec::Told,
+    desk::{Duty, RunnerDesk},
+};
 use crate::{
-    callbacks::{Callbacks, InstanceHook, Object, Opened},
+    callbacks::{Callbacks, InstanceHook, Kept, Object, Opened},
     desk::DeskHandle,
     instance::Kind,
     lines::harmless,
@@ -25,7 +28,12 @@ pub(super) struct Shared {
     _handle: Box<DeskHandle<RunnerDesk>>,
     object: Cell<Option<Object>>,
     phases: u16,
+    /// The number of the newest codec. They are of no stream or connection that the child knows.
+    last_codec: Cell<u64>,
 }
+
+/// Codecs are counted from here, where nothing else is.
+const CODECS_FROM: u64 = 1 << 63;
 
 /// What a callback came to.
 #[derive(Debug)]
@@ -53,7 +61,8 @@ impl Shared {
         let object = object.ok_or_else(|| Refusal::new(why(said)))?;
         let phases = u16::try_from(phases).unwrap_or(u16::MAX) & wanted;
         let object = Cell::new(Some(object));
-        Ok(Rc::new(Self { callbacks, desk, _handle: handle, object, phases }))
+        let last_codec = Cell::new(CODECS_FROM);
+        Ok(Rc::new(Self { callbacks, desk, _handle: handle, object, phases, last_codec }))
     }
 
     /// True where the instance wants all of these callbacks.
@@ -84,6 +93,39 @@ impl Shared {
             (Some(Action::Respond), None) => {
                 fail("it wants a client to be answered, and did not say with what")
             }
+        }
+    }
+
+    /// Makes a codec; `None` where the library serves no protocol.
+    pub(super) fn open_codec(&self, host: &Host<'_>) -> Option<(Kept, u64)> {
+        if !self.callbacks.has_codecs() {
+            return None;
+        }
+        let context = self.last_codec.get() + 1;
+        self.last_codec.set(context);
+        let open = |object: &Object| self.callbacks.open_codec(object, context);
+        let kept = self.open(host, (Kind::Codec, context), open).kept();
+        if kept.is_none() {
+            self.desk.closed(context);
+        }
+        Some((kept?, context))
+    }
+
+    /// Runs a callback of a codec, which can only fail or tell what it was asked for.
+    pub(super) fn call_codec(
+        &self,
+        told: Told,
+        callback: impl FnOnce(&Object) -> Option<u32>,
+    ) -> Told {
+        let Some(object) = self.object.take() else { fail("it was called within a callback") };
+        let (number, told) = self.desk.during_codec(told, || callback(&object));
+        self.object.set(Some(object));
+        let number = number.unwrap_or_default();
+        match (Action::of(number), self.desk.take_said()) {
+            (Some(Action::Continue), None) => told,
+            (_, Some(said)) => fail(&why(Some(said))),
+            (Some(Action::Failed), None) => fail(&why(None)),
+            (_, None) => fail(&format!("it answered with {number}, which is none of a codec")),
         }
     }
 
@@ -135,7 +177,7 @@ fn why(said: Option<String>) -> String {
     said.map_or_else(|| "it did not say why".to_owned(), |said| harmless(&said))
 }
 
-fn fail(why: &str) -> ! {
+pub(super) fn fail(why: &str) -> ! {
     std::panic::resume_unwind(Box::new(why.to_owned()))
 }
 

@@ -8,7 +8,7 @@ use mortise_sdk::{
     native::entry_of,
 };
 
-use super::builtin_of;
+use super::{builtin_of, codecs::TOY};
 use crate::{Builtin, lifecycles::KEEPER};
 
 pub(crate) fn builtins() -> Vec<Builtin> {
@@ -16,6 +16,7 @@ pub(crate) fn builtins() -> Vec<Builtin> {
         builtin_of("script", entry_of!(script)),
         builtin_of("several", entry_of!(several)),
         builtin_of("absent", entry_of!(absent)),
+        builtin_of("toy", entry_of!(toy)),
         builtin_of("none", no_table),
         builtin_of("keeper", entry_of!(keeper)),
     ]
@@ -45,6 +46,10 @@ const fn several() -> &'static Declaration {
 
 const fn absent() -> &'static Declaration {
     &ABSENT
+}
+
+const fn toy() -> &'static Declaration {
+    &TOY
 }
 
 const fn keeper() -> &'static Declaration {
