@@ -238,14 +238,18 @@ impl Drop for Counted {
 }
 
 impl ListenerProtocol {
-    pub(crate) fn codecs(&self) -> &[CodecUse] {
+    /// Its codecs, in the order in which they are asked.
+    #[must_use]
+    pub fn codecs(&self) -> &[CodecUse] {
         match self {
             Self::Rpc(rpc) => &rpc.codecs,
             Self::Http(_) | Self::Auto(..) | Self::Tcp(_) => &[],
         }
     }
 
-    pub(crate) fn streams(&self) -> Option<&Arc<StreamPlan>> {
+    /// What happens to its streams, where it has some.
+    #[must_use]
+    pub fn streams(&self) -> Option<&Arc<StreamPlan>> {
         match self {
             Self::Http(streams) | Self::Auto(streams, _) => Some(streams),
             Self::Rpc(rpc) => Some(&rpc.streams),
