@@ -2,8 +2,9 @@
 //!
 //! A peer's client reads the content of a failed call as a Java exception, in hessian as the
 //! peers of this protocol write it (the draft of its version 2): the definition of a class with
-//! one field, then an object of it. It shows the message where the status is a server's exception
-//! (2); with other statuses the status alone is shown, and clients in JavaScript show both.
+//! two fields, then an object of it. It shows the message where the status is a server's exception
+//! (2); with other statuses the status alone is shown. Clients in JavaScript show the message
+//! always; they know an exception by its stack, which is empty here.
 
 use bytes::BufMut;
 
@@ -19,11 +20,13 @@ pub(super) fn saying(message: &str) -> Vec<u8> {
     out.put_u8(b'O');
     put_int(&mut out, CLASS.len());
     out.put_slice(CLASS.as_bytes());
-    put_int(&mut out, 1);
+    put_int(&mut out, 2);
     put_string(&mut out, "detailMessage");
+    put_string(&mut out, "stackTrace");
     out.put_u8(b'o');
     put_int(&mut out, 0);
     put_string(&mut out, message);
+    out.put_slice(NO_STACK);
     out
 }
 
@@ -54,6 +57,8 @@ fn put_string(out: &mut Vec<u8>, text: &str) {
     out.put_slice(text.as_bytes());
 }
 
+/// An array of no elements of a stack.
+const NO_STACK: &[u8] = b"Vt\x00\x1c[java.lang.StackTraceElementn\x00z";
 /// The number 0, and behind it those to 47.
 const ONE_BYTE_INT: u8 = 0x90;
 const ONE_BYTE_INT_MAX: u16 = 47;

@@ -28,7 +28,8 @@ pub(super) fn refusal(asked: &Packet, rejection: &Rejection<'_>) -> Option<Bytes
             let text = asked.text(raw, tag).ok().flatten().and_then(|text| raw.get(text));
             put_text(&mut out, tag, text.unwrap_or_default())?;
         }
-        put_bytes(&mut out, Form::Request.payload(), rejection.body)?;
+        let payload = if rejection.body.is_empty() { NO_ATTRIBUTES } else { rejection.body };
+        put_bytes(&mut out, Form::Request.payload(), payload)?;
         put_int(&mut out, TIMEOUT, 0);
         put_map(&mut out, CONTEXT, rejection.fields)?;
         let mut status = FieldList::default();
@@ -76,6 +77,8 @@ fn of_http(status: u16) -> i32 {
     }
 }
 
+/// The payload of TUP is a map.
+const NO_ATTRIBUTES: &[u8] = &[0x08, 0x0c];
 const SUCCESS: i32 = 0;
 const DECODE: i32 = -1;
 const NO_FUNCTION: i32 = -3;
