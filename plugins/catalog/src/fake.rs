@@ -1,6 +1,7 @@
 //! A backend for tests. An artifact is text: `broken` does not verify; `v1 refuses a b` loads
 //! as version `v1` and does not start with the configurations `a` and `b`.
 
+mod frames;
 mod lines;
 
 use std::{
@@ -16,17 +17,17 @@ use std::{
 };
 
 use host_extension::{
-    BodyKind, CallResult, Capability, Condition, Connection, ConnectionFacts, FaultKind,
-    FieldWrite, FilterFactory, FilterUse, HeaderMapKind, HostCalls, InstanceSpec, LoadedPlugin,
-    LocalReply, LogLevel, NetworkFilter, OnError, Phases, PluginFault, PropertyValue, Protocol,
-    Stream, StreamFilter, Subject, WorkerScope,
+    BodyKind, CallResult, Capability, Codec, CodecProfile, Condition, Connection, ConnectionFacts,
+    FaultKind, FieldWrite, FilterFactory, FilterUse, HeaderMapKind, HostCalls, InstanceSpec,
+    LoadedPlugin, LocalReply, LogLevel, NetworkFilter, OnError, Phases, PluginFault, PoolMode,
+    PropertyValue, Protocol, Stream, StreamFilter, Subject, WorkerScope,
 };
 use host_telemetry::Metrics;
 use host_types::{ConnectionId, Headers, ListenerName, PluginName, StreamId, VmSettings};
 use http::{HeaderMap, StatusCode};
 use parking_lot::Mutex;
 
-pub(crate) use self::lines::lines;
+pub(crate) use self::{frames::NoFrames, lines::lines};
 use crate::{
     BackendKind, Backends, Catalog, Moment, MonotonicClock, PluginBackend, PluginPlan, PluginSpec,
     WorkerCatalog,
@@ -177,6 +178,15 @@ impl FilterFactory for FakeFactory {
     ) -> Result<Box<dyn NetworkFilter>, PluginFault> {
         let filter: Box<dyn NetworkFilter> = self.filter()?;
         Ok(filter)
+    }
+
+    fn codec(&self) -> Result<Rc<dyn Codec>, PluginFault> {
+        let FakeFilter { version, instance } = *self.filter()?;
+        Ok(Rc::new(NoFrames { version, instance }))
+    }
+
+    fn codec_profile(&self) -> CodecProfile {
+        CodecProfile { pool: PoolMode::PingPong, ..CodecProfile::default() }
     }
 }
 
@@ -364,6 +374,11 @@ pub(crate) fn serve_connection(factory: &dyn FilterFactory) -> Result<String, Pl
     let facts = Rc::clone(&stream().connection);
     let connection = Rc::new(Connection::new(facts, SystemTime::UNIX_EPOCH));
     factory.network_filter(&connection).map(|filter| format!("{filter:?}"))
+}
+
+/// As [`serve`], for the codec of a connection.
+pub(crate) fn serve_codec(factory: &dyn FilterFactory) -> Result<String, PluginFault> {
+    factory.codec().map(|codec| format!("{codec:?}"))
 }
 
 /// A manifest whose top says this, and whose table of the plugin says that.

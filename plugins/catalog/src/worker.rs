@@ -14,7 +14,7 @@ use std::{
 };
 
 use host_extension::{
-    Connection, FilterFactory, FilterUse, HostCalls, NetworkFilter, Phases, PluginFault,
+    Codec, Connection, FilterFactory, FilterUse, HostCalls, NetworkFilter, Phases, PluginFault,
     SharedInstances, Stream, StreamFilter,
 };
 use host_telemetry::{PluginMetrics, WorkerMetrics};
@@ -201,6 +201,10 @@ impl FilterFactory for Refused {
         &self,
         _connection: &Rc<Connection>,
     ) -> Result<Box<dyn NetworkFilter>, PluginFault> {
+        Err(self.fault.clone())
+    }
+
+    fn codec(&self) -> Result<Rc<dyn Codec>, PluginFault> {
         Err(self.fault.clone())
     }
 }

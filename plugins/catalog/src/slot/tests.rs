@@ -2,11 +2,14 @@ mod budget;
 
 use std::{rc::Rc, sync::atomic::Ordering::Relaxed, time::Duration};
 
-use host_extension::{FaultKind, FilterFactory, FilterUse, OnError, PluginFault};
+use host_extension::{
+    ExtensionPoint, FaultKind, FilterFactory, FilterUse, InstanceSpec, OnError, PluginFault,
+    PoolMode,
+};
 use host_types::PluginName;
 
 use crate::{
-    fake::{House, filter_use, serve, trapped},
+    fake::{House, filter_use, serve, serve_codec, trapped},
     recovery::{FAULTS_MAX, OPEN_FOR, QUIET},
 };
 
@@ -67,6 +70,32 @@ fn an_instance_is_warm_before_the_first_stream_and_serves_them_all() {
     room.check_serves("v1#1");
     assert_eq!(room.house.alive(), 1);
     assert_eq!(room.metrics().restarts_total.value(), 0);
+}
+
+#[test]
+fn a_codec_is_made_anew_where_its_instance_failed_and_the_protocol_is_known_meanwhile() {
+    let house = House::new();
+    house.write("greet", "v1");
+    let spec = InstanceSpec { point: ExtensionPoint::Codec, ..InstanceSpec::default() };
+    let one = FilterUse { spec, ..filter_use("greet", "", OnError::Closed) };
+    house.reload(std::slice::from_ref(&one));
+    let slot = house.worker.instance(&one);
+    assert_eq!(serve_codec(slot.as_ref()).as_deref(), Ok("v1#1"));
+    slot.on_fault(&trapped());
+    assert_eq!(house.alive(), 0);
+    assert_eq!(slot.codec_profile().pool, PoolMode::PingPong);
+    assert_eq!(serve_codec(slot.as_ref()).as_deref(), Ok("v1#2"));
+}
+
+#[test]
+fn connections_of_a_codec_that_did_not_load_hear_why() {
+    let house = House::new();
+    house.write("greet", "broken");
+    let spec = InstanceSpec { point: ExtensionPoint::Codec, ..InstanceSpec::default() };
+    let one = FilterUse { spec, ..filter_use("greet", "", OnError::Closed) };
+    house.reload(std::slice::from_ref(&one));
+    let refused = serve_codec(house.worker.instance(&one).as_ref()).unwrap_err();
+    assert_eq!(&*refused.message, "not an artifact");
 }
 
 #[test]

@@ -1,9 +1,8 @@
-use bytes::{Bytes, BytesMut};
-use host_extension::{Codec, CodecStep, Decoded, Detection, Rejection, Rewrite};
-use host_types::Frame;
+use host_extension::Codec;
 use plugins_policy::{Policy, Preset, Rights};
 
 use super::*;
+use crate::fake::NoFrames;
 
 /// A plugin whose start does what the test says.
 struct Starts(Box<Start>);
@@ -66,9 +65,6 @@ fn check(
 #[derive(Clone, Debug)]
 struct Frames(Result<(), PluginFault>);
 
-#[derive(Debug)]
-struct NoFrames;
-
 impl LoadedPlugin for Frames {
     fn start(
         &self,
@@ -85,29 +81,7 @@ impl FilterFactory for Frames {
     }
 
     fn codec(&self) -> Result<Rc<dyn Codec>, PluginFault> {
-        self.0.clone().map(|()| Rc::new(NoFrames) as Rc<dyn Codec>)
-    }
-}
-
-impl Codec for NoFrames {
-    fn detect(&self, _first: &[u8]) -> CodecStep<Detection> {
-        CodecStep::ready(Detection::No)
-    }
-
-    fn decode(&self, rest: BytesMut) -> CodecStep<Decoded> {
-        CodecStep::ready(Decoded { rest, ..Decoded::default() })
-    }
-
-    fn encode(&self, _rewrite: Rewrite<'_>) -> CodecStep<Option<Bytes>> {
-        CodecStep::ready(None)
-    }
-
-    fn heartbeat_reply(&self, _heartbeat: &Frame) -> CodecStep<Option<Bytes>> {
-        CodecStep::ready(None)
-    }
-
-    fn reject(&self, _rejection: Rejection<'_>) -> CodecStep<Option<Bytes>> {
-        CodecStep::ready(None)
+        self.0.clone().map(|()| Rc::new(NoFrames::default()) as Rc<dyn Codec>)
     }
 }
 
