@@ -9,7 +9,7 @@ use std::{
 
 use host_config::{Plan, ServicePlan, WasmCache};
 use host_extension::FilterUse;
-use host_pipeline::{ListenerPlan, ListenerProtocol, StreamPlan};
+use host_pipeline::{CodecSource, ListenerPlan, ListenerProtocol};
 use host_telemetry::Metrics;
 use host_types::Isolation;
 use host_upstream::{ClusterPlan, Discovery};
@@ -36,30 +36,33 @@ const GUESTS_OF_STREAMS: u32 = 4000;
 /// The uses of plugins that a plan names, each once.
 pub(crate) fn filter_uses(plan: &Plan) -> Vec<FilterUse> {
     let mut seen = HashSet::new();
-    let http = plan.listeners.iter().filter_map(|listener| streams_of(&listener.protocol));
+    let listeners = || plan.listeners.iter();
+    let streams = listeners().filter_map(|listener| listener.protocol.streams());
     let streams =
-        http.flat_map(|http| http.stream_filters.iter().chain(http.route_filters.iter().flatten()));
-    let connections = plan.listeners.iter().flat_map(|listener| &listener.network_filters);
+        streams.flat_map(|one| one.stream_filters.iter().chain(one.route_filters.iter().flatten()));
+    let connections = listeners().flat_map(|listener| &listener.network_filters);
+    let codecs = listeners().flat_map(|listener| listener.protocol.codecs());
+    let codecs = codecs.filter_map(|codec| match &codec.source {
+        CodecSource::Plugin(plugin) => Some(plugin),
+        CodecSource::Builtin(_) => None,
+    });
     let services = plan.services.iter().map(|service| &service.service);
-    let uses = streams.chain(connections).chain(services);
+    let uses = streams.chain(connections).chain(codecs).chain(services);
     uses.filter(|one| seen.insert(*one)).cloned().collect()
 }
 
-/// The word of the configuration for what a listener speaks.
-pub(crate) fn protocol_label(protocol: &ListenerProtocol) -> &str {
+/// The words of the configuration for what a listener speaks.
+pub(crate) fn protocol_label(protocol: &ListenerProtocol) -> String {
     match protocol {
-        ListenerProtocol::Http(_) => "http",
-        ListenerProtocol::Auto(..) => "auto",
-        ListenerProtocol::Tcp(_) => "tcp",
-        ListenerProtocol::Rpc(rpc) => rpc.codecs.first().map_or("rpc", |codec| codec.name.as_str()),
-    }
-}
-
-fn streams_of(protocol: &ListenerProtocol) -> Option<&Arc<StreamPlan>> {
-    match protocol {
-        ListenerProtocol::Http(streams) | ListenerProtocol::Auto(streams, _) => Some(streams),
-        ListenerProtocol::Rpc(rpc) => Some(&rpc.streams),
-        ListenerProtocol::Tcp(_) => None,
+        ListenerProtocol::Http(_) => "http".to_owned(),
+        ListenerProtocol::Auto(..) => "auto".to_owned(),
+        ListenerProtocol::Tcp(_) => "tcp".to_owned(),
+        ListenerProtocol::Rpc(rpc) => {
+            let codecs = rpc.codecs.iter().map(|codec| codec.name.as_str());
+            let http = rpc.http.then_some("http");
+            let tcp = rpc.tcp.is_some().then_some("tcp");
+            codecs.chain(http).chain(tcp).collect::<Vec<_>>().join(", ")
+        }
     }
 }
 

@@ -319,7 +319,7 @@ impl Control {
                 .sockets
                 .address(&listener.name)
                 .map_or_else(|| listener.address.to_string(), |address| address.to_string()),
-            protocol: assembly::protocol_label(&listener.protocol).to_owned(),
+            protocol: assembly::protocol_label(&listener.protocol),
         };
         plan.listeners.iter().map(view).collect()
     }

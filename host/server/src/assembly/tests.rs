@@ -1,3 +1,5 @@
+use host_extension::ExtensionPoint;
+
 use super::*;
 
 fn found(cache: &WasmCache, variables: &[(&str, &str)]) -> Option<String> {
@@ -43,4 +45,32 @@ plugins: [{{ name: p, backend: wasm, source: p.wasm, vm: {{ isolation: {isolatio
     assert!(shared.stream_instances_max < shared.instances_max);
     assert_eq!(alone.stream_instances_max, GUESTS_OF_STREAMS);
     assert!(alone.instances_max >= GUESTS_OF_STREAMS);
+}
+
+#[test]
+fn codecs_are_uses_of_their_plugins_and_words_of_their_listener() {
+    let directory = tempfile::tempdir().expect("a directory");
+    std::fs::write(directory.path().join("p.wasm"), "").expect("a file");
+    let text = "
+listeners:
+  - address: '127.0.0.1:1'
+    protocol: [bolt, p, { name: p, root_id: other }, http, tcp]
+    cluster: app
+    stream_filters: [{ plugin: p }]
+    routes: [{ match: { service: s }, cluster: app }]
+  - address: '127.0.0.1:3'
+    protocol: p
+    routes: [{ match: { prefix: / }, cluster: app }]
+clusters: [{ name: app, endpoints: ['127.0.0.1:2'] }]
+plugins: [{ name: p, backend: wasm, source: p.wasm }]
+";
+    let loaded = host_config::parse("test", text, host_config::Format::Yaml, directory.path());
+    let plan = loaded.expect("a configuration").plan;
+    let uses = filter_uses(&plan);
+    let shown: Vec<_> = uses.iter().map(|one| (one.spec.point, &*one.spec.root_id)).collect();
+    let codec = ExtensionPoint::Codec;
+    assert_eq!(shown, [(ExtensionPoint::StreamFilter, ""), (codec, ""), (codec, "other")]);
+    let labels: Vec<_> =
+        plan.listeners.iter().map(|listener| protocol_label(&listener.protocol)).collect();
+    assert_eq!(labels, ["bolt, p, p/other, http, tcp", "p"]);
 }
