@@ -10,22 +10,23 @@ use std::{
     sync::{Arc, atomic::AtomicUsize},
 };
 
-use host_extension::{Connection, ConnectionFacts, Protocol, Signal};
+use host_extension::{Codec, Connection, ConnectionFacts, PluginFault, Protocol, Signal};
 use host_net::{PrefixedIo, TunnelHow, tunnel};
 use host_types::{ConnectionId, ReplyReason};
 use host_upstream::UpstreamError;
 use tokio::net::TcpStream;
 
-use self::sniff::{Sniffed, sniff};
+use self::sniff::{Asked, Sniffed, ask_codecs, sniff};
 pub(crate) use self::{
     client_io::ClientIo,
     record::{Began, ConnectionRecord},
 };
 use crate::{
     http::{HttpConnection, serve_http1, serve_http2},
-    listener::{Counted, Listener, ListenerState},
+    listener::{CodecEntry, Counted, Listener, ListenerState},
     network,
-    plan::ListenerProtocol,
+    plan::{ListenerProtocol, RpcPlan},
+    rpc::{RpcConnection, serve_rpc},
 };
 
 /// A connection that was accepted.
@@ -97,6 +98,17 @@ impl Accepted {
         Carried::new(Rc::clone(&self.counted), carrier.map(Rc::clone))
     }
 
+    fn rpc(
+        &self,
+        entry: CodecEntry,
+        codec: Rc<dyn Codec>,
+        carrier: Option<&Rc<Connection>>,
+    ) -> RpcConnection {
+        let facts = Rc::new(self.facts(Protocol::Rpc(entry.name.clone())));
+        let on = (Rc::clone(&self.listener), facts);
+        RpcConnection::new(on, self.carried(carrier), self.began, entry, codec)
+    }
+
     fn http(&self, protocol: Protocol, carrier: Option<&Rc<Connection>>) -> HttpConnection {
         HttpConnection {
             listener: Rc::clone(&self.listener),
@@ -137,36 +149,99 @@ pub(crate) async fn serve<'a>(
 ) -> Served<'a> {
     let state = &accepted.state;
     let mut io = PrefixedIo::new(io);
-    let sniffed = match state.plan.protocol {
-        ListenerProtocol::Tcp(_) => Sniffed::Other,
-        ListenerProtocol::Http(_) | ListenerProtocol::Auto(..) | ListenerProtocol::Rpc(_) => {
-            let may_be_bytes = state.plan.protocol.tcp().is_some();
-            let sniffing = sniff(&mut io, may_be_bytes, &state.plan.limits);
-            let sniffed = tokio::select! {
-                biased; // what has come already is served, also while draining
-                sniffed = sniffing => sniffed,
-                () = accepted.listener.until_drain() => None,
-                () = state.worker.abort.wait() => None,
-            };
-            match sniffed {
-                Some(sniffed) => sniffed,
-                None => return Served::nothing(), // it went away, or kept us waiting
-            }
-        }
+    let spoken = tokio::select! {
+        biased; // what has come already is served, also while draining
+        spoken = find_out(state, &mut io) => spoken,
+        () = accepted.listener.until_drain() => Spoken::Nothing,
+        () = state.worker.abort.wait() => Spoken::Nothing,
     };
-    match sniffed {
-        Sniffed::Http1 => {
-            Box::pin(serve_http1(accepted.http(Protocol::Http11, carrier), io)).await;
-            Served::streams(Protocol::Http11)
-        }
-        Sniffed::Http2 => {
+    match spoken {
+        Spoken::Http(Protocol::Http2) => {
             Box::pin(serve_http2(accepted.http(Protocol::Http2, carrier), io)).await;
             Served::streams(Protocol::Http2)
         }
-        Sniffed::Other => {
+        Spoken::Http(protocol) => {
+            Box::pin(serve_http1(accepted.http(protocol.clone(), carrier), io)).await;
+            Served::streams(protocol)
+        }
+        Spoken::Frames(entry, codec) => {
+            let protocol = Protocol::Rpc(entry.name.clone());
+            Box::pin(serve_rpc(accepted.rpc(entry, codec, carrier), io)).await;
+            Served::streams(protocol)
+        }
+        Spoken::Bytes => {
             let record = pass_bytes(state, accepted.began, io, carrier).await;
             Served { protocol: Protocol::Tcp, record }
         }
+        Spoken::Unknown => {
+            let details = "the first bytes are of no protocol of this listener";
+            let facts = accepted.facts(Protocol::Tcp);
+            state.refused_bytes(&facts, accepted.began, None, details);
+            Served::nothing()
+        }
+        Spoken::Failed(entry, fault) => {
+            let reason = entry.failed(&fault);
+            let mut record = ConnectionRecord::new(accepted.began, reason.clone());
+            record.ended_by(reason, fault.kind.label());
+            Served { protocol: Protocol::Rpc(entry.name), record: Some(record) }
+        }
+        Spoken::Nothing => Served::nothing(),
+    }
+}
+
+/// What a connection speaks.
+enum Spoken {
+    Http(Protocol),
+    /// The frames of a codec.
+    Frames(CodecEntry, Rc<dyn Codec>),
+    Bytes,
+    /// Nothing that the listener knows.
+    Unknown,
+    /// The codec of its listener failed before that was known.
+    Failed(CodecEntry, PluginFault),
+    /// It went away, or kept us waiting.
+    Nothing,
+}
+
+/// Finds out what a connection speaks, from its first bytes where they must tell.
+async fn find_out(state: &ListenerState, io: &mut PrefixedIo<ClientIo>) -> Spoken {
+    let limits = &state.plan.limits;
+    match &state.plan.protocol {
+        ListenerProtocol::Tcp(_) => Spoken::Bytes,
+        ListenerProtocol::Http(_) => told(sniff(io, false, limits).await, true),
+        ListenerProtocol::Auto(..) => told(sniff(io, true, limits).await, true),
+        ListenerProtocol::Rpc(rpc) => match asked(state, rpc, io).await {
+            Asked::Codec(entry, codec) => Spoken::Frames(entry, codec),
+            Asked::Failed(entry, fault) => Spoken::Failed(entry, fault),
+            Asked::Silent => Spoken::Nothing,
+            Asked::None if io.prefix().is_empty() && rpc.tcp.is_none() => Spoken::Nothing,
+            Asked::None if rpc.http && !io.prefix().is_empty() => {
+                told(sniff(io, true, limits).await, rpc.tcp.is_some())
+            }
+            Asked::None => told(Some(Sniffed::Other), rpc.tcp.is_some()),
+        },
+    }
+}
+
+/// Who of the listener's codecs has the connection. A single one with nothing beside need not
+/// know its frames by their first bytes.
+async fn asked(state: &ListenerState, rpc: &RpcPlan, io: &mut PrefixedIo<ClientIo>) -> Asked {
+    if let ([only], false, None) = (state.codecs.as_slice(), rpc.http, &rpc.tcp) {
+        return match only.factory.codec() {
+            Ok(codec) => Asked::Codec(only.clone(), codec),
+            Err(fault) => Asked::Failed(only.clone(), fault),
+        };
+    }
+    ask_codecs(io, &state.codecs, &state.plan.limits).await
+}
+
+fn told(sniffed: Option<Sniffed>, may_be_bytes: bool) -> Spoken {
+    match sniffed {
+        Some(Sniffed::Http1) => Spoken::Http(Protocol::Http11),
+        Some(Sniffed::Http2) => Spoken::Http(Protocol::Http2),
+        Some(Sniffed::Other) if may_be_bytes => Spoken::Bytes,
+        Some(Sniffed::Other) => Spoken::Unknown,
+        None => Spoken::Nothing,
     }
 }
 

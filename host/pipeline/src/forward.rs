@@ -190,21 +190,22 @@ pub(crate) fn add_via(map: &mut HeaderMap, received: &Protocol, name: &str) {
 
 /// The request's id: the client's where it is well-formed, else a new one, which is set.
 pub(crate) fn request_id(headers: &mut Headers) -> Box<str> {
-    let map = headers.map_mut();
-    let kept = map.get(REQUEST_ID).and_then(|value| value.to_str().ok());
-    let well_formed = |id: &&str| {
-        let printable = id.bytes().all(|byte| byte.is_ascii_graphic());
-        !id.is_empty() && id.len() <= REQUEST_ID_BYTES_MAX && printable
-    };
-    if let Some(id) = kept.filter(well_formed) {
-        return id.into();
+    if let Some(id) = known_request_id(headers) {
+        return id;
     }
     let mut buffer = uuid::Uuid::encode_buffer();
     let id: &str = uuid::Uuid::new_v4().hyphenated().encode_lower(&mut buffer);
     if let Ok(value) = HeaderValue::from_str(id) {
-        map.insert(REQUEST_ID, value);
+        headers.map_mut().insert(REQUEST_ID, value);
     }
     id.into()
+}
+
+/// The client's own id for the request, where it sent a well-formed one.
+pub(crate) fn known_request_id(headers: &Headers) -> Option<Box<str>> {
+    let id = std::str::from_utf8(headers.get(REQUEST_ID.as_str().as_bytes())?).ok()?;
+    let printable = id.bytes().all(|byte| byte.is_ascii_graphic());
+    (!id.is_empty() && id.len() <= REQUEST_ID_BYTES_MAX && printable).then(|| id.into())
 }
 
 /// Joins cookies that HTTP/2 sent in several fields (RFC 9113 section 8.2.3).

@@ -74,7 +74,7 @@ where
             let details = refusal.map_or_else(|| error.to_string(), |refusal| refusal.to_string());
             // hyper has answered with this status before it closed.
             let status = if error.is_parse_too_large() { 431 } else { 400 };
-            state.refused_bytes(&connection.facts, connection.began, status, &details);
+            state.refused_bytes(&connection.facts, connection.began, Some(status), &details);
         }
         tracing::debug!(peer = %connection.facts.peer, %error, "an HTTP/1 connection ended");
     }

@@ -24,6 +24,7 @@ mod network;
 mod plan;
 mod reply;
 mod route;
+mod rpc;
 mod source;
 mod stop;
 mod stream;

@@ -100,19 +100,21 @@ impl ListenerState {
         self.plan.protocol.streams().map_or(&NOTHING, |streams| &streams.forwarding)
     }
 
-    /// Counts and logs bytes that never became a request.
+    /// Counts and logs bytes that never became a request; `status` is what the client was told.
     pub(crate) fn refused_bytes(
         &self,
         connection: &ConnectionFacts,
         began: Began,
-        status: u16,
+        status: Option<u16>,
         details: &str,
     ) {
         self.metrics.malformed_total.increment();
-        self.metrics.response(status);
+        if let Some(status) = status {
+            self.metrics.response(status);
+        }
         let mut record = ConnectionRecord::new(began, ReplyReason::Malformed);
         record.ended_by(ReplyReason::Malformed, details);
-        record.status = Some(status);
+        record.status = status;
         record.write(self, connection);
     }
 }

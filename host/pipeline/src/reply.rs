@@ -47,6 +47,24 @@ pub(crate) async fn through_filters(
     finish(exchange, filtered)
 }
 
+/// As [`through_filters`] for the response of a frame, which is here whole. Gives back its head,
+/// and its body where filters looked at that.
+///
+/// # Errors
+/// A filter ends the stream another way.
+pub(crate) async fn frame_through_filters(
+    exchange: &Exchange,
+    headers: Headers,
+    source: Source,
+) -> Result<(Option<Headers>, Option<Bytes>), Interrupt> {
+    let mut filtered = begin(exchange, headers, source);
+    filtered.pass_whole().await?;
+    match exchange.stream.take_interrupt() {
+        Some(interrupt) => Err(interrupt),
+        None => Ok((take_head(exchange), filtered.into_whole())),
+    }
+}
+
 /// As [`through_filters`] for a reply of ours: its body is here, so that its length is known
 /// also where filters look at it.
 async fn whole_through_filters(
@@ -80,13 +98,8 @@ fn finish(exchange: &mut Exchange, filtered: Filtered) -> Result<Response<ReplyB
 
 /// Gives out the head; nothing can change it any more.
 fn finish_head(exchange: &mut Exchange, filtered: Filtered) -> Response<ReplyBody> {
-    let message = &exchange.stream.response;
-    message.stage.set(Stage::Sent);
-    let mut section = message.headers.borrow_mut();
-    let kept = exchange.chain.wants(Phases::LOG);
-    let head = if kept { section.clone() } else { section.take() };
-    drop(section);
-    let mut head = head.unwrap_or_else(|| Headers::response(StatusCode::OK, HeaderMap::new()));
+    let mut head =
+        take_head(exchange).unwrap_or_else(|| Headers::response(StatusCode::OK, HeaderMap::new()));
     let status = head.status().unwrap_or(StatusCode::OK);
     let mut map = head.take_map();
     forward::remove_hop_by_hop(&mut map);
@@ -115,6 +128,14 @@ fn finish_head(exchange: &mut Exchange, filtered: Filtered) -> Response<ReplyBod
     *response.status_mut() = status;
     *response.headers_mut() = map;
     response
+}
+
+/// Takes the head out of the stream; leaves a copy where a filter asked for one.
+fn take_head(exchange: &Exchange) -> Option<Headers> {
+    let message = &exchange.stream.response;
+    message.stage.set(Stage::Sent);
+    let mut section = message.headers.borrow_mut();
+    if exchange.chain.wants(Phases::LOG) { section.clone() } else { section.take() }
 }
 
 /// The length that is announced, where it is one length and nothing else.
@@ -151,7 +172,8 @@ pub(crate) async fn local(
     }
 }
 
-fn note_local(stream: &Stream, reason: ReplyReason, reply: &LocalReply) {
+/// Notes a reply of ours, before it is made.
+pub(crate) fn note_local(stream: &Stream, reason: ReplyReason, reply: &LocalReply) {
     let mut facts = stream.facts.borrow_mut();
     // Nothing was sent yet, so what the upstream said first does not count.
     facts.reason = Some(reason);

@@ -9,7 +9,7 @@ use host_extension::{Interrupt, LocalReply};
 use host_router::{HostRewrite, Retry, RewriteError, RouteId, RouteMatch, RouteTarget};
 use host_types::{ClusterName, Headers, ReplyReason};
 use host_upstream::{Cluster, UpstreamError};
-use http::uri;
+use http::{StatusCode, uri};
 
 use crate::{source::Filtered, stop, stream::Exchange};
 
@@ -154,6 +154,9 @@ pub(crate) fn upstream_failed(exchange: &Exchange, error: &UpstreamError) -> Int
         "too many requests wait for this cluster\n"
     } else if reason == ReplyReason::Malformed {
         "the request cannot be written in the upstream's protocol\n"
+    } else if let UpstreamError::MalformedResponse { .. } = error {
+        let text = "the upstream's response is malformed\n";
+        return stop::with_status(reason, StatusCode::BAD_GATEWAY, text);
     } else if error.nothing_sent() {
         "no connection to the upstream\n"
     } else {

@@ -52,6 +52,11 @@ impl Source {
         Self::watched(body, stream, Some(Rc::clone(watch)), side)
     }
 
+    /// A body that is here whole: that of a frame. No progress is to be watched.
+    pub(crate) fn whole(body: Bytes, stream: &Rc<Stream>, side: Side) -> Self {
+        Self::watched(Body::full(body), stream, None, side)
+    }
+
     fn watched(body: Body, stream: &Rc<Stream>, watch: Option<Rc<Watch>>, side: Side) -> Self {
         let stream = Rc::clone(stream);
         Self { body, stream, watch, side, lease: None, keeps_trailers: false }
@@ -280,6 +285,20 @@ impl Filtered {
         let mut source = self.source.take()?;
         source.keeps_trailers = self.direction.keeps_trailers();
         Some(source)
+    }
+
+    /// The body of a message that was shown whole to the filters, as they left it; `None` where
+    /// it went past them. A frame has no trailers: those that a filter made go nowhere.
+    pub(crate) fn into_whole(mut self) -> Option<Bytes> {
+        if self.can_pass_by() {
+            return None;
+        }
+        let mut whole = Bytes::new();
+        while let Some(event) = self.direction.pop() {
+            let Event::Data(piece) = event else { continue };
+            whole = if whole.is_empty() { piece } else { [whole, piece].concat().into() };
+        }
+        Some(whole)
     }
 
     /// The whole length, where it is known: that of a body that goes past the filters, or

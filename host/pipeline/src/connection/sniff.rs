@@ -1,9 +1,14 @@
 //! What a connection speaks, told from its first bytes; none of them is lost.
+//!
+//! On a listener with codecs these are asked first, in their order, in `sniff/codecs.rs`.
+
+mod codecs;
 
 use host_net::PrefixedIo;
 use host_types::Limits;
 use tokio::time::{Instant, timeout_at};
 
+pub(super) use self::codecs::{Asked, ask_codecs};
 use super::ClientIo;
 
 /// What HTTP/2 connections begin with (RFC 9113 section 3.4).

@@ -105,14 +105,19 @@ fn fields(section: &RefCell<Option<Headers>>, path: &[&[u8]]) -> CallResult<Prop
         }
         [name] => {
             let mut values = headers.get(name).ok_or(CallError::NotFound)?.to_vec();
-            let all = std::str::from_utf8(name).map(|name| headers.map().get_all(name).iter());
-            for value in all.into_iter().flatten().skip(1) {
-                join(&mut values, value.as_bytes());
+            for value in all_values(headers, name).skip(1) {
+                join(&mut values, value);
             }
             Ok(PropertyValue::Bytes(values))
         }
         _ => Err(CallError::NotFound),
     }
+}
+
+fn all_values<'a>(headers: &'a Headers, name: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+    let list = headers.list().into_iter().flat_map(move |list| list.get_all(name));
+    let of_map = std::str::from_utf8(name).map(|name| headers.map().get_all(name).iter());
+    list.chain(of_map.into_iter().flatten().map(|value| value.as_bytes()))
 }
 
 fn join(values: &mut Vec<u8>, value: &[u8]) {

@@ -1,0 +1,197 @@
+//! RPC on a downstream connection: the frames of one codec.
+//!
+//! ```text
+//! client -> bytes -> codec -> a request: a stream, with a task of its own
+//!                             a heartbeat: answered here
+//! client <- bytes <- outbox <- replies, in the order in which they come
+//! ```
+//!
+//! One task owns the connection: it reads ([`Reader`]), writes ([`Outbox`]) and knows when it is
+//! over. What happens to a request is in `call.rs`, which reads as `run_stream` of HTTP does, over
+//! the same filters and the same router. Nothing here knows a protocol, and nothing opens
+//! sockets. Start reading at [`serve_rpc`].
+
+mod call;
+mod head;
+mod outbox;
+mod reader;
+mod reply;
+
+use std::{cell::RefCell, pin::pin, rc::Rc, sync::Arc, time::Duration};
+
+use host_extension::{
+    Codec, CodecStep, ConnectionFacts, FaultKind, Interrupt, PluginFault, Signal,
+};
+use host_telemetry::ProtocolMetrics;
+use host_types::{PluginName, ReplyReason};
+use host_upstream::{RpcProtocol, RpcSession};
+use http::uri::Scheme;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    task::JoinSet,
+    time::timeout,
+};
+
+use self::{outbox::Outbox, reader::Reader};
+use crate::{
+    alarm::Alarm,
+    connection::{Began, Carried},
+    listener::{CodecEntry, Listener, ListenerState},
+};
+
+/// One connection, as its requests see it.
+pub(crate) struct RpcConnection {
+    listener: Rc<Listener>,
+    facts: Rc<ConnectionFacts>,
+    carried: Carried,
+    began: Began,
+    /// Reads all of its frames, and writes those that were changed.
+    codec: Rc<dyn Codec>,
+    entry: CodecEntry,
+    /// Its upstream connections, where the protocol has one for each client.
+    session: RpcSession,
+    outbox: Outbox,
+    counts: Arc<ProtocolMetrics>,
+    /// What its requests say for a scheme.
+    scheme: Scheme,
+    /// Longest wait for a codec or for a client that takes nothing.
+    stall: Duration,
+    /// Raised when nothing more is read: it ends behind the replies that are under way.
+    last_orders: Signal,
+    closed: Alarm,
+    closed_because: RefCell<Option<ReplyReason>>,
+}
+
+impl RpcConnection {
+    /// A connection whose frames are those of `codec`, made by `entry`.
+    pub(crate) fn new(
+        (listener, facts): (Rc<Listener>, Rc<ConnectionFacts>),
+        carried: Carried,
+        began: Began,
+        entry: CodecEntry,
+        codec: Rc<dyn Codec>,
+    ) -> Self {
+        let state = listener.state();
+        if let Some(metrics) = &entry.metrics {
+            metrics.streams_total.increment();
+        }
+        Self {
+            codec,
+            session: RpcSession::default(),
+            outbox: Outbox::default(),
+            counts: state.metrics.protocol(&entry.name),
+            scheme: head::scheme_of(&entry.name),
+            stall: state.plan.limits.stall_timeout,
+            last_orders: Signal::default(),
+            closed: Alarm::default(),
+            closed_because: RefCell::default(),
+            listener,
+            facts,
+            carried,
+            began,
+            entry,
+        }
+    }
+
+    /// The protocol for a stream: as the newest plan has it, where it still has.
+    fn protocol(&self, state: &ListenerState) -> RpcProtocol {
+        let newest = state.codecs.iter().find(|entry| entry.name == self.entry.name);
+        newest.unwrap_or(&self.entry).protocol(state.plan.limits.frame_bytes_max)
+    }
+
+    /// Waits for a codec's answer, but not for ever.
+    ///
+    /// # Errors
+    /// The codec failed; the connection is closed.
+    async fn answer<T>(&self, step: CodecStep<T>) -> Result<T, Interrupt> {
+        let answer = match step {
+            CodecStep::Ready(answer) => answer,
+            CodecStep::Later(answer) => timeout(self.stall, answer).await.unwrap_or_else(|_late| {
+                Err(PluginFault::new(FaultKind::TimedOut, "its codec did not answer in time"))
+            }),
+        };
+        answer.map_err(|fault| {
+            let reason = self.entry.failed(&fault);
+            self.close(reason.clone());
+            Interrupt::Reset(reason)
+        })
+    }
+
+    /// Ends it at once, and all that is under way on it; the first reason said stands.
+    fn close(&self, reason: ReplyReason) {
+        self.closed_because.borrow_mut().get_or_insert(reason);
+        self.closed.raise();
+    }
+
+    fn is_closed(&self) -> bool {
+        self.closed.is_raised()
+    }
+
+    async fn until_closed(&self) -> ReplyReason {
+        self.closed.wait().await;
+        self.closed_because.borrow().clone().unwrap_or(ReplyReason::ClientGone)
+    }
+
+    /// Counts and logs what is none of the protocol's frames; nothing more is read.
+    fn refuse(&self, details: &str) {
+        self.counts.malformed_total.increment();
+        self.listener.state().refused_bytes(&self.facts, self.began, None, details);
+        self.last_orders.raise();
+    }
+}
+
+impl CodecEntry {
+    /// The protocol as pools of upstreams want it.
+    fn protocol(&self, frame_bytes_max: usize) -> RpcProtocol {
+        RpcProtocol {
+            name: self.name.clone(),
+            factory: Rc::clone(&self.factory),
+            profile: self.factory.codec_profile(),
+            frame_bytes_max,
+        }
+    }
+
+    /// A codec for a connection.
+    pub(crate) fn codec(&self) -> CodecStep<Rc<dyn Codec>> {
+        CodecStep::Ready(self.factory.codec())
+    }
+
+    /// A codec of it failed: its instance is dealt with. Says why what was under way ends.
+    pub(crate) fn failed(&self, fault: &PluginFault) -> ReplyReason {
+        self.factory.on_fault(fault);
+        if self.metrics.is_none() {
+            tracing::error!(protocol = %self.name, %fault, "a codec of the proxy failed");
+            return ReplyReason::Internal;
+        }
+        tracing::debug!(plugin = %self.name, %fault, "a codec failed: its connection is closed");
+        ReplyReason::PluginFailed(PluginName::from(self.name.as_str()))
+    }
+}
+
+/// Serves the frames of one connection until it ends.
+pub(crate) async fn serve_rpc<T>(connection: RpcConnection, io: T)
+where
+    T: AsyncRead + AsyncWrite,
+{
+    let connection = Rc::new(connection);
+    let worker = Rc::clone(&connection.listener.state().worker);
+    let mut calls = JoinSet::new();
+    let reason = {
+        let (read, write) = tokio::io::split(io);
+        let written = pin!(connection.outbox.write_to(write, connection.stall));
+        let reader = pin!(Reader::new(&connection, &mut calls, read).run());
+        tokio::select! {
+            biased;
+            () = worker.abort.wait() => ReplyReason::Drain,
+            reason = connection.until_closed() => reason,
+            reason = written => reason,
+            reason = reader => reason,
+        }
+    };
+    tracing::debug!(peer = %connection.facts.peer, reason = reason.label(), "an RPC connection ended");
+    connection.close(reason);
+    // They have heard of it; what is sent and not answered goes on, as far as it may.
+    while let Some(ended) = calls.join_next().await {
+        reader::note_panic(ended);
+    }
+}

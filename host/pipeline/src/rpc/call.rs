@@ -1,0 +1,341 @@
+//! One request of a connection, from its frame to its reply.
+//!
+//! [`run_call`] reads as `run_stream` does for HTTP: filters of the listener, router, filters of
+//! the route, upstream, filters reversed, reply. A frame is here whole, so filters see its body
+//! in one piece, and what nobody changed goes on as it came but for its id.
+
+use std::{pin::pin, rc::Rc, time::Duration};
+
+use bytes::Bytes;
+use host_extension::{Codec, Interrupt, Rewrite, Side};
+use host_types::{Frame, FrameKind, Headers, IdPlace, ReplyReason};
+use host_upstream::{RpcResponse, UpstreamError};
+use http::StatusCode;
+use tokio::time::{Instant, sleep_until};
+
+use super::{RpcConnection, head, reply};
+use crate::{
+    forward,
+    reply::frame_through_filters,
+    route::{Target, route, upstream_failed},
+    source::{Filtered, Source},
+    stop,
+    stream::{self, Exchange, begin_request, take_sent_head},
+    worker::Worker,
+};
+
+/// How long a request waits for its answer where nobody says.
+const TIMEOUT: Duration = Duration::from_secs(15);
+
+/// One request.
+pub(super) struct Call {
+    pub(super) connection: Rc<RpcConnection>,
+    /// Without its fields while filters have them.
+    pub(super) frame: Frame,
+    body_changed: bool,
+    /// When it came.
+    came: Instant,
+}
+
+/// Serves a request. A reply is for a client: where that is gone, it is given up; but what is not
+/// answered is sent all the same.
+pub(super) async fn serve_call(connection: Rc<RpcConnection>, frame: Frame, came: Instant) {
+    let (exchange, call) = open(&connection, frame, came);
+    let stream = Rc::clone(&exchange.stream);
+    let worker = Rc::clone(&exchange.listener.worker);
+    let given_up = given_up(&connection, &worker, call.is_one_way());
+    // Its stream ends where it is dropped, behind the note on why.
+    let mut serving = pin!(run_call(exchange, call));
+    let reason = tokio::select! {
+        biased;
+        reason = given_up => reason,
+        () = serving.as_mut() => return,
+    };
+    stream.note_reason(reason);
+}
+
+/// Waits until nobody wants it to go on.
+async fn given_up(connection: &RpcConnection, worker: &Worker, is_one_way: bool) -> ReplyReason {
+    if !is_one_way {
+        return connection.until_closed().await;
+    }
+    worker.abort.wait().await;
+    ReplyReason::Drain
+}
+
+/// The stream of a request.
+fn open(connection: &Rc<RpcConnection>, mut frame: Frame, came: Instant) -> (Exchange, Call) {
+    // The newest plan serves each new stream; running ones keep theirs.
+    let state = connection.listener.state();
+    let headers = head::request_head(&mut frame, &connection.scheme);
+    let request_id = forward::known_request_id(&headers);
+    let (carried, facts) = (&connection.carried, Rc::clone(&connection.facts));
+    let exchange = stream::open(&state, carried, facts, Rc::clone(&carried.abort), headers);
+    exchange.stream.facts.borrow_mut().request_id = request_id;
+    let connection = Rc::clone(connection);
+    (exchange, Call { connection, frame, body_changed: false, came })
+}
+
+/// Takes a request through filters, router and upstream, and its response back.
+async fn run_call(mut exchange: Exchange, mut call: Call) {
+    match forward_and_respond(&mut exchange, &mut call).await {
+        Ok(()) => {}
+        Err(Interrupt::Reply(reason, reply)) => {
+            reply::local(exchange, &call, reason, *reply).await;
+        }
+        Err(Interrupt::Reset(reason)) => reply::broken_off(exchange, &call, reason).await,
+    }
+}
+
+async fn forward_and_respond(exchange: &mut Exchange, call: &mut Call) -> Result<(), Interrupt> {
+    if let Some(why) = &call.frame.malformed {
+        call.connection.counts.malformed_total.increment();
+        return Err(malformed(why));
+    }
+    let body = Source::whole(call.frame.body.clone(), &exchange.stream, Side::Request);
+    let mut request = begin_request(exchange, body);
+    request.pass_head().await?;
+    let target = route(exchange, &mut request).await?;
+    request.pass_whole().await?;
+    take_request(exchange, call, request);
+    match send(exchange, call, &target).await? {
+        Some(response) => respond(exchange, call, response).await?,
+        None => exchange.end.whole_sent(StatusCode::OK, 0),
+    }
+    exchange.stream.note_reason(ReplyReason::Upstream);
+    Ok(())
+}
+
+fn malformed(why: &str) -> Interrupt {
+    let text = "the request is malformed\n";
+    let mut interrupt = stop::because(ReplyReason::Malformed, text);
+    if let Interrupt::Reply(_, reply) = &mut interrupt {
+        reply.details = why.into();
+    }
+    interrupt
+}
+
+/// Puts the request together again, as the filters left it.
+fn take_request(exchange: &Exchange, call: &mut Call, side: Filtered) {
+    let frame = &mut call.frame;
+    exchange.stream.request.body_bytes.set(frame.body.len() as u64);
+    if let Some(body) = side.into_whole().filter(|body| *body != frame.body) {
+        frame.body = body;
+        call.body_changed = true;
+    }
+    if let Some(fields) = take_sent_head(exchange).and_then(|mut head| head.take_list()) {
+        frame.fields = fields;
+    }
+}
+
+/// Sends the request and waits for the response, for as long as the caller does and nothing
+/// interrupts. `None` where there is none to wait for.
+async fn send(
+    exchange: &Exchange,
+    call: &Call,
+    target: &Target,
+) -> Result<Option<RpcResponse>, Interrupt> {
+    let started = exchange.listener.worker.clock.tick();
+    let deadline = call.came + call.timeout(target);
+    let sent = {
+        let sending = pin!(attempts(exchange, call, target));
+        tokio::select! {
+            biased;
+            interrupt = exchange.stream.interrupted() => Err(interrupt),
+            sent = sending => sent,
+            () = sleep_until(deadline) => {
+                Err(stop::because(ReplyReason::Timeout, "the upstream did not answer in time\n"))
+            }
+        }
+    };
+    if sent.as_ref().is_ok_and(Option::is_some) {
+        exchange.end.upstream_answered(exchange.listener.worker.clock.since(started));
+    }
+    sent
+}
+
+/// What one attempt came to.
+enum Attempt {
+    Answered(RpcResponse),
+    /// All of a frame that is not answered was written.
+    Written,
+    /// It failed; `unsent` where no byte of it can have reached an endpoint.
+    Failed {
+        error: UpstreamError,
+        unsent: bool,
+    },
+}
+
+/// Sends the request, and again as the route allows.
+async fn attempts(
+    exchange: &Exchange,
+    call: &Call,
+    target: &Target,
+) -> Result<Option<RpcResponse>, Interrupt> {
+    let mut left = target.retry.max;
+    let mut wants_new = false;
+    loop {
+        let attempt = attempt(exchange, call, target, wants_new).await?;
+        let again = match &attempt {
+            Attempt::Answered(response) => {
+                target.retry.on_statuses.contains(&response.frame.status.http)
+            }
+            Attempt::Written => false,
+            Attempt::Failed { error, unsent } => {
+                // Another try finds no endpoint and no room either, and the same answer.
+                let is_endpoints = error.reason() == ReplyReason::UpstreamFailed
+                    && !matches!(error, UpstreamError::MalformedResponse { .. });
+                is_endpoints && (*unsent || (target.retry.on_reset && !call.is_one_way()))
+            }
+        };
+        if left == 0 || !again {
+            return match attempt {
+                Attempt::Answered(response) => Ok(Some(response)),
+                Attempt::Written => Ok(None),
+                Attempt::Failed { error, .. } => Err(upstream_failed(exchange, &error)),
+            };
+        }
+        left -= 1;
+        wants_new = true;
+        target.cluster.metrics().retries_total.increment();
+    }
+}
+
+async fn attempt(
+    exchange: &Exchange,
+    call: &Call,
+    target: &Target,
+    wants_new: bool,
+) -> Result<Attempt, Interrupt> {
+    let mut chosen = None;
+    let protocol = call.connection.protocol(&exchange.listener);
+    let session = &call.connection.session;
+    let upstream = target.cluster.rpc(&protocol, session, wants_new, &mut chosen).await;
+    let upstream = match upstream {
+        Ok(upstream) => upstream,
+        Err(error) => {
+            exchange.stream.facts.borrow_mut().upstream = chosen;
+            let unsent = error.nothing_sent();
+            return Ok(Attempt::Failed { error, unsent });
+        }
+    };
+    {
+        let mut facts = exchange.stream.facts.borrow_mut();
+        facts.upstream = Some(upstream.endpoint());
+        facts.upstream_local = upstream.local_address();
+    }
+    let bytes = call.bytes_with(upstream.id().unwrap_or(call.frame.id)).await?;
+    let sent = if call.is_one_way() {
+        upstream.notify(bytes).await.map(|()| Attempt::Written)
+    } else {
+        upstream.call(bytes, call.frame.id).await.map(Attempt::Answered)
+    };
+    Ok(sent.unwrap_or_else(|failed| Attempt::Failed { error: failed.error, unsent: failed.unsent }))
+}
+
+/// Takes the response through the filters and writes it to the client.
+async fn respond(
+    exchange: &mut Exchange,
+    call: &Call,
+    response: RpcResponse,
+) -> Result<(), Interrupt> {
+    let mut frame = response.frame;
+    let status = StatusCode::from_u16(frame.status.http).unwrap_or(StatusCode::OK);
+    let body_changed = pass_response(exchange, status, &mut frame).await?;
+    let body_bytes = frame.body.len() as u64;
+    let bytes = call.connection.rewritten(&*response.codec, frame, call.frame.id, body_changed);
+    let bytes = bytes.await?.ok_or_else(|| unwritable(StatusCode::BAD_GATEWAY))?;
+    reply::write(exchange, call, bytes, (status, body_bytes)).await;
+    Ok(())
+}
+
+/// Takes a response through the filters; true where they changed its body.
+pub(super) async fn pass_response(
+    exchange: &Exchange,
+    status: StatusCode,
+    frame: &mut Frame,
+) -> Result<bool, Interrupt> {
+    let headers = Headers::rpc_response(status, std::mem::take(&mut frame.fields));
+    let source = Source::whole(frame.body.clone(), &exchange.stream, Side::Response);
+    exchange.stream.response.body_bytes.set(0);
+    let (head, body) = frame_through_filters(exchange, headers, source).await?;
+    exchange.stream.response.body_bytes.set(frame.body.len() as u64);
+    if let Some(fields) = head.and_then(|mut head| head.take_list()) {
+        frame.fields = fields;
+    }
+    let changed = body.filter(|body| *body != frame.body);
+    Ok(changed.map(|body| frame.body = body).is_some())
+}
+
+/// What filters wrote cannot stand in the protocol.
+pub(super) fn unwritable(status: StatusCode) -> Interrupt {
+    let text = "what a plugin wrote cannot be said in this protocol\n";
+    stop::with_status(ReplyReason::Malformed, status, text)
+}
+
+impl Call {
+    /// True where nobody waits for a reply.
+    pub(super) fn is_one_way(&self) -> bool {
+        self.frame.kind == FrameKind::OneWay
+    }
+
+    /// The caller's patience, or the route's where that is shorter.
+    fn timeout(&self, target: &Target) -> Duration {
+        let said = match (self.frame.timeout, target.frame_timeout) {
+            (Some(of_frame), Some(of_route)) => Some(of_frame.min(of_route)),
+            (of_frame, of_route) => of_frame.or(of_route),
+        };
+        let profile = || self.connection.entry.factory.codec_profile();
+        said.or_else(|| profile().default_timeout).unwrap_or(TIMEOUT)
+    }
+
+    /// The request as it goes upstream under this id. It may have to be written once more.
+    async fn bytes_with(&self, id: u64) -> Result<Bytes, Interrupt> {
+        let (frame, connection) = (&self.frame, &self.connection);
+        if let Some(bytes) = unchanged(frame, id, self.body_changed) {
+            return Ok(bytes);
+        }
+        let rewrite = Rewrite { frame, id, body_changed: self.body_changed };
+        let bytes = connection.answer(connection.codec.encode(rewrite)).await?;
+        bytes.ok_or_else(|| unwritable(StatusCode::BAD_REQUEST))
+    }
+}
+
+impl RpcConnection {
+    /// A frame that `codec` read, as it goes to the client under this id; `None` where what was
+    /// changed cannot be written.
+    pub(super) async fn rewritten(
+        &self,
+        codec: &dyn Codec,
+        mut frame: Frame,
+        id: u64,
+        body_changed: bool,
+    ) -> Result<Option<Bytes>, Interrupt> {
+        let fits =
+            |place: &IdPlace| id <= place.width.max() && place.range(frame.raw.len()).is_some();
+        if !body_changed
+            && !frame.fields.is_changed()
+            && let Some(place) = frame.id_place.filter(fits)
+        {
+            // Nobody else holds the bytes behind this, and the id is written in place.
+            let raw = std::mem::take(&mut frame.raw);
+            drop(frame);
+            return Ok(Frame::patched(raw, place, id));
+        }
+        if let Some(bytes) = unchanged(&frame, id, body_changed) {
+            return Ok(Some(bytes));
+        }
+        self.answer(codec.encode(Rewrite { frame: &frame, id, body_changed })).await
+    }
+}
+
+/// The bytes of a frame that nobody changed, with this id; `None` where a codec must write them.
+fn unchanged(frame: &Frame, id: u64, body_changed: bool) -> Option<Bytes> {
+    if body_changed || frame.fields.is_changed() {
+        return None;
+    }
+    if id == frame.id {
+        return Some(frame.raw.clone());
+    }
+    Frame::patched(frame.raw.clone(), frame.id_place?, id)
+}
