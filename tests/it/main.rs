@@ -17,6 +17,8 @@ mod common;
 #[cfg(test)]
 mod conformance;
 #[cfg(test)]
+mod courier;
+#[cfg(test)]
 mod examples;
 #[cfg(test)]
 mod failures;

@@ -5,10 +5,13 @@
 //! replies, what the upstream saw, what the plugin logged and counted, its faults. The expected
 //! texts are in `golden/matrix_*.txt`, as the Wasm backend gives them; `UPDATE_EXPECT=1` writes
 //! them anew from there. Where `MORTISE_MATRIX_CELLS` names a file, each test adds its cell to
-//! it as a line of JSON. Start reading at [`streams::CASES`](streams).
+//! it as a line of JSON. Start reading at [`streams::CASES`](streams); what a codec is given is in
+//! [`codecs::CASES`](codecs).
 
 mod backend;
+mod call;
 pub(crate) mod case;
+mod codecs;
 mod golden;
 mod networks;
 mod refusals;
@@ -25,6 +28,7 @@ async fn run(point: &'static str, backend: Backend) {
     let golden = Golden::of(point, backend);
     let outcomes = match point {
         "stream_filter" => stage::streams(backend, streams::cases(), &golden).await,
+        "codec" => call::calls(backend, codecs::cases(), &golden).await,
         _ => talk::connections(backend, networks::cases(), &golden).await,
     };
     golden.finish(point, backend, &outcomes);
@@ -73,6 +77,11 @@ macro_rules! for_each_backend {
             #[tokio::test]
             async fn network_filters_do_as_everywhere() {
                 run("network_filter", $variant).await;
+            }
+
+            #[tokio::test]
+            async fn codecs_do_as_everywhere() {
+                run("codec", $variant).await;
             }
         })+
     };

@@ -1,10 +1,17 @@
 //! The expected texts, and what differs from them.
 
-use std::{collections::BTreeMap, fs, io::Write, path::PathBuf};
+use std::{collections::BTreeMap, fs, io::Write, path::PathBuf, time::Duration};
 
 use serde_json::json;
+use tests_support::until;
+use tokio::time::Instant;
 
 use super::{backend::Backend, case::Outcome};
+
+/// How long what comes later may take: lines of the log, counts.
+pub(crate) const LATER_MAX: Duration = Duration::from_secs(8);
+/// A text that stays the same for so many looks is taken for the last.
+const LOOKS: u32 = 80;
 
 /// The expected texts of one extension point, by case.
 #[derive(Debug)]
@@ -25,13 +32,29 @@ impl Golden {
         Self { texts: texts.collect(), updates: wanted && backend == Backend::Wasm }
     }
 
-    /// True where the texts are to be written anew.
-    pub(crate) fn updates(&self) -> bool {
-        self.updates
+    /// Looks at a case until it came out as expected, or until nothing changes any more.
+    pub(crate) async fn settled(
+        &self,
+        name: &str,
+        mut look: impl AsyncFnMut() -> String,
+    ) -> String {
+        let begun = Instant::now();
+        let (mut last, mut same) = (String::new(), 0);
+        until("the end of a case", async || {
+            let now = look().await;
+            same = if now == last { same + 1 } else { 0 };
+            last.clone_from(&now);
+            let done = match self.updates {
+                true => same >= LOOKS,
+                false => self.agrees(name, &now) || begun.elapsed() > LATER_MAX,
+            };
+            done.then_some(now)
+        })
+        .await
     }
 
     /// True where a case came out as expected.
-    pub(crate) fn agrees(&self, name: &str, text: &str) -> bool {
+    fn agrees(&self, name: &str, text: &str) -> bool {
         self.texts.get(name).is_some_and(|expected| expected == text.trim_end())
     }
 

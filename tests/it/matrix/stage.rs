@@ -10,24 +10,17 @@ use tests_support::{
     Client, Config, Http, Metrics, Proxy, RawUpstream, Reply, TestBody, empty, frames, request,
     until,
 };
-use tokio::{
-    task::JoinHandle,
-    time::{Instant, timeout},
-};
+use tokio::{task::JoinHandle, time::timeout};
 
 use super::{
     backend::Backend,
     case::{Ask, Case, Outcome},
-    golden::Golden,
+    golden::{Golden, LATER_MAX},
     settings::{self, Sightings},
 };
 
 /// The longest wait for a reply; more than anything that works takes.
 const REPLY_MAX: Duration = Duration::from_secs(15);
-/// How long what comes later may take: lines of the log, counts.
-const LATER_MAX: Duration = Duration::from_secs(8);
-/// A text that stays the same for so many looks is taken for the last.
-const LOOKS: u32 = 80;
 
 /// A proxy with all cases, and its peers.
 struct Stage {
@@ -94,7 +87,7 @@ impl Stage {
         drop(timeout(LATER_MAX, find).await);
     }
 
-    /// Looks until all is as expected, or until nothing changes any more.
+    /// What came of a case, when nothing more does.
     async fn settle(
         &self,
         case: &Case,
@@ -102,19 +95,7 @@ impl Stage {
         before: &Metrics,
         golden: &Golden,
     ) -> String {
-        let begun = Instant::now();
-        let (mut last, mut same) = (String::new(), 0);
-        until("the end of a case", async || {
-            let now = self.text(case, replies, before).await;
-            same = if now == last { same + 1 } else { 0 };
-            last.clone_from(&now);
-            let done = match golden.updates() {
-                true => same >= LOOKS,
-                false => golden.agrees(case.name, &now) || begun.elapsed() > LATER_MAX,
-            };
-            done.then_some(now)
-        })
-        .await
+        golden.settled(case.name, async || self.text(case, replies, before).await).await
     }
 
     async fn text(&self, case: &Case, replies: &[String], before: &Metrics) -> String {

@@ -5,13 +5,12 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tests_support::{Config, Metrics, Proxy, RawPeer, RawUpstream, until};
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 use super::{backend::Backend, case::Outcome, golden::Golden, settings};
 
 /// The longest wait for bytes; more than anything that works takes.
 const TURN_MAX: Duration = Duration::from_secs(8);
-const LOOKS: u32 = 80;
 
 /// One case: the steps of the filters, and the talk.
 #[derive(Clone, Debug)]
@@ -185,7 +184,7 @@ async fn take(proxy: &Proxy, case: &Talk, ends: &mut Ends<'_>, turn: Turn) -> Op
     None
 }
 
-/// Looks until all is as expected, or until nothing changes any more.
+/// What came of a talk, when nothing more does.
 async fn settle(
     proxy: &Proxy,
     case: &Talk,
@@ -193,23 +192,15 @@ async fn settle(
     before: &Metrics,
     golden: &Golden,
 ) -> String {
-    let begun = Instant::now();
-    let (mut last, mut same) = (String::new(), 0);
-    until("the end of a case", async || {
-        let mut lines = talk.to_vec();
-        let log = settings::logged(&proxy.stderr(), case.name);
-        lines.extend(log.into_iter().map(|line| format!("log: {line}")));
-        let metrics = proxy.metrics().await;
-        lines.extend(settings::counted(&metrics, case.name));
-        lines.extend(settings::faults(before, &metrics, case.name));
-        let now = lines.join("\n");
-        same = if now == last { same + 1 } else { 0 };
-        last.clone_from(&now);
-        let done = match golden.updates() {
-            true => same >= LOOKS,
-            false => golden.agrees(case.name, &now) || begun.elapsed() > TURN_MAX,
-        };
-        done.then_some(now)
-    })
-    .await
+    golden
+        .settled(case.name, async || {
+            let mut lines = talk.to_vec();
+            let log = settings::logged(&proxy.stderr(), case.name);
+            lines.extend(log.into_iter().map(|line| format!("log: {line}")));
+            let metrics = proxy.metrics().await;
+            lines.extend(settings::counted(&metrics, case.name));
+            lines.extend(settings::faults(before, &metrics, case.name));
+            lines.join("\n")
+        })
+        .await
 }
