@@ -29,7 +29,7 @@ use self::head::{Flavour, Head, Kind};
 use crate::{
     BoltSettings,
     read::Cursor,
-    wire::{Cut, Wire},
+    wire::{Cut, FIELDS_MAX, Wire},
 };
 
 /// What holds of all connections.
@@ -248,17 +248,8 @@ fn written_sum(raw: &[u8], head: &Head) -> Option<u32> {
 }
 
 fn read_fields(frame: &mut Frame, raw: &Bytes, head: &Head) {
-    let block = head.block();
-    let mut cursor = Cursor::from(raw.get(..block.end).unwrap_or_default(), block.start);
-    while !cursor.is_done() {
-        let (Some(name), Some(value)) = (text(&mut cursor), text(&mut cursor)) else {
-            frame.malformed = Some("the header block ends within a field".into());
-            break;
-        };
-        if let (Some(name), Some(value)) = (name, value) {
-            let there = frame.fields.push_span(name, value);
-            debug_assert!(there, "the cursor does not leave the frame");
-        }
+    if let Err(why) = read_block(&mut frame.fields, raw, head.block()) {
+        frame.malformed.get_or_insert_with(|| why.into());
     }
     if let Some(class) = raw.get(head.class()).filter(|class| !class.is_empty()) {
         frame.fields.push_attribute(":class", class);
@@ -268,6 +259,23 @@ fn read_fields(frame: &mut Frame, raw: &Bytes, head: &Head) {
         frame.service = lossy(service);
         frame.method = lossy(frame.fields.get(METHOD_NAME));
     }
+}
+
+fn read_block(fields: &mut FieldList, raw: &[u8], block: Range<usize>) -> Result<(), &'static str> {
+    let mut cursor = Cursor::from(raw.get(..block.end).unwrap_or_default(), block.start);
+    for _field in 0..FIELDS_MAX {
+        if cursor.is_done() {
+            break;
+        }
+        let (Some(name), Some(value)) = (text(&mut cursor), text(&mut cursor)) else {
+            return Err("the header block ends within a field");
+        };
+        if let (Some(name), Some(value)) = (name, value) {
+            let there = fields.push_span(name, value);
+            debug_assert!(there, "the cursor does not leave the frame");
+        }
+    }
+    if cursor.is_done() { Ok(()) } else { Err("the header block has too many fields") }
 }
 
 /// The place of a name or value; nothing where it has no bytes but a mark that it is absent.

@@ -50,6 +50,10 @@ pub(crate) trait Wire: fmt::Debug {
     }
 }
 
+/// Most fields of one frame; one with more is malformed. What is kept of a field is a multiple of
+/// the bytes that a short one has.
+pub(crate) const FIELDS_MAX: usize = 1024;
+
 /// Where a frame ends.
 #[derive(Debug, Eq, PartialEq)]
 pub(crate) enum Cut {

@@ -168,6 +168,18 @@ fn a_frame_that_is_wrong_inside_is_refused_alone() {
 }
 
 #[test]
+fn a_frame_may_have_so_many_fields_and_no_more() {
+    let head = Head { command: RESPONSE, ..Head::default() };
+    let with = |fields: usize| {
+        let block = b"\0\0\0\x01a\0\0\0\0".repeat(fields);
+        frame(&*bolt(), &compose(head, &[], &block, &[]).unwrap())
+    };
+    assert_eq!(with(FIELDS_MAX).malformed, None);
+    let expect = Some("the header block has too many fields");
+    assert_eq!(with(FIELDS_MAX + 1).malformed.as_deref(), expect);
+}
+
+#[test]
 fn fields_without_a_name_or_a_value_are_not_seen() {
     let block = b"\x00\x00\x00\x01a\xff\xff\xff\xff\xff\xff\xff\xff\x00\x00\x00\x01b\
         \x00\x00\x00\x01c\x00\x00\x00\x00";

@@ -5,7 +5,7 @@ use std::ops::Range;
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::value;
-use crate::read::Cursor;
+use crate::{read::Cursor, wire::FIELDS_MAX};
 
 /// What the fields of a packet mean.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -136,42 +136,39 @@ impl Packet {
     pub(super) fn map(&self, raw: &[u8], tag: u8) -> Result<Vec<Entry>, &'static str> {
         let Some(value) = self.value(tag) else { return Ok(Vec::new()) };
         let mut cursor = Cursor::from(raw, value.start);
-        let entries = if value.of == value::MAP { entries(&mut cursor) } else { None };
-        entries.ok_or("a map is none of texts")
-    }
-}
-
-fn entries(cursor: &mut Cursor<'_>) -> Option<Vec<Entry>> {
-    let mut entries = Vec::new();
-    for _entry in 0..value::size(cursor)? {
-        let mut text = |tag| match value::head(cursor)? {
-            (is, of) if is == tag => value::text(cursor, of),
-            _ => None,
+        let size = if value.of == value::MAP { value::size(&mut cursor) } else { None };
+        let size = size.ok_or(NO_TEXTS)?;
+        if size > FIELDS_MAX {
+            return Err("a map has too many texts");
+        }
+        let mut text = |tag| match value::head(&mut cursor) {
+            Some((is, of)) if is == tag => value::text(&mut cursor, of).ok_or(NO_TEXTS),
+            _ => Err(NO_TEXTS),
         };
-        entries.push((text(0)?, text(1)?));
+        (0..size).map(|_entry| Ok((text(0)?, text(1)?))).collect()
     }
-    Some(entries)
 }
 
 /// The fields of a packet in order, up to the first that is damaged.
 fn fields(raw: &[u8]) -> impl Iterator<Item = Result<Field, &'static str>> + '_ {
     let mut cursor = Cursor::from(raw, LENGTH_BYTES);
+    let mut values = VALUES_MAX;
     let mut is_over = false;
     std::iter::from_fn(move || {
         if is_over || cursor.is_done() {
             return None;
         }
-        let field = field(&mut cursor).ok_or("a field of the packet is damaged");
+        let field = field(&mut cursor, &mut values).ok_or("a field of the packet is damaged");
         is_over = field.is_err();
         Some(field)
     })
 }
 
-fn field(cursor: &mut Cursor<'_>) -> Option<Field> {
+fn field(cursor: &mut Cursor<'_>, values: &mut usize) -> Option<Field> {
     let start = cursor.place();
     let (tag, of) = value::head(cursor)?;
     let value = Value { of, start: cursor.place() };
-    value::skip(cursor, of)?;
+    value::skip(cursor, of, values)?;
     Some(Field { tag, value, whole: start..cursor.place() })
 }
 
@@ -197,6 +194,9 @@ pub(super) fn edited(raw: &[u8], edits: &[(u8, Vec<u8>)]) -> Option<Bytes> {
     Some(out.freeze())
 }
 
+const NO_TEXTS: &str = "a map is none of texts";
+/// Most values of all fields together, so that a packet takes no longer than its bytes are worth.
+const VALUES_MAX: usize = 16 * FIELDS_MAX;
 /// Most of the numbers that mean something, from 0 on.
 const KNOWN: usize = 11;
 const LENGTH_BYTES: usize = 4;

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::{BuiltinCodec, testing::*};
+use crate::{BuiltinCodec, testing::*, wire::FIELDS_MAX};
 
 const TARS: BuiltinCodec = BuiltinCodec::Tars;
 
@@ -144,6 +144,29 @@ fn a_packet_that_is_wrong_inside_is_refused_alone() {
     check(&packet(&[b"\x10\x01\x4c\x56\x00\x96\x00"]), no_texts);
     check(&packet(&[b"\x10\x01\x4c\x56\x00\x98\x00\x01\x0c\x16\x00"]), no_texts);
     check(&packet(&[b"\x10\x01\x4c\x56\x00\xa8\x00\x01\x06\x00\x06\x00"]), no_texts);
+}
+
+/// A packet with a field more: some head, a size and as many of the same part.
+fn with_parts(head: u8, size: usize, part: &[u8]) -> Frame {
+    let mut more = vec![head];
+    value::put_int(&mut more, 0, i32::try_from(size).unwrap());
+    more.extend(part.repeat(size));
+    let before = if head == 0x98 { &REQUEST[4..33] } else { &REQUEST[4..] };
+    let raw = [&[0; 4], before, &more].concat();
+    let mut length = raw.clone();
+    length[..4].copy_from_slice(&u32::try_from(raw.len()).unwrap().to_be_bytes());
+    frame(&*codec(TARS), &length)
+}
+
+#[test]
+fn there_may_be_so_many_values_and_no_more() {
+    let text = b"\x06\0\x16\0";
+    assert_eq!(with_parts(0x98, FIELDS_MAX, text).malformed, None);
+    let much = with_parts(0x98, FIELDS_MAX + 1, text).malformed;
+    assert_eq!(much.as_deref(), Some("a map has too many texts"));
+    assert_eq!(with_parts(0xb9, 16_000, &[0x0c]).malformed, None);
+    let much = with_parts(0xb9, 16_384, &[0x0c]).malformed;
+    assert_eq!(much.as_deref(), Some("a field of the packet is damaged"));
 }
 
 #[test]

@@ -75,34 +75,33 @@ pub(super) fn size(cursor: &mut Cursor<'_>) -> Option<usize> {
     usize::try_from(int(cursor, of)?).ok()
 }
 
-/// Goes behind a value.
-pub(super) fn skip(cursor: &mut Cursor<'_>, of: u8) -> Option<()> {
-    skip_within(cursor, of, 0)
+/// Goes behind a value; `values` is how many there may be in it and behind it.
+pub(super) fn skip(cursor: &mut Cursor<'_>, of: u8, values: &mut usize) -> Option<()> {
+    skip_within(cursor, of, values, 0)
 }
 
-fn skip_within(cursor: &mut Cursor<'_>, of: u8, depth: u8) -> Option<()> {
+fn skip_within(cursor: &mut Cursor<'_>, of: u8, values: &mut usize, depth: u8) -> Option<()> {
     if depth > DEPTH_MAX {
         return None;
     }
+    *values = values.checked_sub(1)?;
     match of {
         LONG | DOUBLE => cursor.range(8).map(drop),
         FLOAT => cursor.range(4).map(drop),
         TEXT | LONG_TEXT => text(cursor, of).map(drop),
         BYTES => bytes(cursor).map(drop),
         MAP | LIST => {
-            // Each value has at least its head, so a size that lies ends with the bytes.
-            for _element in 0..size(cursor)? {
-                for _part in 0..(if of == MAP { 2 } else { 1 }) {
-                    let (_, of) = head(cursor)?;
-                    skip_within(cursor, of, depth + 1)?;
-                }
+            let parts = if of == MAP { 2 } else { 1 };
+            for _part in 0..size(cursor)?.checked_mul(parts)? {
+                let (_, of) = head(cursor)?;
+                skip_within(cursor, of, values, depth + 1)?;
             }
             Some(())
         }
         STRUCT => loop {
             match head(cursor)? {
                 (_, STRUCT_END) => break Some(()),
-                (_, of) => skip_within(cursor, of, depth + 1)?,
+                (_, of) => skip_within(cursor, of, values, depth + 1)?,
             }
         },
         _ => int(cursor, of).map(drop),
