@@ -71,7 +71,8 @@ impl LoneFactory {
         Self { compiled: Arc::clone(compiled), scope, spec: spec.clone(), allowance }
     }
 
-    fn seat(&self) -> Result<Rc<Seat>, PluginFault> {
+    /// A guest of its own.
+    pub(crate) fn seat(&self) -> Result<Rc<Seat>, PluginFault> {
         let share = Some(self.share()?);
         Ok(Seat::new(Vm::start(&self.compiled, &self.scope, &self.spec, share)?))
     }

@@ -14,6 +14,7 @@ use wasmtime::{InstancePre, Linker};
 use crate::{
     alone::LoneFactory,
     calls,
+    codec::{self, Dialect},
     engine::{Compiler, WasmSettings},
     fault::{self, Lines},
     filter::WasmFactory,
@@ -64,6 +65,8 @@ pub(crate) struct Compiled {
     pub(crate) digest: [u8; 32],
     pub(crate) version: AbiVersion,
     pub(crate) phases: Phases,
+    /// By which interface it reads a protocol.
+    pub(crate) codec: Dialect,
     pub(crate) may_linger: bool,
     /// What its imports let it use.
     pub(crate) uses: Vec<Capability>,
@@ -118,12 +121,13 @@ impl WasmBackend {
         Ok(Compiled {
             name: spec.name.clone(),
             limits: spec.limits.clone(),
-            vm: spec.vm.clone(),
+            vm: facts.codec.machine(spec.vm).map_err(refuse)?,
             grants: spec.grants.into(),
             pre,
             digest: Sha256::digest(spec.bytes).into(),
             version: facts.version,
             phases: facts.phases,
+            codec: facts.codec,
             may_linger: facts.may_linger,
             uses: facts.uses,
             lines: Lines::read(spec.bytes).map(Arc::new),
@@ -140,6 +144,9 @@ impl LoadedPlugin for LoadedWasm {
         spec: &InstanceSpec,
     ) -> Result<Rc<dyn FilterFactory>, PluginFault> {
         let compiled = &self.0;
+        if spec.point == ExtensionPoint::Codec {
+            return codec::start(compiled, scope, spec);
+        }
         let is_alone = compiled.vm.isolation == Isolation::PerStream;
         // A service has no streams, and a trial is to see a guest start.
         if is_alone && scope.worker.is_some() && spec.point != ExtensionPoint::Service {

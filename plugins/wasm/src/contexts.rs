@@ -42,6 +42,8 @@ pub(crate) enum Of {
     Stream(Rc<Stream>),
     /// A connection.
     Connection(Rc<Connection>),
+    /// A connection whose frames it reads, or one message of it.
+    Codec,
 }
 
 /// A direction of a stream or connection.
@@ -152,7 +154,7 @@ impl Context {
     /// What it is for, in the words of the host.
     pub(crate) fn subject(&self) -> Subject<'_> {
         match &self.of {
-            Of::Root => Subject::Host,
+            Of::Root | Of::Codec => Subject::Host,
             Of::Stream(stream) => Subject::Stream(stream),
             Of::Connection(connection) => Subject::Connection(connection),
         }

@@ -91,6 +91,19 @@ impl Vm {
         }
     }
 
+    /// Ends the context of a codec, which has nothing to log and is not waited for.
+    pub(crate) fn end_codec(
+        &self,
+        root: &Root,
+        context: u32,
+        tells_done: bool,
+    ) -> Result<(), PluginFault> {
+        let told = if tells_done { self.is_done(root, context).map(drop) } else { Ok(()) };
+        let ended = told.and_then(|()| self.log_and_delete(root, context, true));
+        self.with_data(|data| data.contexts.remove(context));
+        ended
+    }
+
     fn log_and_delete(&self, root: &Root, context: u32, is_root: bool) -> Result<(), PluginFault> {
         if let Some(hook) = &self.hooks().log
             && !is_root

@@ -104,6 +104,7 @@ fn context(data: &VmData) -> Option<String> {
     let id = data.duty().context;
     let of = match &data.contexts.get(id)?.of {
         Of::Root => "root".to_owned(),
+        Of::Codec => "codec".to_owned(),
         Of::Stream(stream) => format!("stream {}", stream.id),
         Of::Connection(connection) => format!("connection {}", connection.facts.id),
     };

@@ -2,7 +2,10 @@
 
 use wasmtime::{Instance, Store, TypedFunc, WasmParams, WasmResults};
 
-use crate::state::VmData;
+use crate::{
+    codec::{CodecHooks, Dialect},
+    state::VmData,
+};
 
 /// The exports that can be a guest's allocator, the preferred one first.
 pub(crate) const ALLOCATORS: [&str; 2] = ["malloc", "proxy_on_memory_allocate"];
@@ -19,6 +22,7 @@ pub(crate) struct Hooks {
     pub(crate) done: Option<TypedFunc<u32, u32>>,
     pub(crate) log: Option<TypedFunc<u32, ()>>,
     pub(crate) delete: Option<TypedFunc<u32, ()>>,
+    pub(crate) codec: Option<CodecHooks>,
 }
 
 /// The callbacks of a root: of its start, and of what comes to it beside streams.
@@ -83,7 +87,11 @@ impl Hooks {
     ///
     /// # Errors
     /// One has a type that no version of the interface knows; as the end of a sentence.
-    pub(crate) fn find(store: &mut Store<VmData>, instance: Instance) -> Result<Self, String> {
+    pub(crate) fn find(
+        store: &mut Store<VmData>,
+        instance: Instance,
+        codec: &Dialect,
+    ) -> Result<Self, String> {
         Ok(Self {
             context_create: find(store, instance, "proxy_on_context_create")?,
             root: RootHooks::find(store, instance)?,
@@ -109,6 +117,7 @@ impl Hooks {
             done: find(store, instance, "proxy_on_done")?,
             log: find(store, instance, "proxy_on_log")?,
             delete: find(store, instance, "proxy_on_delete")?,
+            codec: CodecHooks::find(store, instance, codec)?,
         })
     }
 }

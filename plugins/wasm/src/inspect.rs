@@ -5,11 +5,11 @@
 use std::collections::BTreeSet;
 
 use abi_manifest::Capability;
-use abi_wasm::{AbiVersion, MARKER_PREFIX, offered_functions, preview1};
+use abi_wasm::{AbiVersion, MARKER_PREFIX, mosn, offered_functions, preview1};
 use host_extension::Phases;
 use wasmparser::{ExternalKind, MemoryType, Parser, Payload, TypeRef};
 
-use crate::{calls::ENV, hooks, uses};
+use crate::{calls::ENV, codec::Dialect, hooks, uses};
 
 /// What is known of a module that can be loaded.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -18,6 +18,8 @@ pub(crate) struct Facts {
     pub(crate) version: AbiVersion,
     /// The hooks that it has, and what of a stream they may want to read late.
     pub(crate) phases: Phases,
+    /// By which interface it reads a protocol.
+    pub(crate) codec: Dialect,
     /// Its contexts may have something to wait for at their end, so `proxy_on_done` is called.
     pub(crate) may_linger: bool,
     /// What its imports let it use.
@@ -73,7 +75,8 @@ pub(crate) fn inspect(bytes: &[u8], wanted: Option<Phases>) -> Result<Facts, Str
     let may_linger = module.phase_sections.is_empty();
     let phases = phases(&module, asked, wanted);
     let uses = uses::uses(module.imports.iter().map(|(_module, name)| *name), phases);
-    Ok(Facts { version, phases, may_linger, uses })
+    let codec = Dialect::of(&module.exports);
+    Ok(Facts { version, phases, codec, may_linger, uses })
 }
 
 fn not_wasm(bytes: &[u8]) -> String {
@@ -162,6 +165,10 @@ fn version(module: &Module<'_>) -> Result<AbiVersion, String> {
     let known = module.exports.iter().filter_map(|name| AbiVersion::from_marker(name)).max();
     if let Some(version) = known {
         return Ok(version);
+    }
+    // For all but its codec, such a module is one of the first version.
+    if module.exports.contains(mosn::CODEC_MARKER) {
+        return Ok(AbiVersion::V0_1_0);
     }
     let spoken = AbiVersion::ALL.map(AbiVersion::label).join(", ");
     let other: Vec<_> =

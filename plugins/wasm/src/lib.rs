@@ -13,6 +13,8 @@
 //! WasmBackend -> LoadedWasm (shared by workers) -> Vm (one worker) -> root -> filter
 //! ```
 //!
+//! Those that read a protocol are made in `codec`.
+//!
 //! What the guest may ask of us is in `calls`, one file per family; how its memory is
 //! touched, in `memory`. Start reading at [`WasmBackend`], then `vm`.
 
@@ -20,6 +22,7 @@ mod alone;
 mod backend;
 mod cache;
 mod calls;
+mod codec;
 mod contexts;
 mod deadline;
 mod ending;

@@ -12,6 +12,7 @@ use wasmtime::{Error, Instance, Store};
 use crate::{
     alone::Share,
     backend::Compiled,
+    codec::Dialect,
     contexts::FIRST,
     deadline::Deadline,
     fault::{self, GuestExit},
@@ -55,6 +56,7 @@ impl Vm {
         let root = Root::new(FIRST, &compiled.name, scope, spec);
         let mut data = VmData::new(&root, &compiled.limits, &compiled.vm);
         data.version = compiled.version;
+        data.codec.is_mosn = compiled.codec == Dialect::Mosn;
         data.deadline = Deadline::new(compiled.pulse.beat());
         data.lines.clone_from(&compiled.lines);
         let is_alone = alone.is_some();
@@ -191,7 +193,7 @@ fn instantiate(store: &mut Store<VmData>, compiled: &Compiled) -> Result<Hooks, 
         Some(allocate) => Some(allocate),
         None => hooks::find(store, instance, hooks::ALLOCATORS[1])?,
     };
-    let mut hooks = Hooks::find(store, instance)?;
+    let mut hooks = Hooks::find(store, instance, &compiled.codec)?;
     if !compiled.phases.contains(Phases::LOG) {
         hooks.log = None;
     }

@@ -14,6 +14,7 @@ use host_types::{PluginLimits, VmSettings};
 use wasmtime::{Memory, TypedFunc};
 
 use crate::{
+    codec::CodecState,
     contexts::{Context, Contexts, Way},
     deadline::Deadline,
     fault::Lines,
@@ -55,6 +56,8 @@ pub(crate) struct VmData {
     pub(crate) scratch: Vec<u8>,
     /// What the callback that runs was called for.
     pub(crate) received: Received,
+    /// For its codecs.
+    pub(crate) codec: CodecState,
     /// The numbers of calls to clusters.
     pub(crate) call_ids: CallIds,
     duty: Duty,
@@ -146,6 +149,7 @@ impl VmData {
             last_calls: LastCalls::default(),
             scratch: Vec::new(),
             received: Received::default(),
+            codec: CodecState::default(),
             call_ids: CallIds::default(),
             duty: Duty { callback: "", context: root.id, way: None },
             on_duty: Rc::clone(root),

@@ -173,18 +173,23 @@ impl Vm {
 
     /// Makes a context of a root for a stream or connection.
     pub(crate) fn create(&self, root: &Rc<Root>, of: Of) -> Result<u32, PluginFault> {
-        let id = self.with_data(|data| data.contexts.insert(root, of));
-        let id = id.ok_or_else(|| self.lost(root))?.map_err(|_full| {
-            let max = self.compiled.limits.contexts_max;
-            let name = &root.plugin;
-            let message = format!("plugin `{name}` has {max} streams open, its limit");
-            PluginFault::new(FaultKind::Denied, message)
-        })?;
+        let id = self.admit(root, of)?;
         if let Some(hook) = &self.hooks.context_create {
             let duty = Duty { callback: "proxy_on_context_create", context: id, way: None };
             self.call(root, duty, |store| hook.call(store, (id, root.id)))?;
         }
         Ok(id)
+    }
+
+    /// Takes a number for a context of a root, which the guest does not know yet.
+    pub(crate) fn admit(&self, root: &Rc<Root>, of: Of) -> Result<u32, PluginFault> {
+        let id = self.with_data(|data| data.contexts.insert(root, of));
+        id.ok_or_else(|| self.lost(root))?.map_err(|_full| {
+            let max = self.compiled.limits.contexts_max;
+            let name = &root.plugin;
+            let message = format!("plugin `{name}` has {max} streams open, its limit");
+            PluginFault::new(FaultKind::Denied, message)
+        })
     }
 
     /// Waits until the guest says that a direction of a context goes on; at once where it

@@ -4,7 +4,7 @@
 //! replaces any part: nothing at the beginning (prepend), nothing behind the end (append), or
 //! bytes in the middle.
 
-use abi_wasm::{BufferType, Status};
+use abi_wasm::{BufferType, Status, mosn};
 use host_extension::{BodyKind, Flow};
 use wasmtime::Linker;
 
@@ -40,7 +40,12 @@ pub(super) fn link(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
         status(call, buffer, len_out, flags_out)
     });
     define!(linker, Running, "proxy_set_buffer_bytes", |call, buffer, start, max, ptr, len| {
-        set(call, buffer, (start, max), (ptr, len))
+        match buffer {
+            mosn::DECODED | mosn::ENCODED if call.data().codec.is_mosn => {
+                tell(call, buffer, (ptr, len))
+            }
+            buffer => set(call, buffer, (start, max), (ptr, len)),
+        }
     });
     // What 0.1.0 has in the place of a buffer.
     define!(linker, Running, "proxy_get_configuration", |call, ptr_out, len_out| {
@@ -116,6 +121,14 @@ fn status(call: &mut Call<'_>, buffer: u32, len_out: u32, flags_out: u32) -> Ans
     call.read(flags_out, 4)?;
     call.write_u32(len_out, length)?;
     Ok(call.write_u32(flags_out, 0)?)
+}
+
+/// What a codec of MOSN's interface tells of the message that it is called for; the last of
+/// several counts.
+fn tell(call: &mut Call<'_>, buffer: u32, (ptr, len): Slice) -> Answer {
+    let told = call.read(ptr, len)?.to_vec();
+    call.data_mut().codec.answer = Some((buffer, told));
+    Ok(())
 }
 
 fn set(call: &Call<'_>, buffer: u32, (start, max): (u32, u32), (ptr, len): Slice) -> Answer {

@@ -68,10 +68,11 @@ fn resume_stream(call: &mut Call<'_>, way: Way) -> Answer {
     resume(call, way)
 }
 
-/// A root has nothing that could be closed.
+/// A root has nothing that could be closed, nor has a codec, which says what it thinks of its
+/// bytes in its answers.
 fn close(call: &mut Call<'_>) -> Answer {
     let of = call.data().context().map(|context| context.of.clone());
-    if matches!(of, None | Some(Of::Root)) {
+    if matches!(of, None | Some(Of::Root | Of::Codec)) {
         return Err(Status::BadArgument.into());
     }
     let data = call.data_mut();
@@ -84,7 +85,7 @@ fn close(call: &mut Call<'_>) -> Answer {
     let closed = match of {
         Some(Of::Stream(stream)) => root.calls.reset(&stream, plugin),
         Some(Of::Connection(connection)) => root.calls.close(&connection, plugin),
-        None | Some(Of::Root) => Ok(()),
+        None | Some(Of::Root | Of::Codec) => Ok(()),
     };
     answer::of_change(data.ended(closed))
 }
