@@ -14,6 +14,9 @@ use crate::HeaderError;
 /// Most bytes of names and values that may be written into one list.
 const WRITTEN_BYTES_MAX: usize = 1024 * 1024;
 
+/// How many fields there is room for when the first one comes.
+const USUAL: usize = 8;
+
 /// The fields of one frame.
 #[derive(Clone, Debug, Default)]
 pub struct FieldList {
@@ -65,6 +68,9 @@ impl FieldList {
         let Some(name_bytes) = self.wire.get(name.clone()) else { return false };
         if self.wire.get(value.clone()).is_none() {
             return false;
+        }
+        if self.fields.is_empty() {
+            self.fields.reserve(USUAL);
         }
         let kind = kind_of(name_bytes);
         let span =
@@ -228,6 +234,7 @@ impl FieldList {
     }
 
     fn write(&mut self, kind: Kind, name: &[u8], value: &[u8]) {
+        self.written.reserve(name.len() + value.len());
         let (name, value) = (self.store(name), self.store(value));
         self.fields.push(Field { kind, name, value });
     }
