@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// The rows and columns that there must be.
-const POINTS: [&str; 2] = ["stream_filter", "network_filter"];
+const POINTS: [&str; 3] = ["stream_filter", "network_filter", "codec"];
 const BACKENDS: [&str; 5] = ["builtin", "wasm", "process", "process_tcp", "native"];
 
 /// How many cases a cell has.
