@@ -270,6 +270,21 @@ fn a_refusal_is_a_response_with_a_status_and_a_message() {
 }
 
 #[test]
+fn a_message_is_an_exception_in_hessian() {
+    let request = frame(&*bolt(), REQUEST_V1);
+    let response = frame(&*bolt(), &reject(&*bolt(), &request, 403, "no way"));
+    let class = b"com.alipay.remoting.rpc.exception.RpcServerException";
+    assert_eq!(response.fields.get(b":class"), Some(&class[..]));
+    let definition = [b"O\xc8\x34", &class[..], b"\x92\x0ddetailMessage\x0astackTrace"].concat();
+    let object = b"o\x90\x06no wayVt\0\x1c[java.lang.StackTraceElementn\0z";
+    assert_eq!(response.body, [&definition[..], object].concat());
+    let long = frame(&*bolt(), &reject(&*bolt(), &request, 403, &"\u{1f600}".repeat(2000)));
+    let shown = "\u{fffd}".repeat(1000);
+    let text = [b"S\x03\xe8", shown.as_bytes()].concat();
+    assert!(long.body.windows(text.len()).any(|there| there == text));
+}
+
+#[test]
 fn a_refusal_carries_the_fields_and_the_content_that_were_given() {
     let codec = bolt();
     let request = frame(&*codec, REQUEST_V1);
