@@ -11,7 +11,7 @@ use std::{
 
 use crate::{
     run::{command, root, shown},
-    setup::{self, ASSEMBLYSCRIPT, CPP, GO, ZIG},
+    setup::{self, ASSEMBLYSCRIPT, CPP, GO},
 };
 
 /// Where the compiler leaves an example's module.
@@ -29,14 +29,15 @@ pub(crate) fn assemblyscript() -> Command {
     build
 }
 
-/// The Zig compiler; its caches stay below `target`.
-pub(crate) fn zig() -> Command {
+/// The Zig compiler in one of its modes; its caches stay below `target`.
+pub(crate) fn zig(name: &str, mode: &str) -> Command {
     let cache = root().join("target/tools/zig-cache");
     let mut build = command(setup::python());
     build
-        .args(["-m", "ziglang", "build-exe", "plugin-examples/greet-zig/src/main.zig"])
-        .args(["-target", "wasm32-freestanding", "-fno-entry", "-rdynamic", "-O", "ReleaseSmall"])
-        .arg(format!("-femit-bin={}", module(ZIG).display()))
+        .args(["-m", "ziglang", "build-exe"])
+        .arg(format!("plugin-examples/{name}/src/main.zig"))
+        .args(["-target", "wasm32-freestanding", "-fno-entry", "-rdynamic", "-O", mode])
+        .arg(format!("-femit-bin={}", module(name).display()))
         .arg("--cache-dir")
         .arg(&cache)
         .arg("--global-cache-dir")

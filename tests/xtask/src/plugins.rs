@@ -29,6 +29,9 @@ const RUST: [&str; 11] = [
     "tcp-meter",
 ];
 
+/// The codec in Zig: it reads what hostile peers send, and is built with all checks.
+const COURIER_ZIG: &str = "courier-zig";
+
 /// Where the modules are.
 pub(crate) fn directory() -> PathBuf {
     root().join("target/plugins")
@@ -47,7 +50,9 @@ pub(crate) fn prepare(report: &mut Report) -> Result<()> {
     rust(report)?;
     let assemblyscript = foreign::assemblyscript();
     foreign(report, ASSEMBLYSCRIPT, setup::has_assemblyscript(), assemblyscript);
-    foreign(report, ZIG, setup::has_zig(), foreign::zig());
+    foreign(report, ZIG, setup::has_zig(), foreign::zig(ZIG, "ReleaseSmall"));
+    let courier = foreign::zig(COURIER_ZIG, "ReleaseSafe");
+    foreign(report, COURIER_ZIG, setup::has_zig(), courier);
     foreign(report, CPP, setup::has_zig(), foreign::cpp());
     foreign(report, GO, setup::has_go(), foreign::go());
     children::build(report);
