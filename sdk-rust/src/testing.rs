@@ -68,7 +68,7 @@ pub use self::{
     stream::TestStream,
 };
 use crate::{
-    CallFailure, CallId, Fields, Host, HttpAnswer, HttpRequest, LogLevel, Phases, Plugin, Refusal,
+    CallFailure, CallId, Codec, CodecProfile, Fields, Host, HttpAnswer, HttpRequest, LogLevel, Phases, Plugin, Refusal,
     SharedValue,
     backend::{Instance, Section},
 };
@@ -119,6 +119,22 @@ impl TestHost {
     #[must_use]
     pub fn connection(&self) -> TestConnection {
         TestConnection::new(&self.core)
+    }
+
+    /// A codec for a connection; `None` where the plugin serves no protocol. What every codec must
+    /// do is tried by [`codec::CodecKit`].
+    #[must_use]
+    pub fn codec(&self) -> Option<Box<dyn Codec>> {
+        let mut made = None;
+        self.core.with_instance(|instance, host| made = instance.codec(host));
+        self.core.settle();
+        made
+    }
+
+    /// What holds of the plugin's protocol.
+    #[must_use]
+    pub fn codec_profile(&self) -> CodecProfile {
+        self.core.instance.borrow().codec_profile()
     }
 
     /// The HTTP calls that wait for an answer, in order.

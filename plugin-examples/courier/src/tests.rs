@@ -33,7 +33,7 @@ fn kit() -> CodecKit {
     let mut lying = request(4);
     // The name of the first field is longer than all fields.
     lying[20] = 0xff;
-    CodecKit::new(PROFILE, || Box::new(Courier::new(FRAME_BYTES_MAX)))
+    CodecKit::of(TestHost::start::<Protocol>("").expect("it starts"))
         .sample("calls", [request(1), one_way, request(3)].concat())
         .sample("responses", [fine, failed, frame(5, 0, 0, &[], b"")].concat())
         .sample("heartbeats", heartbeats)

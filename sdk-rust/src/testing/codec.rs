@@ -73,6 +73,7 @@ use self::{
     mutation::Mutations,
     read::{End, Seen},
 };
+use super::TestHost;
 use crate::{Codec, CodecProfile};
 
 /// A codec with the byte streams that it is tried on.
@@ -151,6 +152,16 @@ impl CodecKit {
             seed: 1,
             held_per_byte: 64,
         }
+    }
+
+    /// The codecs of a started plugin.
+    ///
+    /// # Panics
+    /// When the kit is tried, where the plugin makes no codec.
+    #[must_use]
+    pub fn of(host: TestHost) -> Self {
+        let profile = host.codec_profile();
+        Self::new(profile, move || host.codec().expect("the plugin makes codecs"))
     }
 
     /// With a stream of whole, sound frames of either side.

@@ -4,7 +4,7 @@ mod knock;
 
 use self::knock::{Fault, Knock, PROFILE};
 use super::{CodecKit, Flaw, Law, mutation::Mutations};
-use crate::CodecProfile;
+use crate::{Codec, CodecProfile, Host, Plugin, Refusal, testing::TestHost};
 
 /// The kit of the small protocol in `knock`, whose codec has a fault.
 fn kit(fault: Fault) -> CodecKit {
@@ -189,6 +189,34 @@ fn a_kit_without_samples_still_tries_what_the_codec_says_by_itself() {
     assert_eq!(flaw(&kit).law, Law::GoAway);
     let kit = CodecKit::new(CodecProfile::DEFAULT, || Box::new(Knock(Fault::NoGoAway)));
     assert_eq!(kit.check().map(|tried| tried.frames), Ok(0));
+}
+
+/// A plugin whose codecs are those of [`Knock`].
+struct Knocks(bool);
+
+impl Plugin for Knocks {
+    type Config = bool;
+
+    const CODEC: CodecProfile = PROFILE;
+
+    fn start(speaks: bool, _host: &Host<'_>) -> Result<Self, Refusal> {
+        Ok(Self(speaks))
+    }
+
+    fn codec(&mut self, _host: &Host<'_>) -> Option<Box<dyn Codec>> {
+        self.0.then(|| Box::new(Knock(Fault::None)) as _)
+    }
+}
+
+#[test]
+fn the_codecs_of_a_started_plugin_are_tried() {
+    let host = TestHost::start::<Knocks>("true").expect("it starts");
+    assert_eq!(host.codec_profile(), PROFILE);
+    let request = knock::request(0, 7, 500, &[], b"hello");
+    let tried = CodecKit::of(host).sample("a request", request).mutations(10).assert_sound();
+    assert_eq!((tried.frames, tried.mutations), (1, 10));
+    let silent = TestHost::start::<Knocks>("false").expect("it starts");
+    assert!(silent.codec().is_none());
 }
 
 #[test]
