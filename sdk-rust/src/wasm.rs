@@ -3,13 +3,15 @@
 //!
 //! A host calls the hooks in `exports`, which `module` leads to the plugin's instances and
 //! filters; what those ask of the host goes through `host` to `imports`. Only the two outer
-//! files touch the interface's pointers.
+//! files touch the interface's pointers. What reads a protocol is led through `codec`, which is
+//! the host's own and no part of Proxy-Wasm.
 //!
 //! The SDK speaks the interface itself. The `proxy-wasm` crate would not serve: it panics over
 //! every refusal that it does not expect, so that a plugin could not survive a limit or a late
 //! change; it wants to be told ahead whether streams or connections come; and it gives the
 //! answer of a call to whom the host served when it was made. Start reading at [`start`].
 
+mod codec;
 #[cfg(target_family = "wasm")]
 mod exports;
 mod host;

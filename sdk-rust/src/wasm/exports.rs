@@ -9,7 +9,9 @@ use std::{
     ptr::{self, NonNull},
 };
 
-use super::module;
+use abi_wasm::codec::pack;
+
+use super::{codec, module};
 use crate::{Flow, Phases, QueueId};
 
 /// Runs what stands before `main` elsewhere.
@@ -158,5 +160,68 @@ extern "C" fn proxy_on_log(context: u32) {
 
 #[unsafe(no_mangle)]
 extern "C" fn proxy_on_delete(context: u32) {
-    module::delete(context);
+    if !codec::delete(context) {
+        module::delete(context);
+    }
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn mortise_codec_buffer(length: usize) -> *mut u8 {
+    codec::buffer(length)
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn mortise_codec_profile(root: u32) -> u64 {
+    codec::profile(root)
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn mortise_on_codec_context(context: u32, root: u32) -> u32 {
+    codec::create(context, root).into()
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn mortise_codec_detect(context: u32, length: usize) -> u32 {
+    codec::detect(context, length)
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn mortise_codec_decode(context: u32, length: usize) -> u64 {
+    output(codec::decode(context, length))
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn mortise_codec_encode(context: u32, length: usize) -> u64 {
+    output(codec::encode(context, length))
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn mortise_codec_heartbeat(context: u32, id: u64) -> u64 {
+    output(codec::heartbeat(context, id))
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn mortise_codec_heartbeat_reply(context: u32, length: usize) -> u64 {
+    output(codec::heartbeat_reply(context, length))
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn mortise_codec_reject(context: u32, length: usize) -> u64 {
+    output(codec::reject(context, length))
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn mortise_codec_go_away(context: u32) -> u64 {
+    output(codec::go_away(context))
+}
+
+/// Where the answer of a codec is, if there is one.
+fn output(is_there: bool) -> u64 {
+    if !is_there {
+        return 0;
+    }
+    codec::with_output(|bytes| {
+        let narrow = |number: usize| u32::try_from(number).unwrap_or_default();
+        pack(narrow(bytes.as_ptr().addr()), narrow(bytes.len()))
+    })
 }

@@ -5,7 +5,7 @@
 //! connection, where the plugin serves both. What is called is taken out of its table for that
 //! long, so that nothing is borrowed while a plugin runs.
 
-mod numbers;
+pub(super) mod numbers;
 
 use std::cell::{Cell, RefCell};
 
@@ -315,12 +315,15 @@ pub(super) fn configure(root: u32) -> bool {
     MODULE.with(|module| module.configure(root))
 }
 
-/// Calls an instance.
-pub(super) fn with_instance(root: u32, call: impl FnOnce(&mut dyn Instance, &Host<'_>)) {
+/// Calls an instance; `None` where there is no such root, or it runs.
+pub(super) fn with_instance<R>(
+    root: u32,
+    call: impl FnOnce(&mut dyn Instance, &Host<'_>) -> R,
+) -> Option<R> {
     MODULE.with(|module| {
         module.enter(root, root);
-        module.with_instance(root, call);
-    });
+        module.with_instance(root, call)
+    })
 }
 
 /// Leads the answer of an HTTP call to who made it.

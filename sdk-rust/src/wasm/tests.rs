@@ -1,6 +1,7 @@
 //! The export over a host that answers as the test says.
 
 mod calls;
+mod codec;
 mod dispatch;
 
 use super::{imports as fake, module};
@@ -135,6 +136,7 @@ static DECLARATION: Declaration = Declaration {
         Registration::of::<Both>("both"),
         Registration::of::<Heads>("heads"),
         Registration::of::<None_>("none"),
+        Registration::of::<codec::Reader>("reader"),
     ],
 };
 

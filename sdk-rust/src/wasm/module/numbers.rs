@@ -9,16 +9,16 @@ use std::{
 };
 
 /// A table by number.
-pub(super) type Table<T> = HashMap<u32, T, BuildHasherDefault<Spread>>;
+pub(in crate::wasm) type Table<T> = HashMap<u32, T, BuildHasherDefault<Spread>>;
 
 /// An empty table.
-pub(super) const fn table<T>() -> Table<T> {
+pub(in crate::wasm) const fn table<T>() -> Table<T> {
     HashMap::with_hasher(BuildHasherDefault::new())
 }
 
 /// Spreads a number over the upper bits, and leaves the lower ones apart for near numbers.
 #[derive(Debug, Default)]
-pub(super) struct Spread(u32);
+pub(in crate::wasm) struct Spread(u32);
 
 impl Hasher for Spread {
     fn finish(&self) -> u64 {
