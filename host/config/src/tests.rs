@@ -85,7 +85,7 @@ fn the_first_configuration_becomes_a_plan() {
     assert_eq!(forward.timeout, Some(Duration::from_secs(15)));
     assert_eq!(plan.clusters[0].connect_timeout, Duration::from_secs(1));
     assert_eq!(plan.clusters[0].pool, host_upstream::PoolLimits::default());
-    assert_eq!(plan.clusters[0].rpc, host_upstream::RpcPoolPlan::default());
+    assert_eq!(plan.clusters[0].rpc, RpcPoolPlan::default());
 }
 
 #[test]
