@@ -25,6 +25,9 @@
  *   `instance_new` there are no contexts yet. From `instance_free` and the other `_free`
  *   functions nothing is called but `log`, which a runner does not hear there; all else says
  *   WRONG_PHASE.
+ * - From the callbacks of codecs a plugin in a runner calls nothing but `fail` and what is there
+ *   for codecs; all else says WRONG_PHASE. In the proxy it may ask, but not with `http_call` for a
+ *   codec: BAD_ARGUMENT.
  * - Text is UTF-8. It has a length and no NUL at its end.
  * - Callbacks return soon. Nothing else of the worker runs meanwhile.
  *

@@ -97,6 +97,7 @@ impl ProcessBackend {
             settings: spec.settings.clone(),
             watch: face.watch(),
             watchdog: face.watchdog(),
+            profiles: Mutex::default(),
         });
         Ok(Arc::new(LoadedProcess { link, face, supervisor }))
     }

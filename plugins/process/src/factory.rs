@@ -4,14 +4,18 @@ use std::{rc::Rc, sync::Arc};
 
 use futures_util::future::BoxFuture;
 use host_extension::{
-    Connection, FaultKind, FilterFactory, InstanceSpec, NetworkFilter, Phases, PluginFault, Stream,
-    StreamFilter, WorkerScope,
+    Codec, CodecProfile, Connection, FaultKind, FilterFactory, InstanceSpec, NetworkFilter, Phases,
+    PluginFault, Stream, StreamFilter, WorkerScope,
 };
 
 pub(crate) use crate::session::ChildLink;
 use crate::{
-    filter::{ProcessFilter, network::ProcessNetworkFilter},
-    session::{self, Instance, Of, Session},
+    filter::{
+        ProcessFilter,
+        codec::{ProcessCodec, TriedCodec},
+        network::ProcessNetworkFilter,
+    },
+    session::{self, Instance, Of, Session, trial::Tried},
 };
 
 /// Starts the plugin for one use on this worker, on whose local event loop it must be called.
@@ -37,19 +41,27 @@ pub(crate) fn trial(
     link: &Arc<ChildLink>,
     spawn: impl FnOnce(BoxFuture<'static, ()>),
 ) -> Result<Rc<dyn FilterFactory>, PluginFault> {
-    let phases = session::trial::run(scope, spec, link, spawn)?;
-    Ok(Rc::new(Tried { phases }))
+    let tried = session::trial::run(scope, spec, link, spawn)?;
+    if let Some(profile) = tried.profile {
+        link.profiles.lock().insert(spec.clone(), profile);
+    }
+    Ok(Rc::new(tried))
 }
 
 /// What a trial leaves.
-#[derive(Debug)]
-struct Tried {
-    phases: Phases,
-}
-
 impl FilterFactory for Tried {
     fn phases(&self) -> Phases {
         self.phases
+    }
+
+    /// The child said that it makes codecs; none of this one's is there to be asked.
+    fn codec(&self) -> Result<Rc<dyn Codec>, PluginFault> {
+        let none = || PluginFault::new(FaultKind::Protocol, "the plugin serves no protocols");
+        self.profile.map(|_profile| Rc::new(TriedCodec) as Rc<dyn Codec>).ok_or_else(none)
+    }
+
+    fn codec_profile(&self) -> CodecProfile {
+        self.profile.unwrap_or_default()
     }
 }
 
@@ -76,6 +88,15 @@ impl FilterFactory for ProcessFactory {
     ) -> Result<Box<dyn NetworkFilter>, PluginFault> {
         let context = self.instance.context(Of::Connection(Rc::clone(connection)))?;
         Ok(Box::new(ProcessNetworkFilter::new(context)))
+    }
+
+    fn codec(&self) -> Result<Rc<dyn Codec>, PluginFault> {
+        Ok(Rc::new(ProcessCodec::new(self.instance.context(Of::Codec)?)))
+    }
+
+    /// What a trial has told already, as of the phases.
+    fn codec_profile(&self) -> CodecProfile {
+        self.instance.link().profile(&self.instance.spec)
     }
 
     /// A child that crashed or does not answer is looked after by its supervisor, and the instance

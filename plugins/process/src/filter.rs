@@ -2,6 +2,7 @@
 //!
 //! Nothing is sent for a filter before its first hook that the plugin asks for.
 
+pub(crate) mod codec;
 pub(crate) mod network;
 
 use std::rc::Rc;

@@ -8,6 +8,7 @@
 //! Whatever the child says is checked here: it is never trusted. Start reading at
 //! [`Session::receive`].
 
+mod codec;
 mod connect;
 mod context;
 mod frame;
@@ -97,7 +98,8 @@ struct Due {
     at: Instant,
     /// One that is gone waits for nothing; what its stream has in hand must not wait for this.
     context: Weak<Context>,
-    dir: Dir,
+    /// The direction that waits; none of a codec.
+    dir: Option<Dir>,
     exchange: u64,
     hook: &'static str,
 }
@@ -226,10 +228,16 @@ impl Session {
     }
 
     /// Notes an exchange that was just begun.
-    fn expect(&self, context: &Rc<Context>, dir: Dir, exchange: u64, hook: &'static str) {
+    fn expect(
+        &self,
+        context: &Rc<Context>,
+        dir: impl Into<Option<Dir>>,
+        exchange: u64,
+        hook: &'static str,
+    ) {
         let now = Instant::now();
         let at = now + self.link.settings.call_timeout;
-        let context = Rc::downgrade(context);
+        let (context, dir) = (Rc::downgrade(context), dir.into());
         self.due.borrow_mut().push_back(Due { at, context, dir, exchange, hook });
         self.health.borrow_mut().asked(now);
         self.wake_by(at);

@@ -2,15 +2,17 @@
 //!
 //! A panic of a plugin ends the instance that it was in, with all its streams and connections;
 //! the others go on. Events for what is not there any more are ignored: the proxy may have sent
-//! them before it heard. Callbacks that the host waits for are in `exchange`.
+//! them before it heard. Callbacks that the host waits for are in `exchange`, those of
+//! codecs in `codec`.
 
+mod codec;
 mod exchange;
 
 use std::collections::HashMap;
 
 use abi_process::v1::{
-    Configure, Configured, Event, Failed, Hello, HelloBack, HttpAnswer, Level, Log, Open, Point,
-    Pong, QueueReady, event, reply,
+    CodecProfile, Configure, Configured, Event, Failed, Hello, HelloBack, HttpAnswer, Level, Log,
+    Open, Point, Pong, QueueReady, event, reply,
 };
 use tonic::Status;
 
@@ -22,7 +24,8 @@ use super::{
     wire,
 };
 use crate::{
-    CallFailure, CallId, Connection, Host, NetworkFilter, Phases, QueueId, Stream, StreamFilter,
+    CallFailure, CallId, Codec, Connection, Host, NetworkFilter, Phases, QueueId, Stream,
+    StreamFilter,
     backend::{ContextId, Declaration, Instance, Registration},
 };
 
@@ -67,10 +70,14 @@ struct Running {
     phases: Phases,
 }
 
+/// A plugin with what the proxy is told of it.
+type Started = (Running, Vec<String>, Option<CodecProfile>);
+
 /// What serves a context.
 enum Filter {
     Stream(Box<dyn StreamFilter>),
     Connection(Box<dyn NetworkFilter>),
+    Codec(Box<dyn Codec>),
     /// The plugin made none: what it is for passes unseen.
     Absent,
     /// The plugin failed over it: told at the first event that is answered.
@@ -148,6 +155,13 @@ impl Engine {
                 self.desk.link.send(reply::Kind::Pong(Pong { number: ping.number }));
             }
             Some(event::Kind::Drain(_)) => self.is_draining = true,
+            Some(event::Kind::Detect(detect)) => self.on_detect(&detect),
+            Some(event::Kind::Decode(decode)) => self.on_decode(&decode),
+            Some(event::Kind::Encode(encode)) => self.on_encode(&encode),
+            Some(event::Kind::Heartbeat(heartbeat)) => self.on_heartbeat(&heartbeat),
+            Some(event::Kind::HeartbeatReply(reply)) => self.on_heartbeat_reply(&reply),
+            Some(event::Kind::Reject(reject)) => self.on_reject(&reject),
+            Some(event::Kind::GoAway(go_away)) => self.on_go_away(&go_away),
             // A result that nobody waits for, a second hello, and what this version does not
             // know.
             Some(event::Kind::CallResult(_) | event::Kind::Hello(_)) | None => self.note_stray(),
@@ -157,10 +171,10 @@ impl Engine {
     fn configure(&mut self, configure: &Configure) {
         let instance = configure.instance;
         let configured = match self.start(configure) {
-            Ok((running, properties)) => {
+            Ok((running, properties, codec)) => {
                 let phases = u32::from(running.phases.bits());
                 self.instances.insert(instance, running);
-                Configured { instance, phases, properties, ..Configured::default() }
+                Configured { instance, phases, properties, codec, ..Configured::default() }
             }
             Err(error) => {
                 // An empty reason would be no refusal.
@@ -172,8 +186,9 @@ impl Engine {
         self.desk.link.send(reply::Kind::Configured(configured));
     }
 
-    /// Starts a plugin; with the properties that are to come with its contexts.
-    fn start(&mut self, configure: &Configure) -> Result<(Running, Vec<String>), String> {
+    /// Starts a plugin; with the properties that are to come with its contexts, and what holds of
+    /// its protocol.
+    fn start(&mut self, configure: &Configure) -> Result<Started, String> {
         if self.instances.contains_key(&configure.instance) {
             return Err(format!("instance {} was started before", configure.instance));
         }
@@ -186,9 +201,15 @@ impl Engine {
         self.desk.begin(configure.instance, None, None);
         let started = guard(|| start(&configure.config, &Host::new(&self.desk)));
         self.desk.end();
-        let plugin = started?.map_err(|refusal| refusal.to_string())?;
+        let mut plugin = started?.map_err(|refusal| refusal.to_string())?;
         let properties = wire::lasting_properties(properties);
-        Ok((Running { plugin, point: configure.point(), phases }, properties))
+        let point = configure.point();
+        let codec = if point == Point::Codec {
+            Some(self.try_codec(configure.instance, plugin.as_mut())?)
+        } else {
+            None
+        };
+        Ok((Running { plugin, point, phases }, properties, codec))
     }
 
     fn open(&mut self, open: Open) {
@@ -200,7 +221,8 @@ impl Engine {
         }
         let of = match running.point {
             Point::NetworkFilter => Of::Connection,
-            Point::StreamFilter | Point::Service | Point::Codec => Of::Stream,
+            Point::Codec => Of::Codec,
+            Point::StreamFilter | Point::Service => Of::Stream,
         };
         self.desk.open(id, Context::new(of, running.phases, open));
         self.desk.begin(instance, None, None);
@@ -208,6 +230,7 @@ impl Engine {
         let made = guard(|| match of {
             Of::Stream => running.plugin.stream_filter(&host).map(Filter::Stream),
             Of::Connection => running.plugin.network_filter(&host).map(Filter::Connection),
+            Of::Codec => running.plugin.codec(&host).map(Filter::Codec),
         });
         self.desk.end();
         let filter = made.map_or_else(Filter::Refused, |made| made.unwrap_or(Filter::Absent));
@@ -245,7 +268,7 @@ impl Engine {
             Filter::Connection(filter) => {
                 filter.on_http_answer(&Connection::new(&self.desk, id), call, answer);
             }
-            Filter::Absent | Filter::Refused(_) => {}
+            Filter::Codec(_) | Filter::Absent | Filter::Refused(_) => {}
         });
         self.desk.end();
         self.settle_beside(instance, told);

@@ -11,9 +11,9 @@ use std::{
 use abi_process::{
     bootstrap::TOKEN_KEY,
     v1::{
-        Act, Answer, Body, Call, CallResult, Complete, Configure, Configured, Event, Field, Go,
-        Headers, Hello, Limits, Open, Point, Reply, Side, Status, ToHost, ToPlugin, event,
-        plugin_client::PluginClient, reply,
+        Act, Answer, Body, Call, CallResult, CodecAnswer, Complete, Configure, Configured, Event,
+        Field, Go, Headers, Hello, Limits, Open, Point, Reply, Side, Status, ToHost, ToPlugin,
+        event, plugin_client::PluginClient, reply,
     },
 };
 use tempfile::TempDir;
@@ -331,6 +331,14 @@ impl FakeHost {
         let reply::Kind::Failed(failed) = reply else { panic!("{reply:?}") };
         assert_eq!(failed.generation, GENERATION);
         (failed.instance, failed.error)
+    }
+
+    /// The next answer of a codec.
+    pub(super) async fn codec(&mut self) -> CodecAnswer {
+        let reply = self.next_quiet().await;
+        let reply::Kind::Codec(answer) = reply else { panic!("{reply:?}") };
+        assert_eq!(answer.generation, GENERATION);
+        answer
     }
 
     /// The next line of the log.

@@ -4,9 +4,9 @@ use std::{ffi::OsString, panic};
 
 use abi_native::number::{self, Way};
 use mortise_sdk::{
-    Action, CallFailure, CallId, Host, HttpAnswer, NetworkFilter, Plugin, QueueId, Refusal,
-    StreamFilter,
-    backend::Instance,
+    Action, CallFailure, CallId, Codec, Detection, FrameKind, Host, HttpAnswer, NetworkFilter,
+    Plugin, PoolMode, QueueId, Refusal, Rejection, Rewrite, StreamFilter,
+    backend::{Instance, decode},
     testing::{TestHost, TestSetup, request, response},
 };
 
@@ -14,7 +14,7 @@ use super::{RunnerDesk, RunnerInstance, Shared, declare, desk::Duty, load, table
 use crate::{
     desk::Desk,
     instance::Kind,
-    testing::{compile, plugins},
+    testing::{codecs::toy, compile, plugins},
 };
 
 /// The scripted plugin behind its table.
@@ -161,4 +161,72 @@ impl Plugin for Asker {
 #[test]
 fn a_context_that_is_over_or_of_the_other_kind_is_told_as_in_the_proxy() {
     TestSetup::new().start::<Asker>("").map(drop).expect("it starts");
+}
+
+/// Has a codec of a library asked for things, as a child does.
+struct CodecAsker;
+
+impl Plugin for CodecAsker {
+    type Config = ();
+
+    fn start((): (), host: &Host<'_>) -> Result<Self, Refusal> {
+        let builtins = plugins::builtins();
+        let found = builtins.iter().find(|one| one.name == "toy").expect("it is compiled in");
+        let callbacks = load::enter_builtin(found, table::<RunnerDesk>()).expect("a table");
+        let started = |config: &[u8]| Shared::start(callbacks, host, "", config);
+        let absent = RunnerInstance(started(b"none")?).codec(host);
+        assert!(absent.is_none(), "it makes none");
+        let mut instance = RunnerInstance(started(b"")?);
+        let profile = instance.codec_profile();
+        assert_eq!((profile.pool, profile.default_timeout_ms), (PoolMode::PingPong, 250));
+        let mut codec = instance.codec(host).expect("it makes one");
+        frames_are_handed_on(&mut *codec);
+        a_failure_is_told(&mut *codec);
+        Ok(Self)
+    }
+}
+
+fn frames_are_handed_on(codec: &mut dyn Codec) {
+    let bytes = [toy(0, 1, "say", b"x"), toy(2, 2, "", b""), toy(1, 3, "", b"")].concat();
+    let batch = decode(codec, &bytes[..bytes.len() - 1]);
+    let ids: Vec<_> = batch.frames.iter().map(|frame| (frame.id, frame.kind)).collect();
+    assert_eq!(ids, [(1, FrameKind::Request), (2, FrameKind::Response)]);
+    assert_eq!((batch.needed, batch.lost), (0, None), "the head of the third is not whole");
+    let frame = &batch.frames[0];
+    assert_eq!((frame.method.as_str(), frame.body.clone()), ("say", 12..13));
+    assert_eq!(frame.fields, [(b"Key".to_vec(), b"say".to_vec())]);
+    assert_eq!(decode(codec, b"GET").lost.as_deref(), Some("no magic"));
+    assert_eq!(codec.detect(&bytes), Detection::Match);
+    assert_eq!(codec.heartbeat(7), Some(toy(3, 7, "", b"")));
+    assert_eq!(codec.heartbeat_reply(&toy(3, 7, "", b""), 7), Some(toy(4, 7, "", &[0xA5])));
+    assert_eq!(codec.go_away(), Some(toy(5, 0, "", b"")));
+    let fields = vec![(&b"Key"[..], &b"sing"[..])];
+    let rewrite = Rewrite {
+        raw: &bytes,
+        kind: FrameKind::Request,
+        old_id: 1,
+        id: 9,
+        fields: fields.clone(),
+        fields_changed: true,
+        body: b"la",
+        body_changed: true,
+    };
+    assert_eq!(codec.encode(&rewrite), Some(toy(0, 9, "sing", b"la")));
+    let none = Rewrite { fields: Vec::new(), ..rewrite };
+    assert_eq!(codec.encode(&none), None);
+    let rejection =
+        Rejection { request: &bytes, id: 1, status: 404, message: "no", fields, body: b"" };
+    assert_eq!(codec.reject(&rejection), Some(toy(2, 1, "", b"404 no 1")));
+}
+
+fn a_failure_is_told(codec: &mut dyn Codec) {
+    let mut decode = || codec.decode(&toy(0, 1, "", b"panic"));
+    let failed = panic::catch_unwind(panic::AssertUnwindSafe(&mut decode));
+    let said = failed.expect_err("it fails").downcast::<String>().expect("words");
+    assert!(said.ends_with("at a frame"), "{said}");
+}
+
+#[test]
+fn a_codec_of_a_library_is_one_of_the_child() {
+    TestSetup::new().start::<CodecAsker>("").map(drop).expect("it starts");
 }

@@ -7,6 +7,7 @@ use host_extension::{Connection, FaultKind, Phases, PluginFault, Step, Stream, S
 
 use super::{
     Instance,
+    codec::Asked,
     hook::{self, Hook},
     way::{Dir, OnPause, Waiting, Way},
 };
@@ -27,6 +28,8 @@ pub(crate) struct Context {
     /// It takes one of the places that its instance has.
     is_counted: Cell<bool>,
     ways: [Way; 2],
+    /// What a codec was asked.
+    pub(super) asked: Asked,
 }
 
 /// What a context is for.
@@ -36,11 +39,13 @@ pub(crate) enum Of {
     Stream(Rc<Stream>),
     /// A connection.
     Connection(Rc<Connection>),
+    /// A codec, which knows only bytes.
+    Codec,
 }
 
 /// Whether a context can be served now.
 #[derive(Debug)]
-enum Door {
+pub(super) enum Door {
     Open,
     /// The child is about to be ready.
     Soon,
@@ -50,9 +55,9 @@ enum Door {
 impl Context {
     pub(super) fn new(id: u64, instance: Rc<Instance>, of: Of) -> Rc<Self> {
         instance.count(true);
-        let (opened, is_over) = Default::default();
+        let (opened, is_over, ways, asked) = Default::default();
         let is_counted = Cell::new(true);
-        Rc::new(Self { id, instance, of, opened, is_over, is_counted, ways: Default::default() })
+        Rc::new(Self { id, instance, of, opened, is_over, is_counted, ways, asked })
     }
 
     /// What it is for, in the words of the host.
@@ -60,6 +65,7 @@ impl Context {
         match &self.of {
             Of::Stream(stream) => Subject::Stream(stream),
             Of::Connection(connection) => Subject::Connection(connection),
+            Of::Codec => Subject::Host,
         }
     }
 
@@ -67,7 +73,7 @@ impl Context {
     pub(crate) fn stream(&self) -> Option<&Rc<Stream>> {
         match &self.of {
             Of::Stream(stream) => Some(stream),
-            Of::Connection(_) => None,
+            Of::Connection(_) | Of::Codec => None,
         }
     }
 
@@ -75,7 +81,7 @@ impl Context {
     pub(crate) fn connection(&self) -> Option<&Rc<Connection>> {
         match &self.of {
             Of::Connection(connection) => Some(connection),
-            Of::Stream(_) => None,
+            Of::Stream(_) | Of::Codec => None,
         }
     }
 
@@ -91,6 +97,14 @@ impl Context {
     /// The direction that waits for the answer to an exchange.
     pub(super) fn awaiting(&self, exchange: u64) -> Option<Dir> {
         [Dir::In, Dir::Out].into_iter().find(|dir| self.way(*dir).awaits(exchange))
+    }
+
+    /// True while the child owes the answer to an exchange of a direction, or of a codec.
+    pub(super) fn owes(&self, dir: Option<Dir>, exchange: u64) -> bool {
+        match dir {
+            Some(dir) => self.way(dir).awaits(exchange),
+            None => self.asked.awaits(exchange),
+        }
     }
 
     /// Shows the child an event, and waits for its answer.
@@ -166,7 +180,9 @@ impl Context {
             return Ok(());
         }
         // Before it is ready nobody knows what it wants.
-        let completed = if self.instance.wants(Phases::LOG) || matches!(self.door(), Door::Soon) {
+        let may_log = !matches!(self.of, Of::Codec);
+        let wants_log = self.instance.wants(Phases::LOG) || matches!(self.door(), Door::Soon);
+        let completed = if may_log && wants_log {
             self.complete_with_log(last)
         } else {
             if self.opened.get().is_some() {
@@ -234,6 +250,7 @@ impl Context {
         if self.is_counted.take() {
             self.instance.count(false);
         }
+        self.asked.forget();
         self.instance.session().forget(self.id);
         self.instance.end_calls_of(self.id);
     }
@@ -262,10 +279,11 @@ impl Context {
     /// Whoever waits for the child hears of a fault.
     pub(crate) fn fail(&self, fault: &PluginFault) {
         self.ways.iter().for_each(|way| way.fail(fault));
+        self.asked.fail(fault);
     }
 
     /// Makes the context known to the child, right before its first event.
-    fn open(self: &Rc<Self>) -> Result<(), PluginFault> {
+    pub(super) fn open(self: &Rc<Self>) -> Result<(), PluginFault> {
         if self.opened.get().is_some() {
             return Ok(());
         }
@@ -273,6 +291,7 @@ impl Context {
         let held_bytes_max = match &self.of {
             Of::Stream(stream) => stream.held_bytes_max.get(),
             Of::Connection(connection) => connection.held_bytes_max.get(),
+            Of::Codec => 0,
         };
         let own_max = session.link().limits.held_body_bytes_max.unwrap_or(usize::MAX);
         let open = v1::Open {
@@ -287,7 +306,7 @@ impl Context {
         Ok(())
     }
 
-    fn door(&self) -> Door {
+    pub(super) fn door(&self) -> Door {
         if self.instance.is_lost() {
             return Door::Shut(self.instance.lost());
         }
@@ -305,7 +324,7 @@ impl Context {
     }
 
     /// Waits until the child is ready for this context, at most as long as it may take to start.
-    async fn until_open(&self) -> Result<(), PluginFault> {
+    pub(super) async fn until_open(&self) -> Result<(), PluginFault> {
         let session = self.instance.session();
         let wait_max = session.link().settings.start_timeout;
         let too_late = tokio::time::sleep(wait_max);

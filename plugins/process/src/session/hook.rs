@@ -136,6 +136,7 @@ pub(super) fn in_hand(context: &Context, dir: Dir) -> Option<usize> {
         (Of::Stream(_), Dir::Out) => body(context, Side::Response, show),
         (Of::Connection(_), Dir::In) => data(context, Flow::Downstream, show),
         (Of::Connection(_), Dir::Out) => data(context, Flow::Upstream, show),
+        (Of::Codec, Dir::In | Dir::Out) => return None,
     };
     read.ok()?;
     length
@@ -144,14 +145,14 @@ pub(super) fn in_hand(context: &Context, dir: Dir) -> Option<usize> {
 fn body(context: &Context, side: Side, show: &mut dyn FnMut(&[u8])) -> CallResult<()> {
     match &context.of {
         Of::Stream(stream) => context.instance.calls().body(stream, side, show),
-        Of::Connection(_) => Ok(()),
+        Of::Connection(_) | Of::Codec => Ok(()),
     }
 }
 
 fn data(context: &Context, flow: Flow, show: &mut dyn FnMut(&[u8])) -> CallResult<()> {
     match &context.of {
         Of::Connection(connection) => context.instance.calls().data(connection, flow, show),
-        Of::Stream(_) => Ok(()),
+        Of::Stream(_) | Of::Codec => Ok(()),
     }
 }
 

@@ -19,6 +19,7 @@ use host_telemetry::LineGate;
 
 use super::{
     ChildLink, Session,
+    codec::NO_CODEC,
     context::{Context, Of},
     limits::PROPERTIES_MAX,
 };
@@ -152,8 +153,11 @@ impl Instance {
 
     /// The child said how the start went.
     pub(super) fn configured(&self, configured: v1::Configured) {
-        let v1::Configured { error, phases, properties, .. } = configured;
+        let v1::Configured { mut error, phases, properties, codec, .. } = configured;
         let was_ready = self.is_ready();
+        if error.is_empty() && self.spec.point == ExtensionPoint::Codec && codec.is_none() {
+            error = NO_CODEC.to_owned();
+        }
         if self.is_lost() {
             return;
         }

@@ -1,9 +1,11 @@
 //! A plugin's child as all workers see it.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
-use host_extension::Phases;
+use host_extension::{CodecProfile, InstanceSpec, Phases};
 use host_types::{PluginLimits, PluginName, ProcessSettings};
+
+use parking_lot::Mutex;
 
 use crate::child::{ChildWatch, Watchdog};
 
@@ -25,12 +27,19 @@ pub(crate) struct ChildLink {
     pub(crate) watch: ChildWatch,
     /// Who is told that it does not answer.
     pub(crate) watchdog: Arc<dyn Watchdog>,
+    /// What its protocol is like in each use as a codec, as the trial of that use was told.
+    pub(crate) profiles: Mutex<HashMap<InstanceSpec, CodecProfile>>,
 }
 
 impl ChildLink {
     /// Where its shared data and queues are kept.
     pub(crate) fn namespace(&self) -> &str {
         self.vm_id.as_deref().unwrap_or(self.name.as_str())
+    }
+
+    /// What holds of the protocol of a use.
+    pub(crate) fn profile(&self, of: &InstanceSpec) -> CodecProfile {
+        self.profiles.lock().get(of).copied().unwrap_or_default()
     }
 
     /// Under what a worker finds its session to this child.

@@ -63,7 +63,14 @@ fn weight(kind: &v1::event::Kind, size: usize) -> usize {
                 .map(|fields| fields.len())
                 .sum()
         }
-        Kind::Hello(_)
+        Kind::Encode(it) => it.fields.len(),
+        Kind::Reject(it) => it.fields.len(),
+        Kind::Detect(_)
+        | Kind::Decode(_)
+        | Kind::Heartbeat(_)
+        | Kind::HeartbeatReply(_)
+        | Kind::GoAway(_)
+        | Kind::Hello(_)
         | Kind::Configure(_)
         | Kind::Release(_)
         | Kind::Body(_)

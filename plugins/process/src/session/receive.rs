@@ -34,6 +34,7 @@ impl Session {
             Some(Kind::Log(log)) => self.log(&log),
             Some(Kind::Pong(pong)) => self.health.borrow_mut().ponged(pong.number),
             Some(Kind::Failed(failed)) => self.failed(&failed),
+            Some(Kind::Codec(answer)) => self.codec_answered(answer),
         }
         Ok(())
     }
@@ -97,6 +98,39 @@ impl Session {
         }
         if failed {
             context.instance.lose();
+        }
+        self.trim();
+    }
+
+    fn codec_answered(&self, answer: v1::CodecAnswer) {
+        use v1::codec_answer::Kind;
+        let v1::CodecAnswer { generation, context, exchange, kind } = answer;
+        if generation != self.generation.get() {
+            return self.stray("an answer of another child");
+        }
+        self.note_answer();
+        let Some(context) = self.context(context) else {
+            return self.stray("an answer for a context that is not there");
+        };
+        let instance = &context.instance;
+        match kind {
+            Some(Kind::Failed(error)) => {
+                let fault = instance.fault(FaultKind::Trapped, &error);
+                if context.asked.answer(exchange, Err(fault)) {
+                    instance.lose();
+                } else {
+                    self.fail_beside(instance, &error);
+                }
+            }
+            Some(kind) if context.asked.awaits(exchange) => {
+                // Who does not wait any more misses nothing.
+                context.asked.answer(exchange, Ok(kind));
+            }
+            Some(_) => return self.stray("an answer that nobody waits for"),
+            None => {
+                let fault = instance.lied("an answer", "answered nothing");
+                context.asked.answer(exchange, Err(fault));
+            }
         }
         self.trim();
     }

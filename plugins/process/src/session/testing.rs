@@ -102,7 +102,8 @@ impl Rig {
         let dog = Arc::<FakeDog>::default();
         let watchdog: Arc<dyn Watchdog> = Arc::<FakeDog>::clone(&dog);
         let name = "guest".into();
-        let link = ChildLink { name, vm_id: None, limits, phases: None, settings, watch, watchdog };
+        let (vm_id, phases, profiles) = Default::default();
+        let link = ChildLink { name, vm_id, limits, phases, settings, watch, watchdog, profiles };
         Self {
             host: Rc::default(),
             faults: Rc::default(),

@@ -34,7 +34,7 @@ impl Session {
     pub(super) fn trim(&self) {
         let is_over = |due: &mut Due| {
             let context = due.context.upgrade();
-            context.is_none_or(|context| !context.way(due.dir).awaits(due.exchange))
+            context.is_none_or(|context| !context.owes(due.dir, due.exchange))
         };
         let mut due = self.due.borrow_mut();
         while due.pop_front_if(is_over).is_some() {}
@@ -50,7 +50,10 @@ impl Session {
             let (hook, wait) = (overdue.hook, self.link.settings.call_timeout.as_millis());
             let message = format!("plugin `{name}` did not answer `{hook}` within {wait} ms");
             let fault = PluginFault::new(FaultKind::TimedOut, message);
-            context.way(overdue.dir).fail(&fault);
+            match overdue.dir {
+                Some(dir) => context.way(dir).fail(&fault),
+                None => _ = context.asked.answer(overdue.exchange, Err(fault.clone())),
+            }
             if context.is_over() {
                 context.end();
             }

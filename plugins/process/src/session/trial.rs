@@ -11,7 +11,10 @@ use std::{
 use abi_process::v1;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use host_extension::{FaultKind, InstanceSpec, LogLevel, Phases, PluginFault, WorkerScope};
+use host_extension::{
+    CodecProfile, ExtensionPoint, FaultKind, InstanceSpec, LogLevel, Phases, PluginFault,
+    WorkerScope,
+};
 use host_telemetry::LineGate;
 use tokio::{
     sync::oneshot,
@@ -20,6 +23,7 @@ use tokio::{
 use tonic::Streaming;
 
 use super::{
+    codec::{NO_CODEC, profile_of},
     frame,
     hello::{Opened, broken, fault_of, open},
     instance::{configure, phases_of},
@@ -42,10 +46,19 @@ const NO_WORKER: u32 = u32::MAX;
 enum Word {
     Call(Box<v1::Call>, oneshot::Sender<v1::CallResult>),
     Log(v1::Log),
-    Done(Result<Phases, PluginFault>),
+    Done(Result<Tried, PluginFault>),
 }
 
-/// Starts an instance in the child, and answers with the phases that it wants. Blocks at most as
+/// What a child said of a use.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tried {
+    /// The phases that it wants.
+    pub(crate) phases: Phases,
+    /// What holds of its protocol, where it is a codec's.
+    pub(crate) profile: Option<CodecProfile>,
+}
+
+/// Starts an instance in the child, and answers with what it said of itself. Blocks at most as
 /// long as a start may take. `spawn` runs a task on another thread's event loop.
 ///
 /// # Errors
@@ -55,7 +68,7 @@ pub(crate) fn run(
     spec: &InstanceSpec,
     link: &Arc<ChildLink>,
     spawn: impl FnOnce(BoxFuture<'static, ()>),
-) -> Result<Phases, PluginFault> {
+) -> Result<Tried, PluginFault> {
     let (words, heard) = mpsc::channel();
     let trial = Trial { link: Arc::clone(link), spec: spec.clone(), words: words.clone() };
     spawn(Box::pin(async move {
@@ -89,7 +102,7 @@ struct Trial {
 }
 
 impl Trial {
-    async fn run(&self) -> Result<Phases, PluginFault> {
+    async fn run(&self) -> Result<Tried, PluginFault> {
         let end = Instant::now() + self.link.settings.start_timeout;
         match timeout_at(end, self.within()).await {
             Ok(done) => done,
@@ -97,7 +110,7 @@ impl Trial {
         }
     }
 
-    async fn within(&self) -> Result<Phases, PluginFault> {
+    async fn within(&self) -> Result<Tried, PluginFault> {
         let reach = self.child().await?;
         let outbox = Arc::<Outbox>::default();
         let as_load = |fault: PluginFault| PluginFault::new(FaultKind::LoadFailed, fault.message);
@@ -138,7 +151,7 @@ impl Trial {
         inbound: &mut Streaming<Bytes>,
         outbox: &Outbox,
         generation: u32,
-    ) -> Result<Phases, PluginFault> {
+    ) -> Result<Tried, PluginFault> {
         let asked = outbox.ask(v1::event::Kind::Configure(configure(INSTANCE, &self.spec)));
         asked.map_err(|refused| self.broke(&refused.to_string()))?;
         let mut lines = 0;
@@ -174,21 +187,27 @@ impl Trial {
         }
     }
 
-    fn configured(&self, configured: &v1::Configured) -> Result<Phases, PluginFault> {
+    fn configured(&self, configured: &v1::Configured) -> Result<Tried, PluginFault> {
         if configured.instance != INSTANCE {
             return Err(self.broke("it started an instance that nobody asked for"));
         }
-        if configured.error.is_empty() {
-            let wanted = self.link.phases.unwrap_or(Phases::ALL);
-            return Ok(phases_of(configured.phases).intersection(wanted));
-        }
+        let is_codec = self.spec.point == ExtensionPoint::Codec;
+        let profile = match configured.codec.filter(|_| is_codec).map(profile_of) {
+            _ if !configured.error.is_empty() => return Err(self.refused(&configured.error)),
+            Some(Err(why)) => return Err(self.refused(&why)),
+            None if is_codec => return Err(self.refused(NO_CODEC)),
+            Some(Ok(profile)) => Some(profile),
+            None => None,
+        };
+        let wanted = self.link.phases.unwrap_or(Phases::ALL);
+        Ok(Tried { phases: phases_of(configured.phases).intersection(wanted), profile })
+    }
+
+    fn refused(&self, why: &str) -> PluginFault {
         let name = &self.link.name;
-        let said = LineGate::new(&self.link.limits)
-            .text(configured.error.as_bytes())
-            .escape_debug()
-            .to_string();
+        let said = LineGate::new(&self.link.limits).text(why.as_bytes()).escape_debug().to_string();
         let message = format!("plugin `{name}` does not start: {said}");
-        Err(PluginFault::new(FaultKind::LoadFailed, message))
+        PluginFault::new(FaultKind::LoadFailed, message)
     }
 
     async fn call(&self, call: v1::Call, outbox: &Outbox) -> Result<(), PluginFault> {

@@ -9,6 +9,7 @@ use crate::Phases;
 pub(crate) enum Of {
     Stream,
     Connection,
+    Codec,
 }
 
 /// What is known of a stream or connection.

@@ -129,7 +129,7 @@ impl Engine {
             match filter {
                 Filter::Stream(filter) => filter.on_complete(&Stream::new(desk, id)),
                 Filter::Connection(filter) => filter.on_complete(&Connection::new(desk, id)),
-                Filter::Absent | Filter::Refused(_) => {}
+                Filter::Codec(_) | Filter::Absent | Filter::Refused(_) => {}
             }
         });
         let instance = self.desk.context(id).map(|context| context.instance);
@@ -178,7 +178,7 @@ impl Engine {
     fn ask_stream(&mut self, asked: Asked, call: OnStream<'_>) {
         self.ask(asked, &mut |filter, desk, id| match filter {
             Filter::Stream(filter) => Came::Of(call(filter.as_mut(), &Stream::new(desk, id))),
-            Filter::Connection(_) | Filter::Absent => Came::NotWanted,
+            Filter::Connection(_) | Filter::Codec(_) | Filter::Absent => Came::NotWanted,
             Filter::Refused(error) => Came::Refused(error.clone()),
         });
     }
@@ -188,7 +188,7 @@ impl Engine {
             Filter::Connection(filter) => {
                 Came::OfFlow(call(filter.as_mut(), &Connection::new(desk, id)))
             }
-            Filter::Stream(_) | Filter::Absent => Came::NotWanted,
+            Filter::Stream(_) | Filter::Codec(_) | Filter::Absent => Came::NotWanted,
             Filter::Refused(error) => Came::Refused(error.clone()),
         });
     }
