@@ -90,7 +90,7 @@ impl Attachments {
     pub(super) fn read(
         cursor: &mut Cursor<'_>,
         values: &mut Values,
-        mut found: Option<&mut Found>,
+        found: Option<&mut Found>,
     ) -> Read<Self> {
         let start = cursor.place();
         let mut others = Vec::new();
@@ -102,15 +102,7 @@ impl Attachments {
             }
             Some(MAP | TYPED_MAP) => {
                 let form = begin(cursor)?;
-                let mut count = 0;
-                while cursor.peek() != Some(END) {
-                    count += 1;
-                    if count > ATTACHMENTS_MAX {
-                        return Err("too many attachments");
-                    }
-                    others.extend(pair(cursor, values, found.as_deref_mut())?);
-                }
-                let _end = cursor.u8();
+                others = pairs(cursor, values, found)?;
                 form
             }
             Some(_) => {
@@ -196,6 +188,24 @@ fn begin(cursor: &mut Cursor<'_>) -> Read<Form> {
         }
     }
     Ok(Form::Map { beginning: start..cursor.place(), refers })
+}
+
+/// Reads the pairs of a map with its end, and says where those lie that are no fields.
+fn pairs(
+    cursor: &mut Cursor<'_>,
+    values: &mut Values,
+    mut found: Option<&mut Found>,
+) -> Read<Vec<Other>> {
+    let (mut others, mut count) = (Vec::new(), 0);
+    while cursor.peek() != Some(END) {
+        count += 1;
+        if count > ATTACHMENTS_MAX {
+            return Err("too many attachments");
+        }
+        others.extend(pair(cursor, values, found.as_deref_mut())?);
+    }
+    let _end = cursor.u8();
+    Ok(others)
 }
 
 /// Reads one pair, and says where it lies where it is no field.

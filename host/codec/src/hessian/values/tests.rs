@@ -73,7 +73,7 @@ fn lists_maps_and_objects_are_gone_over_with_their_parts() {
         b"C\x03Car\x92\x05color\x05model\x60\x03red\x02x1",
         b"C\x01a\x90C\x01b\x90\x61",
         b"C\x01a\x90\x60",
-        b"H\x01aH\x01bW\x78Z\x90Z\x91Q\x92Z",
+        b"H\x01aH\x01bW\x78ZZ\x91Q\x92Z",
     ] {
         check(bytes, false);
     }
