@@ -1,7 +1,7 @@
 //! Requests of RPC protocols: a frame goes out on a connection that others share, and the frame
 //! that answers it comes back.
 //!
-//! A connection is kept by endpoint and protocol, beside those for HTTP and under the same
+//! A connection is kept by endpoint and by who makes the codec, beside those for HTTP and under the same
 //! limits. How many requests it carries at a time is the protocol's
 //! [`PoolMode`](host_extension::PoolMode); with many, each gets an id of its own
 //! ([`RpcExchange::id`]). Nothing here looks into a frame's fields or body.
@@ -25,7 +25,7 @@ use host_extension::{Codec, CodecProfile, FilterFactory, PoolMode};
 use host_types::{Frame, ProtocolName};
 
 pub use end::ConnectionEnd;
-pub(crate) use lists::{Ask, Lists};
+pub(crate) use lists::{Ask, Key, Lists};
 pub(crate) use seat::Seat;
 pub use session::RpcSession;
 
@@ -37,9 +37,10 @@ use crate::{
 /// A protocol as the pool needs it.
 #[derive(Clone, Debug)]
 pub struct RpcProtocol {
-    /// Its name: connections are kept by it.
+    /// Its name, for the log.
     pub name: ProtocolName,
-    /// Makes a codec for each connection, and is told of its faults.
+    /// Makes a codec for each connection, and is told of its faults. Connections are shared by
+    /// those who have the same factory.
     pub factory: Rc<dyn FilterFactory>,
     /// What holds of all its connections.
     pub profile: CodecProfile,
@@ -127,8 +128,8 @@ impl Cluster {
         // Counted from here, so that those who wait weigh in the choice of others.
         let first = RequestGuard::new(&picked.active, self.pool().metrics());
         let shares = protocol.profile.pool == PoolMode::Multiplexed;
-        let name = protocol.name.clone();
-        let want = Want::Rpc(Ask { address, protocol: name, shares, wants_new });
+        let key = Key::new(address, protocol);
+        let want = Want::Rpc(Ask { key, shares, wants_new });
         let seat = match self.pool().acquire(address, &want).await? {
             Turn::Rpc(seat) => seat,
             Turn::Open(slot) => task::open(slot, address, protocol, None).await?,
@@ -190,7 +191,7 @@ impl RpcExchange {
             return Err(UpstreamError::MalformedResponse { cluster, what }.into());
         }
         let codec = Rc::clone(&connection.codec);
-        Ok(RpcResponse { frame, codec, endpoint: connection.address })
+        Ok(RpcResponse { frame, codec, endpoint: connection.key.address() })
     }
 
     /// Sends a request that is not answered. Done when it is written.
@@ -204,3 +205,6 @@ impl RpcExchange {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,8 @@
 
 #![expect(clippy::excessive_nesting, reason = "a small server is a closure in a closure")]
 
+pub(crate) mod rpc;
+
 use std::{
     cell::Cell, convert::Infallible, future::Future, net::SocketAddr, rc::Rc, sync::Arc,
     time::Duration,
@@ -31,6 +33,16 @@ pub(crate) fn worker<T>(test: impl Future<Output = T>) -> T {
     let runtime =
         Builder::new_current_thread().enable_all().build_local(LocalOptions::default()).unwrap();
     runtime.block_on(async { tokio::time::timeout(LONG, test).await.expect("the test hangs") })
+}
+
+/// The same by a clock that stands still while there is something to do, and jumps to the next
+/// timer where there is nothing.
+pub(crate) fn jumping_worker<T>(test: impl Future<Output = T>) -> T {
+    let mut builder = Builder::new_current_thread();
+    let runtime =
+        builder.enable_all().start_paused(true).build_local(LocalOptions::default()).unwrap();
+    let hour = Duration::from_secs(3600);
+    runtime.block_on(async { tokio::time::timeout(hour, test).await.expect("the test hangs") })
 }
 
 pub(crate) fn plan(endpoints: &[SocketAddr]) -> ClusterPlan {

@@ -2,14 +2,12 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    net::SocketAddr,
     rc::Rc,
 };
-
-use host_types::ProtocolName;
 use tokio::sync::oneshot;
 
 use super::{Pool, Turn, Want};
+use crate::rpc::Key;
 
 /// Those who wait, by lane and by the number of their ticket.
 #[derive(Debug, Default)]
@@ -25,7 +23,7 @@ pub(super) enum Lane {
     /// For one of HTTP's, or for the right to open one.
     Http,
     /// For one of an RPC protocol to an endpoint.
-    Rpc(SocketAddr, ProtocolName),
+    Rpc(Key),
 }
 
 #[derive(Debug)]
@@ -106,7 +104,7 @@ impl Want {
     fn lane(&self) -> Lane {
         match self {
             Self::Any | Self::New => Lane::Http,
-            Self::Rpc(ask) => Lane::Rpc(ask.address, ask.protocol.clone()),
+            Self::Rpc(ask) => Lane::Rpc(ask.key.clone()),
         }
     }
 }

@@ -14,13 +14,13 @@ use std::{
 
 use host_extension::{Codec, PoolMode, Signal};
 use host_telemetry::ClusterMetrics;
-use host_types::{ClusterName, Frame, ProtocolName};
+use host_types::{ClusterName, Frame};
 use tokio::{sync::oneshot, time::Instant};
 
 use super::{
     RpcProtocol,
     ids::{Ids, Owner},
-    lists,
+    lists::{self, Key},
     queue::{Queue, Ticket},
     seat::Seat,
 };
@@ -36,9 +36,8 @@ pub(super) const ONLY: u64 = 0;
 /// One connection.
 #[derive(Debug)]
 pub(crate) struct Connection {
-    pub(super) address: SocketAddr,
+    pub(super) key: Key,
     pub(super) local: Option<SocketAddr>,
-    pub(super) protocol: ProtocolName,
     pub(super) mode: PoolMode,
     pub(super) codec: Rc<dyn Codec>,
     pub(super) queue: Queue,
@@ -81,7 +80,7 @@ impl Connection {
     pub(super) fn new(
         protocol: &RpcProtocol,
         codec: Rc<dyn Codec>,
-        address: SocketAddr,
+        key: Key,
         slot: &Rc<Slot>,
         ended: Option<Rc<Signal>>,
     ) -> Rc<Self> {
@@ -96,11 +95,10 @@ impl Connection {
             PoolMode::Bound => profile.id_width.max() / 2,
             PoolMode::Multiplexed | PoolMode::PingPong => 0,
         };
-        let state = if pool.keeps(address) { State::Open } else { State::Leaving };
+        let state = if pool.keeps(key.address()) { State::Open } else { State::Leaving };
         Rc::new(Self {
-            address,
+            key,
             local: slot.local_address(),
-            protocol: protocol.name.clone(),
             mode: profile.pool,
             codec,
             queue: Queue::default(),

@@ -134,3 +134,6 @@ impl Ids {
         self.taken.len()
     }
 }
+
+#[cfg(test)]
+mod tests;

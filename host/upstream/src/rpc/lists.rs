@@ -4,24 +4,58 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    hash::{Hash, Hasher},
     net::SocketAddr,
     rc::Rc,
 };
 
-use host_extension::PoolMode;
-use host_types::ProtocolName;
+use host_extension::{FilterFactory, PoolMode};
 
-use super::{connection::Connection, seat::Seat};
+use super::{RpcProtocol, connection::Connection, seat::Seat};
 use crate::pool::{Pool, Turn};
 
-/// Who shares connections: requests of one protocol to one endpoint.
-type Key = (SocketAddr, ProtocolName);
+/// Who shares connections: requests to one endpoint whose codecs are made by the same factory. So
+/// another generation of a plugin, or another configuration, gets connections of its own.
+#[derive(Clone, Debug)]
+pub(crate) struct Key {
+    address: SocketAddr,
+    factory: Rc<dyn FilterFactory>,
+}
+
+impl Key {
+    pub(super) fn new(address: SocketAddr, protocol: &RpcProtocol) -> Self {
+        Self { address, factory: Rc::clone(&protocol.factory) }
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// A factory is known by where it is, which nobody else gets while it is held here.
+    fn factory(&self) -> *const () {
+        Rc::as_ptr(&self.factory).cast()
+    }
+}
+
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        self.address == other.address && self.factory() == other.factory()
+    }
+}
+
+impl Eq for Key {}
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.address.hash(state);
+        self.factory().hash(state);
+    }
+}
 
 /// What a request of an RPC protocol can go on with.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Ask {
-    pub(crate) address: SocketAddr,
-    pub(crate) protocol: ProtocolName,
+    pub(crate) key: Key,
     /// Requests share connections, rather than to have one for themselves.
     pub(crate) shares: bool,
     /// It was unlucky with old connections.
@@ -61,15 +95,15 @@ pub(super) struct Connecting {
 /// The endpoint that was chosen comes first; another one of the same protocol only where no
 /// connection to it has room or can be made.
 pub(crate) fn find(pool: &Rc<Pool>, ask: &Ask, may_open: bool) -> Option<Turn> {
-    let key = (ask.address, ask.protocol.clone());
+    let key = &ask.key;
     let (open, connecting) = {
         let lists = pool.rpc.borrow();
-        let open = lists.groups.get(&key).map_or(0, |group| group.open.len());
-        (open, lists.connecting.get(&key).copied().unwrap_or_default())
+        let open = lists.groups.get(key).map_or(0, |group| group.open.len());
+        (open, lists.connecting.get(key).copied().unwrap_or_default())
     };
     let has_place = !ask.shares || open < pool.plan().rpc.connections_per_endpoint_max.max(1);
     if !(ask.wants_new && has_place)
-        && let Some(seat) = take(pool, &key, ask.shares)
+        && let Some(seat) = take(pool, key, ask.shares)
     {
         return Some(Turn::Rpc(seat));
     }
@@ -104,7 +138,7 @@ fn take(pool: &Pool, key: &Key, shares: bool) -> Option<Seat> {
 
 fn take_any(pool: &Pool, ask: &Ask) -> Option<Seat> {
     let mut lists = pool.rpc.borrow_mut();
-    let groups = lists.groups.iter().filter(|((_, protocol), _)| *protocol == ask.protocol);
+    let groups = lists.groups.iter().filter(|(key, _)| key.factory() == ask.key.factory());
     let mut open = groups.flat_map(|(_, group)| &group.open);
     let connection = Rc::clone(open.find(|connection| connection.has_room())?);
     lists.occupied(&connection);
@@ -118,7 +152,7 @@ pub(super) fn add(pool: &Pool, connection: &Rc<Connection>) {
     if connection.mode == PoolMode::Bound {
         lists.bound.push(Rc::clone(connection));
     } else {
-        lists.groups.entry(key(connection)).or_default().open.push(Rc::clone(connection));
+        lists.groups.entry(connection.key.clone()).or_default().open.push(Rc::clone(connection));
     }
 }
 
@@ -126,7 +160,7 @@ pub(super) fn add(pool: &Pool, connection: &Rc<Connection>) {
 pub(super) fn vacated(pool: &Pool, connection: &Rc<Connection>) {
     let mut lists = pool.rpc.borrow_mut();
     let too_many = lists.idle >= pool.plan().pool.idle_max;
-    let Some(group) = lists.groups.get_mut(&key(connection)) else { return };
+    let Some(group) = lists.groups.get_mut(&connection.key) else { return };
     if !has(&group.open, connection) || has(&group.idle, connection) {
         return;
     }
@@ -144,11 +178,10 @@ pub(super) fn remove(pool: &Pool, connection: &Rc<Connection>) {
     let mut lists = pool.rpc.borrow_mut();
     lists.occupied(connection);
     lists.bound.retain(|other| !Rc::ptr_eq(other, connection));
-    let key = key(connection);
-    if let Some(group) = lists.groups.get_mut(&key) {
+    if let Some(group) = lists.groups.get_mut(&connection.key) {
         group.open.retain(|other| !Rc::ptr_eq(other, connection));
         if group.open.is_empty() {
-            lists.groups.remove(&key);
+            lists.groups.remove(&connection.key);
         }
     }
 }
@@ -173,7 +206,7 @@ pub(crate) fn keep_only(pool: &Pool, keep: &HashSet<SocketAddr>) {
         let lists = pool.rpc.borrow();
         let open = lists.groups.values().flat_map(|group| &group.open);
         let all = open.chain(&lists.bound);
-        all.filter(|connection| !keep.contains(&connection.address)).cloned().collect()
+        all.filter(|connection| !keep.contains(&connection.key.address())).cloned().collect()
     };
     for connection in others {
         connection.leave();
@@ -183,10 +216,6 @@ pub(crate) fn keep_only(pool: &Pool, keep: &HashSet<SocketAddr>) {
     }
 }
 
-fn key(connection: &Connection) -> Key {
-    (connection.address, connection.protocol.clone())
-}
-
 fn has(list: &[Rc<Connection>], connection: &Rc<Connection>) -> bool {
     list.iter().any(|other| Rc::ptr_eq(other, connection))
 }
@@ -194,7 +223,7 @@ fn has(list: &[Rc<Connection>], connection: &Rc<Connection>) -> bool {
 impl Lists {
     /// The connection is idle no more.
     fn occupied(&mut self, connection: &Rc<Connection>) {
-        let Some(group) = self.groups.get_mut(&key(connection)) else { return };
+        let Some(group) = self.groups.get_mut(&connection.key) else { return };
         if let Some(at) = group.idle.iter().rposition(|other| Rc::ptr_eq(other, connection)) {
             group.idle.remove(at);
             self.idle -= 1;
@@ -203,8 +232,7 @@ impl Lists {
 }
 
 impl Connecting {
-    pub(super) fn new(pool: &Rc<Pool>, address: SocketAddr, protocol: &ProtocolName) -> Self {
-        let key = (address, protocol.clone());
+    pub(super) fn new(pool: &Rc<Pool>, key: Key) -> Self {
         *pool.rpc.borrow_mut().connecting.entry(key.clone()).or_default() += 1;
         Self { pool: Rc::clone(pool), key }
     }

@@ -96,6 +96,10 @@ impl Queue {
             std::mem::take(&mut frame.bytes).len()
         });
         inner.bytes = inner.bytes.saturating_sub(taken.unwrap_or_default());
+        // Those at the end leave at once, so that a queue that stands does not fill with them.
+        while inner.frames.back().is_some_and(|frame| frame.bytes.is_empty()) {
+            inner.frames.pop_back();
+        }
         true
     }
 
@@ -148,6 +152,12 @@ impl Queue {
         inner.advance(written);
         Poll::Ready(Ok(()))
     }
+
+    /// How many bytes wait.
+    #[cfg(test)]
+    pub(super) fn waits(&self) -> usize {
+        self.0.borrow().bytes
+    }
 }
 
 impl Inner {
@@ -195,3 +205,6 @@ impl Inner {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

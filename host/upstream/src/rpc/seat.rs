@@ -44,7 +44,7 @@ pub(super) struct Leaving {
 
 impl Seat {
     pub(crate) fn address(&self) -> SocketAddr {
-        self.connection.address
+        self.connection.key.address()
     }
 
     /// True where earlier requests used the connection.
@@ -57,7 +57,7 @@ impl Seat {
     }
 
     /// Puts a request into the queue.
-    pub(super) fn call(self, bytes: Bytes, own_id: u64) -> Result<Waiting, UpstreamError> {
+    pub(super) fn call(mut self, bytes: Bytes, own_id: u64) -> Result<Waiting, UpstreamError> {
         let connection = &self.connection;
         let key = match connection.mode {
             PoolMode::Multiplexed => self.id.unwrap_or(own_id),
@@ -71,6 +71,8 @@ impl Seat {
         let ticket = self.push(bytes, None)?;
         let (tell, answer) = oneshot::channel();
         connection.wait(key, tell, ticket);
+        // From here on the table says how long it is taken.
+        self.id = None;
         Ok(Waiting { key, ticket, answer, seat: self })
     }
 

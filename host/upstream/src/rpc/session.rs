@@ -46,7 +46,7 @@ impl RpcSession {
             return Err(UpstreamError::PendingTimedOut { cluster: name.clone() });
         };
         if let Some(connection) = &*bound {
-            *chosen = Some(connection.address);
+            *chosen = Some(connection.key.address());
             return connection.bound_seat();
         }
         let picked = cluster.pick().await?;

@@ -6,7 +6,7 @@
 use std::{net::SocketAddr, pin::Pin, rc::Rc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
-use host_extension::{CodecStep, Decoded, FaultKind, PluginFault, PoolMode, Signal};
+use host_extension::{CodecStep, FaultKind, PluginFault, PoolMode, Signal};
 use host_types::{Frame, FrameKind};
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite},
@@ -18,7 +18,7 @@ use super::{
     RpcProtocol,
     connection::Connection,
     life,
-    lists::{self, Connecting},
+    lists::{self, Connecting, Key},
     seat::Seat,
 };
 use crate::{
@@ -29,6 +29,9 @@ use crate::{
 /// How long a peer may take no byte of what waits for it, and a codec may take for an answer;
 /// past it the connection is taken for dead.
 pub(super) const STALL: Duration = Duration::from_secs(30);
+
+/// A codec that answers with so many frames may have left some in the rest.
+const FRAMES_MAX: usize = 1024;
 
 /// Room for one read.
 const READ_BYTES: usize = 16 * 1024;
@@ -42,7 +45,7 @@ pub(super) async fn open(
 ) -> Result<Seat, UpstreamError> {
     let pool = Rc::clone(slot.pool());
     let connecting = (protocol.profile.pool == PoolMode::Multiplexed)
-        .then(|| Connecting::new(&pool, address, &protocol.name));
+        .then(|| Connecting::new(&pool, Key::new(address, protocol)));
     let codec = protocol.factory.codec().map_err(|fault| UpstreamError::CodecFailed {
         cluster: pool.plan().name.clone(),
         source: Box::new(fault),
@@ -50,7 +53,7 @@ pub(super) async fn open(
     let stream = connect::open(&pool, address).await?;
     slot.opened(stream.local_addr().ok());
     let slot = Rc::new(slot);
-    let connection = Connection::new(protocol, codec, address, &slot, ended);
+    let connection = Connection::new(protocol, codec, Key::new(address, protocol), &slot, ended);
     let seat = connection.first_seat();
     if pool.keeps(address) {
         lists::add(&pool, &connection);
@@ -90,7 +93,7 @@ impl Task {
             why = life::beat(connection, &self.protocol, &plan.rpc) => why,
             () = life::idle_for(connection, plan.pool.idle_timeout) => ConnectionEnd::Replaced,
         };
-        let (cluster, address) = (&connection.cluster, connection.address);
+        let (cluster, address) = (&connection.cluster, connection.key.address());
         tracing::debug!(%cluster, %address, protocol = %self.protocol.name, %why, "upstream connection ends");
         if let ConnectionEnd::CodecFailed(fault) = &why {
             failed(&self.protocol, fault);
@@ -110,11 +113,10 @@ impl Task {
                 Err(error) => return ConnectionEnd::Io(error.kind()),
             };
             if buffer.len() >= needed {
-                let decoded = match self.decode(std::mem::take(&mut buffer)).await {
-                    Ok(decoded) => decoded,
+                (buffer, needed) = match self.decode(buffer).await {
+                    Ok(rest) => rest,
                     Err(why) => return why,
                 };
-                (buffer, needed) = (decoded.rest, decoded.needed);
             }
             if count == room {
                 // There may be more at once: the other parts of the task have a turn first.
@@ -123,24 +125,32 @@ impl Task {
         }
     }
 
-    /// Takes the frames out of what was read and hands them out. What is left has its limit.
-    async fn decode(&self, buffer: BytesMut) -> Result<Decoded, ConnectionEnd> {
-        let mut decoded = answer(self.connection.codec.decode(buffer)).await?;
-        for frame in decoded.frames.drain(..) {
-            self.take(frame).await?;
-        }
-        if let Some(why) = decoded.lost.take() {
-            return Err(ConnectionEnd::Lost(why));
-        }
+    /// Takes the frames out of what was read and hands them out. What is left, and how long the
+    /// frame that it begins is.
+    async fn decode(&self, buffer: BytesMut) -> Result<(BytesMut, usize), ConnectionEnd> {
         let bytes_max = self.protocol.frame_bytes_max;
-        if decoded.needed > bytes_max || decoded.rest.len() > bytes_max {
-            return Err(ConnectionEnd::FrameTooLarge { bytes_max });
+        let mut rest = buffer;
+        loop {
+            let decoded = answer(self.connection.codec.decode(rest)).await?;
+            let more = decoded.frames.len() >= FRAMES_MAX && !decoded.rest.is_empty();
+            for frame in decoded.frames {
+                self.take(frame).await?;
+            }
+            if let Some(why) = decoded.lost {
+                return Err(ConnectionEnd::Lost(why));
+            }
+            rest = decoded.rest;
+            if more {
+                continue;
+            }
+            if decoded.needed > bytes_max || rest.len() > bytes_max {
+                return Err(ConnectionEnd::FrameTooLarge { bytes_max });
+            }
+            // An empty rest would share the memory of the frames, which can be changed in place
+            // once nobody else holds it.
+            let rest = if rest.is_empty() { BytesMut::new() } else { rest };
+            return Ok((rest, decoded.needed));
         }
-        if decoded.rest.is_empty() {
-            // Frames can be changed in place once nobody else holds their memory.
-            decoded.rest = BytesMut::new();
-        }
-        Ok(decoded)
     }
 
     async fn take(&self, frame: Frame) -> Result<(), ConnectionEnd> {
