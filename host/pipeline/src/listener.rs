@@ -84,8 +84,8 @@ impl ListenerState {
             }
             None => (Vec::new(), Vec::new()),
         };
-        let codecs =
-            plan.protocol.codecs().iter().map(|codec| codec_entry(codec, filters)).collect();
+        let codecs = plan.protocol.codecs().iter();
+        let codecs = codecs.map(|codec| codec_entry(codec, &worker, filters)).collect();
         Rc::new(Self { plan, worker, metrics, network, chain, route_chains, codecs })
     }
 
@@ -119,9 +119,9 @@ impl ListenerState {
     }
 }
 
-fn codec_entry(codec: &CodecUse, filters: &mut FilterSource<'_>) -> CodecEntry {
+fn codec_entry(codec: &CodecUse, worker: &Worker, filters: &mut FilterSource<'_>) -> CodecEntry {
     let (factory, metrics) = match &codec.source {
-        CodecSource::Builtin(builtin) => (builtin.factory(), None),
+        CodecSource::Builtin(builtin) => (worker.codec_factory(*builtin), None),
         CodecSource::Plugin(plugin) => {
             let (factory, metrics) = filters(plugin);
             (factory, Some(metrics))

@@ -4,12 +4,14 @@
 
 use std::{
     cell::{Cell, RefCell},
+    collections::HashMap,
     fmt,
     rc::{Rc, Weak},
     time::Duration,
 };
 
-use host_extension::Signal;
+use host_codec::BuiltinCodec;
+use host_extension::{FilterFactory, Signal};
 use host_telemetry::{AccessLogWriter, Clock};
 use host_types::{ConnectionId, StreamId};
 use host_upstream::Clusters;
@@ -38,6 +40,7 @@ pub struct Worker {
     sequence: Cell<u64>,
     sweeps: Cell<u32>,
     watches: RefCell<Vec<Weak<Watch>>>,
+    codecs: RefCell<HashMap<BuiltinCodec, Rc<dyn FilterFactory>>>,
 }
 
 impl Worker {
@@ -61,7 +64,14 @@ impl Worker {
             sequence: Cell::default(),
             sweeps: Cell::default(),
             watches: RefCell::default(),
+            codecs: RefCell::default(),
         }
+    }
+
+    /// Makes codecs of a protocol that is built in. Always the same factory for the same codec:
+    /// whoever has it shares connections to upstreams, over listeners and reloads.
+    pub(crate) fn codec_factory(&self, codec: BuiltinCodec) -> Rc<dyn FilterFactory> {
+        Rc::clone(self.codecs.borrow_mut().entry(codec).or_insert_with(|| codec.factory()))
     }
 
     pub(crate) fn next_connection(&self) -> ConnectionId {
