@@ -35,15 +35,14 @@ impl ProcessCodec {
         let context = Rc::clone(&self.context);
         CodecStep::Later(Box::pin(async move {
             let instance = Rc::clone(&context.instance);
-            match context.ask_codec(call, event).await? {
-                codec_answer::Kind::Written(v1::Written { bytes: Some(bytes) })
-                    if bytes.is_empty() =>
-                {
-                    Err(instance.lied(call, "wrote a frame of nothing"))
-                }
-                codec_answer::Kind::Written(written) => Ok(written.bytes),
-                _other => Err(instance.lied(call, OTHER)),
+            let came = context.ask_codec(call, event).await?;
+            let codec_answer::Kind::Written(written) = came else {
+                return Err(instance.lied(call, OTHER));
+            };
+            if written.bytes.as_ref().is_some_and(Bytes::is_empty) {
+                return Err(instance.lied(call, "wrote a frame of nothing"));
             }
+            Ok(written.bytes)
         }))
     }
 }

@@ -1,5 +1,6 @@
 //! Sessions with children that follow a script.
 
+mod codecs;
 mod cost;
 mod denied;
 mod exchanges;

@@ -129,11 +129,18 @@ fn a_child_that_speaks_another_version_is_refused() {
 
 /// Runs a trial as the control thread does, with the tasks on another one.
 fn try_with(rig: &Rig, config: &'static str) -> Result<Rc<dyn FilterFactory>, PluginFault> {
+    let spec = InstanceSpec { config: config.as_bytes().into(), ..InstanceSpec::default() };
+    try_spec(rig, &spec)
+}
+
+pub(super) fn try_spec(
+    rig: &Rig,
+    spec: &InstanceSpec,
+) -> Result<Rc<dyn FilterFactory>, PluginFault> {
     let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build();
     let runtime = runtime.expect("a runtime");
-    let spec = InstanceSpec { config: config.as_bytes().into(), ..InstanceSpec::default() };
     let spawn = |task: BoxFuture<'static, ()>| drop(runtime.spawn(task));
-    factory::trial(&rig.scope(None), &spec, &rig.link, spawn)
+    factory::trial(&rig.scope(None), spec, &rig.link, spawn)
 }
 
 #[test]

@@ -108,10 +108,9 @@ async fn ask(host: &mut FakeHost, exchange: u64, kind: event::Kind) -> Kind {
 }
 
 async fn frames(host: &mut FakeHost, bytes: Vec<u8>) -> Decoded {
-    match ask(host, 7, decode(7, bytes)).await {
-        Kind::Decoded(decoded) => decoded,
-        other => panic!("{other:?}"),
-    }
+    let came = ask(host, 7, decode(7, bytes)).await;
+    let Kind::Decoded(decoded) = came else { panic!("{came:?}") };
+    decoded
 }
 
 fn written(bytes: Vec<u8>) -> Kind {
