@@ -5,12 +5,13 @@
 // child gets its listening socket is the bootstrap's matter (README.md).
 //
 // Rules of the session:
-// * Everything that belongs to one stream or connection names its `context`, everything beside
-//   that its `instance`; both are chosen by the proxy and never used again in a session. The
-//   `generation` of the hello stands for the started child: messages of another are refused.
-// * An event with an `exchange` is answered by one Answer with the same number. Events of one
-//   direction of a context wait for one another, so at most one of each direction is under way:
-//   that is the credit of a context.
+// * Everything that belongs to one stream, connection or codec names its `context`, everything
+//   beside that its `instance`; both are chosen by the proxy and never used again in a session.
+//   The `generation` of the hello stands for the started child: messages of another are refused.
+// * An event with an `exchange` is answered by one Answer with the same number, or where it is of
+//   a codec by one CodecAnswer. Events of one direction of a context wait for one another, so at
+//   most one of each direction is under way: that is the credit of a context. A codec has at most
+//   one Detect or Decode under way, and writes frames meanwhile.
 // * A child answers in any order. It may send Calls and Acts at any time; what it sends is
 //   carried out in the order in which it was sent.
 // * Messages are batched: as many as are ready, in order.
@@ -45,6 +46,8 @@ const (
 	Point_STREAM_FILTER  Point = 0
 	Point_NETWORK_FILTER Point = 1
 	Point_SERVICE        Point = 2
+	// The frames of a protocol.
+	Point_CODEC Point = 3
 )
 
 // Enum value maps for Point.
@@ -53,11 +56,13 @@ var (
 		0: "STREAM_FILTER",
 		1: "NETWORK_FILTER",
 		2: "SERVICE",
+		3: "CODEC",
 	}
 	Point_value = map[string]int32{
 		"STREAM_FILTER":  0,
 		"NETWORK_FILTER": 1,
 		"SERVICE":        2,
+		"CODEC":          3,
 	}
 )
 
@@ -342,6 +347,167 @@ func (Go) EnumDescriptor() ([]byte, []int) {
 	return file_plugin_proto_rawDescGZIP(), []int{5}
 }
 
+type PoolMode int32
+
+const (
+	// Many requests at a time on each upstream connection, told apart by their ids.
+	PoolMode_MULTIPLEXED PoolMode = 0
+	// One request at a time on each.
+	PoolMode_PING_PONG PoolMode = 1
+	// One upstream connection for each connection of a client; ids are not changed.
+	PoolMode_BOUND PoolMode = 2
+)
+
+// Enum value maps for PoolMode.
+var (
+	PoolMode_name = map[int32]string{
+		0: "MULTIPLEXED",
+		1: "PING_PONG",
+		2: "BOUND",
+	}
+	PoolMode_value = map[string]int32{
+		"MULTIPLEXED": 0,
+		"PING_PONG":   1,
+		"BOUND":       2,
+	}
+)
+
+func (x PoolMode) Enum() *PoolMode {
+	p := new(PoolMode)
+	*p = x
+	return p
+}
+
+func (x PoolMode) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (PoolMode) Descriptor() protoreflect.EnumDescriptor {
+	return file_plugin_proto_enumTypes[6].Descriptor()
+}
+
+func (PoolMode) Type() protoreflect.EnumType {
+	return &file_plugin_proto_enumTypes[6]
+}
+
+func (x PoolMode) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use PoolMode.Descriptor instead.
+func (PoolMode) EnumDescriptor() ([]byte, []int) {
+	return file_plugin_proto_rawDescGZIP(), []int{6}
+}
+
+type FrameKind int32
+
+const (
+	FrameKind_FRAME_REQUEST FrameKind = 0
+	// A request that is not answered.
+	FrameKind_FRAME_ONE_WAY         FrameKind = 1
+	FrameKind_FRAME_RESPONSE        FrameKind = 2
+	FrameKind_FRAME_HEARTBEAT       FrameKind = 3
+	FrameKind_FRAME_HEARTBEAT_REPLY FrameKind = 4
+	// The sender takes no new requests on this connection.
+	FrameKind_FRAME_GO_AWAY FrameKind = 5
+)
+
+// Enum value maps for FrameKind.
+var (
+	FrameKind_name = map[int32]string{
+		0: "FRAME_REQUEST",
+		1: "FRAME_ONE_WAY",
+		2: "FRAME_RESPONSE",
+		3: "FRAME_HEARTBEAT",
+		4: "FRAME_HEARTBEAT_REPLY",
+		5: "FRAME_GO_AWAY",
+	}
+	FrameKind_value = map[string]int32{
+		"FRAME_REQUEST":         0,
+		"FRAME_ONE_WAY":         1,
+		"FRAME_RESPONSE":        2,
+		"FRAME_HEARTBEAT":       3,
+		"FRAME_HEARTBEAT_REPLY": 4,
+		"FRAME_GO_AWAY":         5,
+	}
+)
+
+func (x FrameKind) Enum() *FrameKind {
+	p := new(FrameKind)
+	*p = x
+	return p
+}
+
+func (x FrameKind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (FrameKind) Descriptor() protoreflect.EnumDescriptor {
+	return file_plugin_proto_enumTypes[7].Descriptor()
+}
+
+func (FrameKind) Type() protoreflect.EnumType {
+	return &file_plugin_proto_enumTypes[7]
+}
+
+func (x FrameKind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use FrameKind.Descriptor instead.
+func (FrameKind) EnumDescriptor() ([]byte, []int) {
+	return file_plugin_proto_rawDescGZIP(), []int{7}
+}
+
+type Detection int32
+
+const (
+	Detection_NO_MATCH  Detection = 0
+	Detection_MATCH     Detection = 1
+	Detection_NEED_MORE Detection = 2
+)
+
+// Enum value maps for Detection.
+var (
+	Detection_name = map[int32]string{
+		0: "NO_MATCH",
+		1: "MATCH",
+		2: "NEED_MORE",
+	}
+	Detection_value = map[string]int32{
+		"NO_MATCH":  0,
+		"MATCH":     1,
+		"NEED_MORE": 2,
+	}
+)
+
+func (x Detection) Enum() *Detection {
+	p := new(Detection)
+	*p = x
+	return p
+}
+
+func (x Detection) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Detection) Descriptor() protoreflect.EnumDescriptor {
+	return file_plugin_proto_enumTypes[8].Descriptor()
+}
+
+func (Detection) Type() protoreflect.EnumType {
+	return &file_plugin_proto_enumTypes[8]
+}
+
+func (x Detection) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Detection.Descriptor instead.
+func (Detection) EnumDescriptor() ([]byte, []int) {
+	return file_plugin_proto_rawDescGZIP(), []int{8}
+}
+
 type MetricKind int32
 
 const (
@@ -375,11 +541,11 @@ func (x MetricKind) String() string {
 }
 
 func (MetricKind) Descriptor() protoreflect.EnumDescriptor {
-	return file_plugin_proto_enumTypes[6].Descriptor()
+	return file_plugin_proto_enumTypes[9].Descriptor()
 }
 
 func (MetricKind) Type() protoreflect.EnumType {
-	return &file_plugin_proto_enumTypes[6]
+	return &file_plugin_proto_enumTypes[9]
 }
 
 func (x MetricKind) Number() protoreflect.EnumNumber {
@@ -388,7 +554,7 @@ func (x MetricKind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use MetricKind.Descriptor instead.
 func (MetricKind) EnumDescriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{6}
+	return file_plugin_proto_rawDescGZIP(), []int{9}
 }
 
 type Status int32
@@ -442,11 +608,11 @@ func (x Status) String() string {
 }
 
 func (Status) Descriptor() protoreflect.EnumDescriptor {
-	return file_plugin_proto_enumTypes[7].Descriptor()
+	return file_plugin_proto_enumTypes[10].Descriptor()
 }
 
 func (Status) Type() protoreflect.EnumType {
-	return &file_plugin_proto_enumTypes[7]
+	return &file_plugin_proto_enumTypes[10]
 }
 
 func (x Status) Number() protoreflect.EnumNumber {
@@ -455,7 +621,7 @@ func (x Status) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Status.Descriptor instead.
 func (Status) EnumDescriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{7}
+	return file_plugin_proto_rawDescGZIP(), []int{10}
 }
 
 type Level int32
@@ -500,11 +666,11 @@ func (x Level) String() string {
 }
 
 func (Level) Descriptor() protoreflect.EnumDescriptor {
-	return file_plugin_proto_enumTypes[8].Descriptor()
+	return file_plugin_proto_enumTypes[11].Descriptor()
 }
 
 func (Level) Type() protoreflect.EnumType {
-	return &file_plugin_proto_enumTypes[8]
+	return &file_plugin_proto_enumTypes[11]
 }
 
 func (x Level) Number() protoreflect.EnumNumber {
@@ -513,7 +679,7 @@ func (x Level) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Level.Descriptor instead.
 func (Level) EnumDescriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{8}
+	return file_plugin_proto_rawDescGZIP(), []int{11}
 }
 
 type ToPlugin struct {
@@ -626,6 +792,13 @@ type Event struct {
 	//	*Event_Release
 	//	*Event_Ping
 	//	*Event_Drain
+	//	*Event_Detect
+	//	*Event_Decode
+	//	*Event_Encode
+	//	*Event_Heartbeat
+	//	*Event_HeartbeatReply
+	//	*Event_Reject
+	//	*Event_GoAway
 	Kind          isEvent_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -821,6 +994,69 @@ func (x *Event) GetDrain() *Drain {
 	return nil
 }
 
+func (x *Event) GetDetect() *Detect {
+	if x != nil {
+		if x, ok := x.Kind.(*Event_Detect); ok {
+			return x.Detect
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetDecode() *Decode {
+	if x != nil {
+		if x, ok := x.Kind.(*Event_Decode); ok {
+			return x.Decode
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetEncode() *Encode {
+	if x != nil {
+		if x, ok := x.Kind.(*Event_Encode); ok {
+			return x.Encode
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetHeartbeat() *Heartbeat {
+	if x != nil {
+		if x, ok := x.Kind.(*Event_Heartbeat); ok {
+			return x.Heartbeat
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetHeartbeatReply() *HeartbeatReply {
+	if x != nil {
+		if x, ok := x.Kind.(*Event_HeartbeatReply); ok {
+			return x.HeartbeatReply
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetReject() *Reject {
+	if x != nil {
+		if x, ok := x.Kind.(*Event_Reject); ok {
+			return x.Reject
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetGoAway() *GoAway {
+	if x != nil {
+		if x, ok := x.Kind.(*Event_GoAway); ok {
+			return x.GoAway
+		}
+	}
+	return nil
+}
+
 type isEvent_Kind interface {
 	isEvent_Kind()
 }
@@ -893,6 +1129,34 @@ type Event_Drain struct {
 	Drain *Drain `protobuf:"bytes,17,opt,name=drain,proto3,oneof"` // no new contexts; end the session when all are complete
 }
 
+type Event_Detect struct {
+	Detect *Detect `protobuf:"bytes,18,opt,name=detect,proto3,oneof"` // answered by CodecAnswer, as all below
+}
+
+type Event_Decode struct {
+	Decode *Decode `protobuf:"bytes,19,opt,name=decode,proto3,oneof"`
+}
+
+type Event_Encode struct {
+	Encode *Encode `protobuf:"bytes,20,opt,name=encode,proto3,oneof"`
+}
+
+type Event_Heartbeat struct {
+	Heartbeat *Heartbeat `protobuf:"bytes,21,opt,name=heartbeat,proto3,oneof"`
+}
+
+type Event_HeartbeatReply struct {
+	HeartbeatReply *HeartbeatReply `protobuf:"bytes,22,opt,name=heartbeat_reply,json=heartbeatReply,proto3,oneof"`
+}
+
+type Event_Reject struct {
+	Reject *Reject `protobuf:"bytes,23,opt,name=reject,proto3,oneof"`
+}
+
+type Event_GoAway struct {
+	GoAway *GoAway `protobuf:"bytes,24,opt,name=go_away,json=goAway,proto3,oneof"`
+}
+
 func (*Event_Hello) isEvent_Kind() {}
 
 func (*Event_Configure) isEvent_Kind() {}
@@ -927,6 +1191,20 @@ func (*Event_Ping) isEvent_Kind() {}
 
 func (*Event_Drain) isEvent_Kind() {}
 
+func (*Event_Detect) isEvent_Kind() {}
+
+func (*Event_Decode) isEvent_Kind() {}
+
+func (*Event_Encode) isEvent_Kind() {}
+
+func (*Event_Heartbeat) isEvent_Kind() {}
+
+func (*Event_HeartbeatReply) isEvent_Kind() {}
+
+func (*Event_Reject) isEvent_Kind() {}
+
+func (*Event_GoAway) isEvent_Kind() {}
+
 // From the child.
 type Reply struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -940,6 +1218,7 @@ type Reply struct {
 	//	*Reply_Log
 	//	*Reply_Pong
 	//	*Reply_Failed
+	//	*Reply_Codec
 	Kind          isReply_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1054,6 +1333,15 @@ func (x *Reply) GetFailed() *Failed {
 	return nil
 }
 
+func (x *Reply) GetCodec() *CodecAnswer {
+	if x != nil {
+		if x, ok := x.Kind.(*Reply_Codec); ok {
+			return x.Codec
+		}
+	}
+	return nil
+}
+
 type isReply_Kind interface {
 	isReply_Kind()
 }
@@ -1090,6 +1378,10 @@ type Reply_Failed struct {
 	Failed *Failed `protobuf:"bytes,8,opt,name=failed,proto3,oneof"`
 }
 
+type Reply_Codec struct {
+	Codec *CodecAnswer `protobuf:"bytes,9,opt,name=codec,proto3,oneof"`
+}
+
 func (*Reply_Hello) isReply_Kind() {}
 
 func (*Reply_Configured) isReply_Kind() {}
@@ -1105,6 +1397,8 @@ func (*Reply_Log) isReply_Kind() {}
 func (*Reply_Pong) isReply_Kind() {}
 
 func (*Reply_Failed) isReply_Kind() {}
+
+func (*Reply_Codec) isReply_Kind() {}
 
 type Hello struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1435,7 +1729,10 @@ type Configured struct {
 	// close. Nothing else is sent.
 	Phases uint32 `protobuf:"varint,3,opt,name=phases,proto3" json:"phases,omitempty"`
 	// Properties that are sent along with Open; segments joined by `.`.
-	Properties    []string `protobuf:"bytes,4,rep,name=properties,proto3" json:"properties,omitempty"`
+	Properties []string `protobuf:"bytes,4,rep,name=properties,proto3" json:"properties,omitempty"`
+	// What holds of the protocol, where the point is CODEC. A plugin that does not say serves none,
+	// and is refused there.
+	Codec         *CodecProfile `protobuf:"bytes,5,opt,name=codec,proto3" json:"codec,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1498,6 +1795,13 @@ func (x *Configured) GetProperties() []string {
 	return nil
 }
 
+func (x *Configured) GetCodec() *CodecProfile {
+	if x != nil {
+		return x.Codec
+	}
+	return nil
+}
+
 type Release struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Instance      uint64                 `protobuf:"varint,1,opt,name=instance,proto3" json:"instance,omitempty"`
@@ -1542,7 +1846,7 @@ func (x *Release) GetInstance() uint64 {
 	return 0
 }
 
-// A stream or connection begins. Sent right before the context's first event.
+// A stream, connection or codec begins. Sent right before the context's first event.
 type Open struct {
 	state      protoimpl.MessageState `protogen:"open.v1"`
 	Instance   uint64                 `protobuf:"varint,1,opt,name=instance,proto3" json:"instance,omitempty"`
@@ -2154,7 +2458,7 @@ func (x *Close) GetBy() Peer {
 	return Peer_UNKNOWN
 }
 
-// The stream or connection is over.
+// The stream, connection or codec is over.
 type Complete struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Context uint64                 `protobuf:"varint,1,opt,name=context,proto3" json:"context,omitempty"`
@@ -3017,6 +3321,1097 @@ func (x *Failed) GetError() string {
 	return ""
 }
 
+// What holds of all connections of a protocol.
+type CodecProfile struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Pool  PoolMode               `protobuf:"varint,1,opt,name=pool,proto3,enum=mortise.plugin.v1.PoolMode" json:"pool,omitempty"`
+	// Bytes of an id: 4 (also where it is 0) or 8.
+	IdWidth uint32 `protobuf:"varint,2,opt,name=id_width,json=idWidth,proto3" json:"id_width,omitempty"`
+	// The proxy may send heartbeats of its own.
+	Heartbeats bool `protobuf:"varint,3,opt,name=heartbeats,proto3" json:"heartbeats,omitempty"`
+	// The protocol has a frame that says that no new requests are taken.
+	GoAway bool `protobuf:"varint,4,opt,name=go_away,json=goAway,proto3" json:"go_away,omitempty"`
+	// How long a request waits that does not say; 0 leaves it to the route.
+	DefaultTimeoutMs uint32 `protobuf:"varint,5,opt,name=default_timeout_ms,json=defaultTimeoutMs,proto3" json:"default_timeout_ms,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *CodecProfile) Reset() {
+	*x = CodecProfile{}
+	mi := &file_plugin_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CodecProfile) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CodecProfile) ProtoMessage() {}
+
+func (x *CodecProfile) ProtoReflect() protoreflect.Message {
+	mi := &file_plugin_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CodecProfile.ProtoReflect.Descriptor instead.
+func (*CodecProfile) Descriptor() ([]byte, []int) {
+	return file_plugin_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *CodecProfile) GetPool() PoolMode {
+	if x != nil {
+		return x.Pool
+	}
+	return PoolMode_MULTIPLEXED
+}
+
+func (x *CodecProfile) GetIdWidth() uint32 {
+	if x != nil {
+		return x.IdWidth
+	}
+	return 0
+}
+
+func (x *CodecProfile) GetHeartbeats() bool {
+	if x != nil {
+		return x.Heartbeats
+	}
+	return false
+}
+
+func (x *CodecProfile) GetGoAway() bool {
+	if x != nil {
+		return x.GoAway
+	}
+	return false
+}
+
+func (x *CodecProfile) GetDefaultTimeoutMs() uint32 {
+	if x != nil {
+		return x.DefaultTimeoutMs
+	}
+	return 0
+}
+
+// Are the first bytes of a connection of this protocol? Asked again with all bytes from the
+// beginning while more are needed, up to 4096.
+type Detect struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Context       uint64                 `protobuf:"varint,1,opt,name=context,proto3" json:"context,omitempty"`
+	Exchange      uint64                 `protobuf:"varint,2,opt,name=exchange,proto3" json:"exchange,omitempty"`
+	First         []byte                 `protobuf:"bytes,3,opt,name=first,proto3" json:"first,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Detect) Reset() {
+	*x = Detect{}
+	mi := &file_plugin_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Detect) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Detect) ProtoMessage() {}
+
+func (x *Detect) ProtoReflect() protoreflect.Message {
+	mi := &file_plugin_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Detect.ProtoReflect.Descriptor instead.
+func (*Detect) Descriptor() ([]byte, []int) {
+	return file_plugin_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *Detect) GetContext() uint64 {
+	if x != nil {
+		return x.Context
+	}
+	return 0
+}
+
+func (x *Detect) GetExchange() uint64 {
+	if x != nil {
+		return x.Exchange
+	}
+	return 0
+}
+
+func (x *Detect) GetFirst() []byte {
+	if x != nil {
+		return x.First
+	}
+	return nil
+}
+
+// Which frames are in these bytes? What is behind the whole ones comes again, with more.
+type Decode struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Context       uint64                 `protobuf:"varint,1,opt,name=context,proto3" json:"context,omitempty"`
+	Exchange      uint64                 `protobuf:"varint,2,opt,name=exchange,proto3" json:"exchange,omitempty"`
+	Bytes         []byte                 `protobuf:"bytes,3,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Decode) Reset() {
+	*x = Decode{}
+	mi := &file_plugin_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Decode) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Decode) ProtoMessage() {}
+
+func (x *Decode) ProtoReflect() protoreflect.Message {
+	mi := &file_plugin_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Decode.ProtoReflect.Descriptor instead.
+func (*Decode) Descriptor() ([]byte, []int) {
+	return file_plugin_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *Decode) GetContext() uint64 {
+	if x != nil {
+		return x.Context
+	}
+	return 0
+}
+
+func (x *Decode) GetExchange() uint64 {
+	if x != nil {
+		return x.Exchange
+	}
+	return 0
+}
+
+func (x *Decode) GetBytes() []byte {
+	if x != nil {
+		return x.Bytes
+	}
+	return nil
+}
+
+// Write a frame that was changed, or whose id has no place of its own.
+type Encode struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Context   uint64                 `protobuf:"varint,1,opt,name=context,proto3" json:"context,omitempty"`
+	Exchange  uint64                 `protobuf:"varint,2,opt,name=exchange,proto3" json:"exchange,omitempty"`
+	FrameKind FrameKind              `protobuf:"varint,3,opt,name=frame_kind,json=frameKind,proto3,enum=mortise.plugin.v1.FrameKind" json:"frame_kind,omitempty"`
+	OldId     uint64                 `protobuf:"varint,4,opt,name=old_id,json=oldId,proto3" json:"old_id,omitempty"`
+	// The one to write.
+	Id uint64 `protobuf:"varint,5,opt,name=id,proto3" json:"id,omitempty"`
+	// The bytes that it came in.
+	Raw []byte `protobuf:"bytes,6,opt,name=raw,proto3" json:"raw,omitempty"`
+	// The header block, without attributes, in order.
+	Fields        []*Field `protobuf:"bytes,7,rep,name=fields,proto3" json:"fields,omitempty"`
+	FieldsChanged bool     `protobuf:"varint,8,opt,name=fields_changed,json=fieldsChanged,proto3" json:"fields_changed,omitempty"`
+	Body          []byte   `protobuf:"bytes,9,opt,name=body,proto3" json:"body,omitempty"`
+	BodyChanged   bool     `protobuf:"varint,10,opt,name=body_changed,json=bodyChanged,proto3" json:"body_changed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Encode) Reset() {
+	*x = Encode{}
+	mi := &file_plugin_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Encode) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Encode) ProtoMessage() {}
+
+func (x *Encode) ProtoReflect() protoreflect.Message {
+	mi := &file_plugin_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Encode.ProtoReflect.Descriptor instead.
+func (*Encode) Descriptor() ([]byte, []int) {
+	return file_plugin_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *Encode) GetContext() uint64 {
+	if x != nil {
+		return x.Context
+	}
+	return 0
+}
+
+func (x *Encode) GetExchange() uint64 {
+	if x != nil {
+		return x.Exchange
+	}
+	return 0
+}
+
+func (x *Encode) GetFrameKind() FrameKind {
+	if x != nil {
+		return x.FrameKind
+	}
+	return FrameKind_FRAME_REQUEST
+}
+
+func (x *Encode) GetOldId() uint64 {
+	if x != nil {
+		return x.OldId
+	}
+	return 0
+}
+
+func (x *Encode) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *Encode) GetRaw() []byte {
+	if x != nil {
+		return x.Raw
+	}
+	return nil
+}
+
+func (x *Encode) GetFields() []*Field {
+	if x != nil {
+		return x.Fields
+	}
+	return nil
+}
+
+func (x *Encode) GetFieldsChanged() bool {
+	if x != nil {
+		return x.FieldsChanged
+	}
+	return false
+}
+
+func (x *Encode) GetBody() []byte {
+	if x != nil {
+		return x.Body
+	}
+	return nil
+}
+
+func (x *Encode) GetBodyChanged() bool {
+	if x != nil {
+		return x.BodyChanged
+	}
+	return false
+}
+
+// Write a heartbeat.
+type Heartbeat struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Context       uint64                 `protobuf:"varint,1,opt,name=context,proto3" json:"context,omitempty"`
+	Exchange      uint64                 `protobuf:"varint,2,opt,name=exchange,proto3" json:"exchange,omitempty"`
+	Id            uint64                 `protobuf:"varint,3,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Heartbeat) Reset() {
+	*x = Heartbeat{}
+	mi := &file_plugin_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Heartbeat) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Heartbeat) ProtoMessage() {}
+
+func (x *Heartbeat) ProtoReflect() protoreflect.Message {
+	mi := &file_plugin_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Heartbeat.ProtoReflect.Descriptor instead.
+func (*Heartbeat) Descriptor() ([]byte, []int) {
+	return file_plugin_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *Heartbeat) GetContext() uint64 {
+	if x != nil {
+		return x.Context
+	}
+	return 0
+}
+
+func (x *Heartbeat) GetExchange() uint64 {
+	if x != nil {
+		return x.Exchange
+	}
+	return 0
+}
+
+func (x *Heartbeat) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+// Write the reply to a heartbeat, which is given as it came, with its id.
+type HeartbeatReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Context       uint64                 `protobuf:"varint,1,opt,name=context,proto3" json:"context,omitempty"`
+	Exchange      uint64                 `protobuf:"varint,2,opt,name=exchange,proto3" json:"exchange,omitempty"`
+	Heartbeat     []byte                 `protobuf:"bytes,3,opt,name=heartbeat,proto3" json:"heartbeat,omitempty"`
+	Id            uint64                 `protobuf:"varint,4,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HeartbeatReply) Reset() {
+	*x = HeartbeatReply{}
+	mi := &file_plugin_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HeartbeatReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HeartbeatReply) ProtoMessage() {}
+
+func (x *HeartbeatReply) ProtoReflect() protoreflect.Message {
+	mi := &file_plugin_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HeartbeatReply.ProtoReflect.Descriptor instead.
+func (*HeartbeatReply) Descriptor() ([]byte, []int) {
+	return file_plugin_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *HeartbeatReply) GetContext() uint64 {
+	if x != nil {
+		return x.Context
+	}
+	return 0
+}
+
+func (x *HeartbeatReply) GetExchange() uint64 {
+	if x != nil {
+		return x.Exchange
+	}
+	return 0
+}
+
+func (x *HeartbeatReply) GetHeartbeat() []byte {
+	if x != nil {
+		return x.Heartbeat
+	}
+	return nil
+}
+
+func (x *HeartbeatReply) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+// Write a response in the upstream's place.
+type Reject struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Context  uint64                 `protobuf:"varint,1,opt,name=context,proto3" json:"context,omitempty"`
+	Exchange uint64                 `protobuf:"varint,2,opt,name=exchange,proto3" json:"exchange,omitempty"`
+	// The request as it came, with its id, which the response bears.
+	Request []byte `protobuf:"bytes,3,opt,name=request,proto3" json:"request,omitempty"`
+	Id      uint64 `protobuf:"varint,4,opt,name=id,proto3" json:"id,omitempty"`
+	// What HTTP would say; choose the protocol's own status by it.
+	Status uint32 `protobuf:"varint,5,opt,name=status,proto3" json:"status,omitempty"`
+	// One line for the caller.
+	Message string `protobuf:"bytes,6,opt,name=message,proto3" json:"message,omitempty"`
+	// Of a filter or a route; often none.
+	Fields        []*Field `protobuf:"bytes,7,rep,name=fields,proto3" json:"fields,omitempty"`
+	Body          []byte   `protobuf:"bytes,8,opt,name=body,proto3" json:"body,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Reject) Reset() {
+	*x = Reject{}
+	mi := &file_plugin_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Reject) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Reject) ProtoMessage() {}
+
+func (x *Reject) ProtoReflect() protoreflect.Message {
+	mi := &file_plugin_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Reject.ProtoReflect.Descriptor instead.
+func (*Reject) Descriptor() ([]byte, []int) {
+	return file_plugin_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *Reject) GetContext() uint64 {
+	if x != nil {
+		return x.Context
+	}
+	return 0
+}
+
+func (x *Reject) GetExchange() uint64 {
+	if x != nil {
+		return x.Exchange
+	}
+	return 0
+}
+
+func (x *Reject) GetRequest() []byte {
+	if x != nil {
+		return x.Request
+	}
+	return nil
+}
+
+func (x *Reject) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *Reject) GetStatus() uint32 {
+	if x != nil {
+		return x.Status
+	}
+	return 0
+}
+
+func (x *Reject) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
+func (x *Reject) GetFields() []*Field {
+	if x != nil {
+		return x.Fields
+	}
+	return nil
+}
+
+func (x *Reject) GetBody() []byte {
+	if x != nil {
+		return x.Body
+	}
+	return nil
+}
+
+// Write that no new requests are taken.
+type GoAway struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Context       uint64                 `protobuf:"varint,1,opt,name=context,proto3" json:"context,omitempty"`
+	Exchange      uint64                 `protobuf:"varint,2,opt,name=exchange,proto3" json:"exchange,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GoAway) Reset() {
+	*x = GoAway{}
+	mi := &file_plugin_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GoAway) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GoAway) ProtoMessage() {}
+
+func (x *GoAway) ProtoReflect() protoreflect.Message {
+	mi := &file_plugin_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GoAway.ProtoReflect.Descriptor instead.
+func (*GoAway) Descriptor() ([]byte, []int) {
+	return file_plugin_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *GoAway) GetContext() uint64 {
+	if x != nil {
+		return x.Context
+	}
+	return 0
+}
+
+func (x *GoAway) GetExchange() uint64 {
+	if x != nil {
+		return x.Exchange
+	}
+	return 0
+}
+
+type CodecAnswer struct {
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Generation uint32                 `protobuf:"varint,1,opt,name=generation,proto3" json:"generation,omitempty"`
+	Context    uint64                 `protobuf:"varint,2,opt,name=context,proto3" json:"context,omitempty"`
+	Exchange   uint64                 `protobuf:"varint,3,opt,name=exchange,proto3" json:"exchange,omitempty"`
+	// Types that are valid to be assigned to Kind:
+	//
+	//	*CodecAnswer_Detection
+	//	*CodecAnswer_Decoded
+	//	*CodecAnswer_Written
+	//	*CodecAnswer_Failed
+	Kind          isCodecAnswer_Kind `protobuf_oneof:"kind"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CodecAnswer) Reset() {
+	*x = CodecAnswer{}
+	mi := &file_plugin_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CodecAnswer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CodecAnswer) ProtoMessage() {}
+
+func (x *CodecAnswer) ProtoReflect() protoreflect.Message {
+	mi := &file_plugin_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CodecAnswer.ProtoReflect.Descriptor instead.
+func (*CodecAnswer) Descriptor() ([]byte, []int) {
+	return file_plugin_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *CodecAnswer) GetGeneration() uint32 {
+	if x != nil {
+		return x.Generation
+	}
+	return 0
+}
+
+func (x *CodecAnswer) GetContext() uint64 {
+	if x != nil {
+		return x.Context
+	}
+	return 0
+}
+
+func (x *CodecAnswer) GetExchange() uint64 {
+	if x != nil {
+		return x.Exchange
+	}
+	return 0
+}
+
+func (x *CodecAnswer) GetKind() isCodecAnswer_Kind {
+	if x != nil {
+		return x.Kind
+	}
+	return nil
+}
+
+func (x *CodecAnswer) GetDetection() Detection {
+	if x != nil {
+		if x, ok := x.Kind.(*CodecAnswer_Detection); ok {
+			return x.Detection
+		}
+	}
+	return Detection_NO_MATCH
+}
+
+func (x *CodecAnswer) GetDecoded() *Decoded {
+	if x != nil {
+		if x, ok := x.Kind.(*CodecAnswer_Decoded); ok {
+			return x.Decoded
+		}
+	}
+	return nil
+}
+
+func (x *CodecAnswer) GetWritten() *Written {
+	if x != nil {
+		if x, ok := x.Kind.(*CodecAnswer_Written); ok {
+			return x.Written
+		}
+	}
+	return nil
+}
+
+func (x *CodecAnswer) GetFailed() string {
+	if x != nil {
+		if x, ok := x.Kind.(*CodecAnswer_Failed); ok {
+			return x.Failed
+		}
+	}
+	return ""
+}
+
+type isCodecAnswer_Kind interface {
+	isCodecAnswer_Kind()
+}
+
+type CodecAnswer_Detection struct {
+	Detection Detection `protobuf:"varint,4,opt,name=detection,proto3,enum=mortise.plugin.v1.Detection,oneof"`
+}
+
+type CodecAnswer_Decoded struct {
+	Decoded *Decoded `protobuf:"bytes,5,opt,name=decoded,proto3,oneof"`
+}
+
+type CodecAnswer_Written struct {
+	Written *Written `protobuf:"bytes,6,opt,name=written,proto3,oneof"`
+}
+
+type CodecAnswer_Failed struct {
+	// The plugin failed in this instance: how. The proxy lets the instance go.
+	Failed string `protobuf:"bytes,7,opt,name=failed,proto3,oneof"`
+}
+
+func (*CodecAnswer_Detection) isCodecAnswer_Kind() {}
+
+func (*CodecAnswer_Decoded) isCodecAnswer_Kind() {}
+
+func (*CodecAnswer_Written) isCodecAnswer_Kind() {}
+
+func (*CodecAnswer_Failed) isCodecAnswer_Kind() {}
+
+type Written struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Without any: what was changed cannot stand in the protocol, or it has no such frame.
+	Bytes         []byte `protobuf:"bytes,1,opt,name=bytes,proto3,oneof" json:"bytes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Written) Reset() {
+	*x = Written{}
+	mi := &file_plugin_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Written) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Written) ProtoMessage() {}
+
+func (x *Written) ProtoReflect() protoreflect.Message {
+	mi := &file_plugin_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Written.ProtoReflect.Descriptor instead.
+func (*Written) Descriptor() ([]byte, []int) {
+	return file_plugin_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *Written) GetBytes() []byte {
+	if x != nil {
+		return x.Bytes
+	}
+	return nil
+}
+
+type Decoded struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// All whole frames, in order; at most 1024, and at most 8192 fields and attributes of all of
+	// them. Where there are more, `more` has the proxy ask again for what is behind.
+	Frames []*Frame `protobuf:"bytes,1,rep,name=frames,proto3" json:"frames,omitempty"`
+	More   bool     `protobuf:"varint,2,opt,name=more,proto3" json:"more,omitempty"`
+	// How many bytes the frame behind them has in all, as far as its beginning says; else 0. The
+	// proxy does not ask again before they are there, and closes the connection where they are too
+	// many.
+	Needed uint64 `protobuf:"varint,3,opt,name=needed,proto3" json:"needed,omitempty"`
+	// The bytes behind them are none of this protocol: why. The connection ends behind the frames.
+	Lost          []byte `protobuf:"bytes,4,opt,name=lost,proto3,oneof" json:"lost,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Decoded) Reset() {
+	*x = Decoded{}
+	mi := &file_plugin_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Decoded) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Decoded) ProtoMessage() {}
+
+func (x *Decoded) ProtoReflect() protoreflect.Message {
+	mi := &file_plugin_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Decoded.ProtoReflect.Descriptor instead.
+func (*Decoded) Descriptor() ([]byte, []int) {
+	return file_plugin_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *Decoded) GetFrames() []*Frame {
+	if x != nil {
+		return x.Frames
+	}
+	return nil
+}
+
+func (x *Decoded) GetMore() bool {
+	if x != nil {
+		return x.More
+	}
+	return false
+}
+
+func (x *Decoded) GetNeeded() uint64 {
+	if x != nil {
+		return x.Needed
+	}
+	return 0
+}
+
+func (x *Decoded) GetLost() []byte {
+	if x != nil {
+		return x.Lost
+	}
+	return nil
+}
+
+// One whole message. Places are counted from its first byte; the proxy cuts it out of its own
+// bytes, and looks at all that is said: a place that is not inside of the frame, an id that does
+// not stand at its place, a number that means nothing are failures of the instance.
+type Frame struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Kind  FrameKind              `protobuf:"varint,1,opt,name=kind,proto3,enum=mortise.plugin.v1.FrameKind" json:"kind,omitempty"`
+	// Of the whole frame; at least 1.
+	Length uint64 `protobuf:"varint,2,opt,name=length,proto3" json:"length,omitempty"`
+	// What ties a response to its request.
+	Id uint64 `protobuf:"varint,3,opt,name=id,proto3" json:"id,omitempty"`
+	// Where the id stands, where it does as a number of 4 or 8 bytes: the proxy then writes
+	// another one there without asking.
+	IdPlace *IdPlace `protobuf:"bytes,4,opt,name=id_place,json=idPlace,proto3" json:"id_place,omitempty"`
+	// Of a request; empty where the protocol names none.
+	Service []byte `protobuf:"bytes,5,opt,name=service,proto3" json:"service,omitempty"`
+	Method  []byte `protobuf:"bytes,6,opt,name=method,proto3" json:"method,omitempty"`
+	// How long the caller waits, where the request says.
+	TimeoutMs *uint32 `protobuf:"varint,7,opt,name=timeout_ms,json=timeoutMs,proto3,oneof" json:"timeout_ms,omitempty"`
+	// Of a response: the protocol's own number, and what HTTP would say, 200 to 599.
+	Status     uint32 `protobuf:"varint,8,opt,name=status,proto3" json:"status,omitempty"`
+	HttpStatus uint32 `protobuf:"varint,9,opt,name=http_status,json=httpStatus,proto3" json:"http_status,omitempty"`
+	// The header block, in order; the case of names is kept.
+	Fields []*Field `protobuf:"bytes,10,rep,name=fields,proto3" json:"fields,omitempty"`
+	// What else is known, under names that begin with a colon: to be matched and read.
+	Attributes []*Field `protobuf:"bytes,11,rep,name=attributes,proto3" json:"attributes,omitempty"`
+	BodyStart  uint64   `protobuf:"varint,12,opt,name=body_start,json=bodyStart,proto3" json:"body_start,omitempty"`
+	BodyLength uint64   `protobuf:"varint,13,opt,name=body_length,json=bodyLength,proto3" json:"body_length,omitempty"`
+	// What is wrong inside of a frame whose borders are sound.
+	Malformed     []byte `protobuf:"bytes,14,opt,name=malformed,proto3,oneof" json:"malformed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Frame) Reset() {
+	*x = Frame{}
+	mi := &file_plugin_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Frame) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Frame) ProtoMessage() {}
+
+func (x *Frame) ProtoReflect() protoreflect.Message {
+	mi := &file_plugin_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Frame.ProtoReflect.Descriptor instead.
+func (*Frame) Descriptor() ([]byte, []int) {
+	return file_plugin_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *Frame) GetKind() FrameKind {
+	if x != nil {
+		return x.Kind
+	}
+	return FrameKind_FRAME_REQUEST
+}
+
+func (x *Frame) GetLength() uint64 {
+	if x != nil {
+		return x.Length
+	}
+	return 0
+}
+
+func (x *Frame) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *Frame) GetIdPlace() *IdPlace {
+	if x != nil {
+		return x.IdPlace
+	}
+	return nil
+}
+
+func (x *Frame) GetService() []byte {
+	if x != nil {
+		return x.Service
+	}
+	return nil
+}
+
+func (x *Frame) GetMethod() []byte {
+	if x != nil {
+		return x.Method
+	}
+	return nil
+}
+
+func (x *Frame) GetTimeoutMs() uint32 {
+	if x != nil && x.TimeoutMs != nil {
+		return *x.TimeoutMs
+	}
+	return 0
+}
+
+func (x *Frame) GetStatus() uint32 {
+	if x != nil {
+		return x.Status
+	}
+	return 0
+}
+
+func (x *Frame) GetHttpStatus() uint32 {
+	if x != nil {
+		return x.HttpStatus
+	}
+	return 0
+}
+
+func (x *Frame) GetFields() []*Field {
+	if x != nil {
+		return x.Fields
+	}
+	return nil
+}
+
+func (x *Frame) GetAttributes() []*Field {
+	if x != nil {
+		return x.Attributes
+	}
+	return nil
+}
+
+func (x *Frame) GetBodyStart() uint64 {
+	if x != nil {
+		return x.BodyStart
+	}
+	return 0
+}
+
+func (x *Frame) GetBodyLength() uint64 {
+	if x != nil {
+		return x.BodyLength
+	}
+	return 0
+}
+
+func (x *Frame) GetMalformed() []byte {
+	if x != nil {
+		return x.Malformed
+	}
+	return nil
+}
+
+type IdPlace struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Offset        uint64                 `protobuf:"varint,1,opt,name=offset,proto3" json:"offset,omitempty"`
+	Width         uint32                 `protobuf:"varint,2,opt,name=width,proto3" json:"width,omitempty"`
+	LittleEndian  bool                   `protobuf:"varint,3,opt,name=little_endian,json=littleEndian,proto3" json:"little_endian,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *IdPlace) Reset() {
+	*x = IdPlace{}
+	mi := &file_plugin_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *IdPlace) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*IdPlace) ProtoMessage() {}
+
+func (x *IdPlace) ProtoReflect() protoreflect.Message {
+	mi := &file_plugin_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use IdPlace.ProtoReflect.Descriptor instead.
+func (*IdPlace) Descriptor() ([]byte, []int) {
+	return file_plugin_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *IdPlace) GetOffset() uint64 {
+	if x != nil {
+		return x.Offset
+	}
+	return 0
+}
+
+func (x *IdPlace) GetWidth() uint32 {
+	if x != nil {
+		return x.Width
+	}
+	return 0
+}
+
+func (x *IdPlace) GetLittleEndian() bool {
+	if x != nil {
+		return x.LittleEndian
+	}
+	return false
+}
+
 type Call struct {
 	state      protoimpl.MessageState `protogen:"open.v1"`
 	Generation uint32                 `protobuf:"varint,1,opt,name=generation,proto3" json:"generation,omitempty"`
@@ -3053,7 +4448,7 @@ type Call struct {
 
 func (x *Call) Reset() {
 	*x = Call{}
-	mi := &file_plugin_proto_msgTypes[29]
+	mi := &file_plugin_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3065,7 +4460,7 @@ func (x *Call) String() string {
 func (*Call) ProtoMessage() {}
 
 func (x *Call) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[29]
+	mi := &file_plugin_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3078,7 +4473,7 @@ func (x *Call) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Call.ProtoReflect.Descriptor instead.
 func (*Call) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{29}
+	return file_plugin_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *Call) GetGeneration() uint32 {
@@ -3393,7 +4788,7 @@ type GetFields struct {
 
 func (x *GetFields) Reset() {
 	*x = GetFields{}
-	mi := &file_plugin_proto_msgTypes[30]
+	mi := &file_plugin_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3405,7 +4800,7 @@ func (x *GetFields) String() string {
 func (*GetFields) ProtoMessage() {}
 
 func (x *GetFields) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[30]
+	mi := &file_plugin_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3418,7 +4813,7 @@ func (x *GetFields) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetFields.ProtoReflect.Descriptor instead.
 func (*GetFields) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{30}
+	return file_plugin_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *GetFields) GetSection() Section {
@@ -3439,7 +4834,7 @@ type GetBytes struct {
 
 func (x *GetBytes) Reset() {
 	*x = GetBytes{}
-	mi := &file_plugin_proto_msgTypes[31]
+	mi := &file_plugin_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3451,7 +4846,7 @@ func (x *GetBytes) String() string {
 func (*GetBytes) ProtoMessage() {}
 
 func (x *GetBytes) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[31]
+	mi := &file_plugin_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3464,7 +4859,7 @@ func (x *GetBytes) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetBytes.ProtoReflect.Descriptor instead.
 func (*GetBytes) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{31}
+	return file_plugin_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *GetBytes) GetWhich() uint32 {
@@ -3485,7 +4880,7 @@ type GetProperty struct {
 
 func (x *GetProperty) Reset() {
 	*x = GetProperty{}
-	mi := &file_plugin_proto_msgTypes[32]
+	mi := &file_plugin_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3497,7 +4892,7 @@ func (x *GetProperty) String() string {
 func (*GetProperty) ProtoMessage() {}
 
 func (x *GetProperty) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[32]
+	mi := &file_plugin_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3510,7 +4905,7 @@ func (x *GetProperty) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetProperty.ProtoReflect.Descriptor instead.
 func (*GetProperty) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{32}
+	return file_plugin_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *GetProperty) GetPath() string {
@@ -3541,7 +4936,7 @@ type HttpRequest struct {
 
 func (x *HttpRequest) Reset() {
 	*x = HttpRequest{}
-	mi := &file_plugin_proto_msgTypes[33]
+	mi := &file_plugin_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3553,7 +4948,7 @@ func (x *HttpRequest) String() string {
 func (*HttpRequest) ProtoMessage() {}
 
 func (x *HttpRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[33]
+	mi := &file_plugin_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3566,7 +4961,7 @@ func (x *HttpRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HttpRequest.ProtoReflect.Descriptor instead.
 func (*HttpRequest) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{33}
+	return file_plugin_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *HttpRequest) GetCluster() string {
@@ -3607,7 +5002,7 @@ type SetTick struct {
 
 func (x *SetTick) Reset() {
 	*x = SetTick{}
-	mi := &file_plugin_proto_msgTypes[34]
+	mi := &file_plugin_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3619,7 +5014,7 @@ func (x *SetTick) String() string {
 func (*SetTick) ProtoMessage() {}
 
 func (x *SetTick) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[34]
+	mi := &file_plugin_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3632,7 +5027,7 @@ func (x *SetTick) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetTick.ProtoReflect.Descriptor instead.
 func (*SetTick) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{34}
+	return file_plugin_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *SetTick) GetPeriodMs() uint64 {
@@ -3651,7 +5046,7 @@ type SharedGet struct {
 
 func (x *SharedGet) Reset() {
 	*x = SharedGet{}
-	mi := &file_plugin_proto_msgTypes[35]
+	mi := &file_plugin_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3663,7 +5058,7 @@ func (x *SharedGet) String() string {
 func (*SharedGet) ProtoMessage() {}
 
 func (x *SharedGet) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[35]
+	mi := &file_plugin_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3676,7 +5071,7 @@ func (x *SharedGet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SharedGet.ProtoReflect.Descriptor instead.
 func (*SharedGet) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{35}
+	return file_plugin_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *SharedGet) GetKey() []byte {
@@ -3698,7 +5093,7 @@ type SharedSet struct {
 
 func (x *SharedSet) Reset() {
 	*x = SharedSet{}
-	mi := &file_plugin_proto_msgTypes[36]
+	mi := &file_plugin_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3710,7 +5105,7 @@ func (x *SharedSet) String() string {
 func (*SharedSet) ProtoMessage() {}
 
 func (x *SharedSet) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[36]
+	mi := &file_plugin_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3723,7 +5118,7 @@ func (x *SharedSet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SharedSet.ProtoReflect.Descriptor instead.
 func (*SharedSet) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{36}
+	return file_plugin_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *SharedSet) GetKey() []byte {
@@ -3757,7 +5152,7 @@ type ResolveQueue struct {
 
 func (x *ResolveQueue) Reset() {
 	*x = ResolveQueue{}
-	mi := &file_plugin_proto_msgTypes[37]
+	mi := &file_plugin_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3769,7 +5164,7 @@ func (x *ResolveQueue) String() string {
 func (*ResolveQueue) ProtoMessage() {}
 
 func (x *ResolveQueue) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[37]
+	mi := &file_plugin_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3782,7 +5177,7 @@ func (x *ResolveQueue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResolveQueue.ProtoReflect.Descriptor instead.
 func (*ResolveQueue) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{37}
+	return file_plugin_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *ResolveQueue) GetNamespace() string {
@@ -3809,7 +5204,7 @@ type Enqueue struct {
 
 func (x *Enqueue) Reset() {
 	*x = Enqueue{}
-	mi := &file_plugin_proto_msgTypes[38]
+	mi := &file_plugin_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3821,7 +5216,7 @@ func (x *Enqueue) String() string {
 func (*Enqueue) ProtoMessage() {}
 
 func (x *Enqueue) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[38]
+	mi := &file_plugin_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3834,7 +5229,7 @@ func (x *Enqueue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Enqueue.ProtoReflect.Descriptor instead.
 func (*Enqueue) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{38}
+	return file_plugin_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *Enqueue) GetQueue() uint32 {
@@ -3861,7 +5256,7 @@ type DefineMetric struct {
 
 func (x *DefineMetric) Reset() {
 	*x = DefineMetric{}
-	mi := &file_plugin_proto_msgTypes[39]
+	mi := &file_plugin_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3873,7 +5268,7 @@ func (x *DefineMetric) String() string {
 func (*DefineMetric) ProtoMessage() {}
 
 func (x *DefineMetric) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[39]
+	mi := &file_plugin_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3886,7 +5281,7 @@ func (x *DefineMetric) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DefineMetric.ProtoReflect.Descriptor instead.
 func (*DefineMetric) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{39}
+	return file_plugin_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *DefineMetric) GetKind() MetricKind {
@@ -3913,7 +5308,7 @@ type MetricChange struct {
 
 func (x *MetricChange) Reset() {
 	*x = MetricChange{}
-	mi := &file_plugin_proto_msgTypes[40]
+	mi := &file_plugin_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3925,7 +5320,7 @@ func (x *MetricChange) String() string {
 func (*MetricChange) ProtoMessage() {}
 
 func (x *MetricChange) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[40]
+	mi := &file_plugin_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3938,7 +5333,7 @@ func (x *MetricChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MetricChange.ProtoReflect.Descriptor instead.
 func (*MetricChange) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{40}
+	return file_plugin_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *MetricChange) GetMetric() uint32 {
@@ -3968,7 +5363,7 @@ type CallResult struct {
 
 func (x *CallResult) Reset() {
 	*x = CallResult{}
-	mi := &file_plugin_proto_msgTypes[41]
+	mi := &file_plugin_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3980,7 +5375,7 @@ func (x *CallResult) String() string {
 func (*CallResult) ProtoMessage() {}
 
 func (x *CallResult) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[41]
+	mi := &file_plugin_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3993,7 +5388,7 @@ func (x *CallResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CallResult.ProtoReflect.Descriptor instead.
 func (*CallResult) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{41}
+	return file_plugin_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *CallResult) GetId() uint64 {
@@ -4048,7 +5443,7 @@ type HttpAnswer struct {
 
 func (x *HttpAnswer) Reset() {
 	*x = HttpAnswer{}
-	mi := &file_plugin_proto_msgTypes[42]
+	mi := &file_plugin_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4060,7 +5455,7 @@ func (x *HttpAnswer) String() string {
 func (*HttpAnswer) ProtoMessage() {}
 
 func (x *HttpAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[42]
+	mi := &file_plugin_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4073,7 +5468,7 @@ func (x *HttpAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HttpAnswer.ProtoReflect.Descriptor instead.
 func (*HttpAnswer) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{42}
+	return file_plugin_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *HttpAnswer) GetId() uint64 {
@@ -4134,7 +5529,7 @@ type Tick struct {
 
 func (x *Tick) Reset() {
 	*x = Tick{}
-	mi := &file_plugin_proto_msgTypes[43]
+	mi := &file_plugin_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4146,7 +5541,7 @@ func (x *Tick) String() string {
 func (*Tick) ProtoMessage() {}
 
 func (x *Tick) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[43]
+	mi := &file_plugin_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4159,7 +5554,7 @@ func (x *Tick) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Tick.ProtoReflect.Descriptor instead.
 func (*Tick) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{43}
+	return file_plugin_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *Tick) GetInstance() uint64 {
@@ -4179,7 +5574,7 @@ type QueueReady struct {
 
 func (x *QueueReady) Reset() {
 	*x = QueueReady{}
-	mi := &file_plugin_proto_msgTypes[44]
+	mi := &file_plugin_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4191,7 +5586,7 @@ func (x *QueueReady) String() string {
 func (*QueueReady) ProtoMessage() {}
 
 func (x *QueueReady) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[44]
+	mi := &file_plugin_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4204,7 +5599,7 @@ func (x *QueueReady) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QueueReady.ProtoReflect.Descriptor instead.
 func (*QueueReady) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{44}
+	return file_plugin_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *QueueReady) GetInstance() uint64 {
@@ -4232,7 +5627,7 @@ type Log struct {
 
 func (x *Log) Reset() {
 	*x = Log{}
-	mi := &file_plugin_proto_msgTypes[45]
+	mi := &file_plugin_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4244,7 +5639,7 @@ func (x *Log) String() string {
 func (*Log) ProtoMessage() {}
 
 func (x *Log) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[45]
+	mi := &file_plugin_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4257,7 +5652,7 @@ func (x *Log) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Log.ProtoReflect.Descriptor instead.
 func (*Log) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{45}
+	return file_plugin_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *Log) GetLevel() Level {
@@ -4290,7 +5685,7 @@ type Ping struct {
 
 func (x *Ping) Reset() {
 	*x = Ping{}
-	mi := &file_plugin_proto_msgTypes[46]
+	mi := &file_plugin_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4302,7 +5697,7 @@ func (x *Ping) String() string {
 func (*Ping) ProtoMessage() {}
 
 func (x *Ping) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[46]
+	mi := &file_plugin_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4315,7 +5710,7 @@ func (x *Ping) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ping.ProtoReflect.Descriptor instead.
 func (*Ping) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{46}
+	return file_plugin_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *Ping) GetNumber() uint64 {
@@ -4334,7 +5729,7 @@ type Pong struct {
 
 func (x *Pong) Reset() {
 	*x = Pong{}
-	mi := &file_plugin_proto_msgTypes[47]
+	mi := &file_plugin_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4346,7 +5741,7 @@ func (x *Pong) String() string {
 func (*Pong) ProtoMessage() {}
 
 func (x *Pong) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[47]
+	mi := &file_plugin_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4359,7 +5754,7 @@ func (x *Pong) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pong.ProtoReflect.Descriptor instead.
 func (*Pong) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{47}
+	return file_plugin_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *Pong) GetNumber() uint64 {
@@ -4377,7 +5772,7 @@ type Drain struct {
 
 func (x *Drain) Reset() {
 	*x = Drain{}
-	mi := &file_plugin_proto_msgTypes[48]
+	mi := &file_plugin_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4389,7 +5784,7 @@ func (x *Drain) String() string {
 func (*Drain) ProtoMessage() {}
 
 func (x *Drain) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[48]
+	mi := &file_plugin_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4402,7 +5797,7 @@ func (x *Drain) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Drain.ProtoReflect.Descriptor instead.
 func (*Drain) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{48}
+	return file_plugin_proto_rawDescGZIP(), []int{61}
 }
 
 var File_plugin_proto protoreflect.FileDescriptor
@@ -4413,7 +5808,8 @@ const file_plugin_proto_rawDesc = "" +
 	"\bToPlugin\x120\n" +
 	"\x06events\x18\x01 \x03(\v2\x18.mortise.plugin.v1.EventR\x06events\"<\n" +
 	"\x06ToHost\x122\n" +
-	"\areplies\x18\x01 \x03(\v2\x18.mortise.plugin.v1.ReplyR\areplies\"\xc5\a\n" +
+	"\areplies\x18\x01 \x03(\v2\x18.mortise.plugin.v1.ReplyR\areplies\"\xdb\n" +
+	"\n" +
 	"\x05Event\x120\n" +
 	"\x05hello\x18\x01 \x01(\v2\x18.mortise.plugin.v1.HelloH\x00R\x05hello\x12<\n" +
 	"\tconfigure\x18\x02 \x01(\v2\x1c.mortise.plugin.v1.ConfigureH\x00R\tconfigure\x12-\n" +
@@ -4435,8 +5831,15 @@ const file_plugin_proto_rawDesc = "" +
 	"callResult\x126\n" +
 	"\arelease\x18\x0f \x01(\v2\x1a.mortise.plugin.v1.ReleaseH\x00R\arelease\x12-\n" +
 	"\x04ping\x18\x10 \x01(\v2\x17.mortise.plugin.v1.PingH\x00R\x04ping\x120\n" +
-	"\x05drain\x18\x11 \x01(\v2\x18.mortise.plugin.v1.DrainH\x00R\x05drainB\x06\n" +
-	"\x04kind\"\xa6\x03\n" +
+	"\x05drain\x18\x11 \x01(\v2\x18.mortise.plugin.v1.DrainH\x00R\x05drain\x123\n" +
+	"\x06detect\x18\x12 \x01(\v2\x19.mortise.plugin.v1.DetectH\x00R\x06detect\x123\n" +
+	"\x06decode\x18\x13 \x01(\v2\x19.mortise.plugin.v1.DecodeH\x00R\x06decode\x123\n" +
+	"\x06encode\x18\x14 \x01(\v2\x19.mortise.plugin.v1.EncodeH\x00R\x06encode\x12<\n" +
+	"\theartbeat\x18\x15 \x01(\v2\x1c.mortise.plugin.v1.HeartbeatH\x00R\theartbeat\x12L\n" +
+	"\x0fheartbeat_reply\x18\x16 \x01(\v2!.mortise.plugin.v1.HeartbeatReplyH\x00R\x0eheartbeatReply\x123\n" +
+	"\x06reject\x18\x17 \x01(\v2\x19.mortise.plugin.v1.RejectH\x00R\x06reject\x124\n" +
+	"\ago_away\x18\x18 \x01(\v2\x19.mortise.plugin.v1.GoAwayH\x00R\x06goAwayB\x06\n" +
+	"\x04kind\"\xde\x03\n" +
 	"\x05Reply\x124\n" +
 	"\x05hello\x18\x01 \x01(\v2\x1c.mortise.plugin.v1.HelloBackH\x00R\x05hello\x12?\n" +
 	"\n" +
@@ -4447,7 +5850,8 @@ const file_plugin_proto_rawDesc = "" +
 	"\x04call\x18\x05 \x01(\v2\x17.mortise.plugin.v1.CallH\x00R\x04call\x12*\n" +
 	"\x03log\x18\x06 \x01(\v2\x16.mortise.plugin.v1.LogH\x00R\x03log\x12-\n" +
 	"\x04pong\x18\a \x01(\v2\x17.mortise.plugin.v1.PongH\x00R\x04pong\x123\n" +
-	"\x06failed\x18\b \x01(\v2\x19.mortise.plugin.v1.FailedH\x00R\x06failedB\x06\n" +
+	"\x06failed\x18\b \x01(\v2\x19.mortise.plugin.v1.FailedH\x00R\x06failed\x126\n" +
+	"\x05codec\x18\t \x01(\v2\x1e.mortise.plugin.v1.CodecAnswerH\x00R\x05codecB\x06\n" +
 	"\x04kind\"\xc2\x01\n" +
 	"\x05Hello\x12\x1a\n" +
 	"\bversions\x18\x01 \x03(\rR\bversions\x12\x1a\n" +
@@ -4476,7 +5880,7 @@ const file_plugin_proto_rawDesc = "" +
 	"\binstance\x18\x01 \x01(\x04R\binstance\x12.\n" +
 	"\x05point\x18\x02 \x01(\x0e2\x18.mortise.plugin.v1.PointR\x05point\x12\x17\n" +
 	"\aroot_id\x18\x03 \x01(\tR\x06rootId\x12\x16\n" +
-	"\x06config\x18\x04 \x01(\fR\x06config\"v\n" +
+	"\x06config\x18\x04 \x01(\fR\x06config\"\xad\x01\n" +
 	"\n" +
 	"Configured\x12\x1a\n" +
 	"\binstance\x18\x01 \x01(\x04R\binstance\x12\x14\n" +
@@ -4484,7 +5888,8 @@ const file_plugin_proto_rawDesc = "" +
 	"\x06phases\x18\x03 \x01(\rR\x06phases\x12\x1e\n" +
 	"\n" +
 	"properties\x18\x04 \x03(\tR\n" +
-	"properties\"%\n" +
+	"properties\x125\n" +
+	"\x05codec\x18\x05 \x01(\v2\x1f.mortise.plugin.v1.CodecProfileR\x05codec\"%\n" +
 	"\aRelease\x12\x1a\n" +
 	"\binstance\x18\x01 \x01(\x04R\binstance\"\x9f\x01\n" +
 	"\x04Open\x12\x1a\n" +
@@ -4599,7 +6004,106 @@ const file_plugin_proto_rawDesc = "" +
 	"generation\x18\x01 \x01(\rR\n" +
 	"generation\x12\x1a\n" +
 	"\binstance\x18\x02 \x01(\x04R\binstance\x12\x14\n" +
-	"\x05error\x18\x03 \x01(\tR\x05error\"\xed\b\n" +
+	"\x05error\x18\x03 \x01(\tR\x05error\"\xc1\x01\n" +
+	"\fCodecProfile\x12/\n" +
+	"\x04pool\x18\x01 \x01(\x0e2\x1b.mortise.plugin.v1.PoolModeR\x04pool\x12\x19\n" +
+	"\bid_width\x18\x02 \x01(\rR\aidWidth\x12\x1e\n" +
+	"\n" +
+	"heartbeats\x18\x03 \x01(\bR\n" +
+	"heartbeats\x12\x17\n" +
+	"\ago_away\x18\x04 \x01(\bR\x06goAway\x12,\n" +
+	"\x12default_timeout_ms\x18\x05 \x01(\rR\x10defaultTimeoutMs\"T\n" +
+	"\x06Detect\x12\x18\n" +
+	"\acontext\x18\x01 \x01(\x04R\acontext\x12\x1a\n" +
+	"\bexchange\x18\x02 \x01(\x04R\bexchange\x12\x14\n" +
+	"\x05first\x18\x03 \x01(\fR\x05first\"T\n" +
+	"\x06Decode\x12\x18\n" +
+	"\acontext\x18\x01 \x01(\x04R\acontext\x12\x1a\n" +
+	"\bexchange\x18\x02 \x01(\x04R\bexchange\x12\x14\n" +
+	"\x05bytes\x18\x03 \x01(\fR\x05bytes\"\xc4\x02\n" +
+	"\x06Encode\x12\x18\n" +
+	"\acontext\x18\x01 \x01(\x04R\acontext\x12\x1a\n" +
+	"\bexchange\x18\x02 \x01(\x04R\bexchange\x12;\n" +
+	"\n" +
+	"frame_kind\x18\x03 \x01(\x0e2\x1c.mortise.plugin.v1.FrameKindR\tframeKind\x12\x15\n" +
+	"\x06old_id\x18\x04 \x01(\x04R\x05oldId\x12\x0e\n" +
+	"\x02id\x18\x05 \x01(\x04R\x02id\x12\x10\n" +
+	"\x03raw\x18\x06 \x01(\fR\x03raw\x120\n" +
+	"\x06fields\x18\a \x03(\v2\x18.mortise.plugin.v1.FieldR\x06fields\x12%\n" +
+	"\x0efields_changed\x18\b \x01(\bR\rfieldsChanged\x12\x12\n" +
+	"\x04body\x18\t \x01(\fR\x04body\x12!\n" +
+	"\fbody_changed\x18\n" +
+	" \x01(\bR\vbodyChanged\"Q\n" +
+	"\tHeartbeat\x12\x18\n" +
+	"\acontext\x18\x01 \x01(\x04R\acontext\x12\x1a\n" +
+	"\bexchange\x18\x02 \x01(\x04R\bexchange\x12\x0e\n" +
+	"\x02id\x18\x03 \x01(\x04R\x02id\"t\n" +
+	"\x0eHeartbeatReply\x12\x18\n" +
+	"\acontext\x18\x01 \x01(\x04R\acontext\x12\x1a\n" +
+	"\bexchange\x18\x02 \x01(\x04R\bexchange\x12\x1c\n" +
+	"\theartbeat\x18\x03 \x01(\fR\theartbeat\x12\x0e\n" +
+	"\x02id\x18\x04 \x01(\x04R\x02id\"\xe0\x01\n" +
+	"\x06Reject\x12\x18\n" +
+	"\acontext\x18\x01 \x01(\x04R\acontext\x12\x1a\n" +
+	"\bexchange\x18\x02 \x01(\x04R\bexchange\x12\x18\n" +
+	"\arequest\x18\x03 \x01(\fR\arequest\x12\x0e\n" +
+	"\x02id\x18\x04 \x01(\x04R\x02id\x12\x16\n" +
+	"\x06status\x18\x05 \x01(\rR\x06status\x12\x18\n" +
+	"\amessage\x18\x06 \x01(\tR\amessage\x120\n" +
+	"\x06fields\x18\a \x03(\v2\x18.mortise.plugin.v1.FieldR\x06fields\x12\x12\n" +
+	"\x04body\x18\b \x01(\fR\x04body\">\n" +
+	"\x06GoAway\x12\x18\n" +
+	"\acontext\x18\x01 \x01(\x04R\acontext\x12\x1a\n" +
+	"\bexchange\x18\x02 \x01(\x04R\bexchange\"\xb3\x02\n" +
+	"\vCodecAnswer\x12\x1e\n" +
+	"\n" +
+	"generation\x18\x01 \x01(\rR\n" +
+	"generation\x12\x18\n" +
+	"\acontext\x18\x02 \x01(\x04R\acontext\x12\x1a\n" +
+	"\bexchange\x18\x03 \x01(\x04R\bexchange\x12<\n" +
+	"\tdetection\x18\x04 \x01(\x0e2\x1c.mortise.plugin.v1.DetectionH\x00R\tdetection\x126\n" +
+	"\adecoded\x18\x05 \x01(\v2\x1a.mortise.plugin.v1.DecodedH\x00R\adecoded\x126\n" +
+	"\awritten\x18\x06 \x01(\v2\x1a.mortise.plugin.v1.WrittenH\x00R\awritten\x12\x18\n" +
+	"\x06failed\x18\a \x01(\tH\x00R\x06failedB\x06\n" +
+	"\x04kind\".\n" +
+	"\aWritten\x12\x19\n" +
+	"\x05bytes\x18\x01 \x01(\fH\x00R\x05bytes\x88\x01\x01B\b\n" +
+	"\x06_bytes\"\x89\x01\n" +
+	"\aDecoded\x120\n" +
+	"\x06frames\x18\x01 \x03(\v2\x18.mortise.plugin.v1.FrameR\x06frames\x12\x12\n" +
+	"\x04more\x18\x02 \x01(\bR\x04more\x12\x16\n" +
+	"\x06needed\x18\x03 \x01(\x04R\x06needed\x12\x17\n" +
+	"\x04lost\x18\x04 \x01(\fH\x00R\x04lost\x88\x01\x01B\a\n" +
+	"\x05_lost\"\x93\x04\n" +
+	"\x05Frame\x120\n" +
+	"\x04kind\x18\x01 \x01(\x0e2\x1c.mortise.plugin.v1.FrameKindR\x04kind\x12\x16\n" +
+	"\x06length\x18\x02 \x01(\x04R\x06length\x12\x0e\n" +
+	"\x02id\x18\x03 \x01(\x04R\x02id\x125\n" +
+	"\bid_place\x18\x04 \x01(\v2\x1a.mortise.plugin.v1.IdPlaceR\aidPlace\x12\x18\n" +
+	"\aservice\x18\x05 \x01(\fR\aservice\x12\x16\n" +
+	"\x06method\x18\x06 \x01(\fR\x06method\x12\"\n" +
+	"\n" +
+	"timeout_ms\x18\a \x01(\rH\x00R\ttimeoutMs\x88\x01\x01\x12\x16\n" +
+	"\x06status\x18\b \x01(\rR\x06status\x12\x1f\n" +
+	"\vhttp_status\x18\t \x01(\rR\n" +
+	"httpStatus\x120\n" +
+	"\x06fields\x18\n" +
+	" \x03(\v2\x18.mortise.plugin.v1.FieldR\x06fields\x128\n" +
+	"\n" +
+	"attributes\x18\v \x03(\v2\x18.mortise.plugin.v1.FieldR\n" +
+	"attributes\x12\x1d\n" +
+	"\n" +
+	"body_start\x18\f \x01(\x04R\tbodyStart\x12\x1f\n" +
+	"\vbody_length\x18\r \x01(\x04R\n" +
+	"bodyLength\x12!\n" +
+	"\tmalformed\x18\x0e \x01(\fH\x01R\tmalformed\x88\x01\x01B\r\n" +
+	"\v_timeout_msB\f\n" +
+	"\n" +
+	"_malformed\"\\\n" +
+	"\aIdPlace\x12\x16\n" +
+	"\x06offset\x18\x01 \x01(\x04R\x06offset\x12\x14\n" +
+	"\x05width\x18\x02 \x01(\rR\x05width\x12#\n" +
+	"\rlittle_endian\x18\x03 \x01(\bR\flittleEndian\"\xed\b\n" +
 	"\x04Call\x12\x1e\n" +
 	"\n" +
 	"generation\x18\x01 \x01(\rR\n" +
@@ -4693,11 +6197,12 @@ const file_plugin_proto_rawDesc = "" +
 	"\x06number\x18\x01 \x01(\x04R\x06number\"\x1e\n" +
 	"\x04Pong\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\x04R\x06number\"\a\n" +
-	"\x05Drain*;\n" +
+	"\x05Drain*F\n" +
 	"\x05Point\x12\x11\n" +
 	"\rSTREAM_FILTER\x10\x00\x12\x12\n" +
 	"\x0eNETWORK_FILTER\x10\x01\x12\v\n" +
-	"\aSERVICE\x10\x02*!\n" +
+	"\aSERVICE\x10\x02\x12\t\n" +
+	"\x05CODEC\x10\x03*!\n" +
 	"\x04Side\x12\v\n" +
 	"\aREQUEST\x10\x00\x12\f\n" +
 	"\bRESPONSE\x10\x01*a\n" +
@@ -4721,7 +6226,22 @@ const file_plugin_proto_rawDesc = "" +
 	"\aRESPOND\x10\x02\x12\t\n" +
 	"\x05RESET\x10\x03\x12\n" +
 	"\n" +
-	"\x06FAILED\x10\x04*3\n" +
+	"\x06FAILED\x10\x04*5\n" +
+	"\bPoolMode\x12\x0f\n" +
+	"\vMULTIPLEXED\x10\x00\x12\r\n" +
+	"\tPING_PONG\x10\x01\x12\t\n" +
+	"\x05BOUND\x10\x02*\x88\x01\n" +
+	"\tFrameKind\x12\x11\n" +
+	"\rFRAME_REQUEST\x10\x00\x12\x11\n" +
+	"\rFRAME_ONE_WAY\x10\x01\x12\x12\n" +
+	"\x0eFRAME_RESPONSE\x10\x02\x12\x13\n" +
+	"\x0fFRAME_HEARTBEAT\x10\x03\x12\x19\n" +
+	"\x15FRAME_HEARTBEAT_REPLY\x10\x04\x12\x11\n" +
+	"\rFRAME_GO_AWAY\x10\x05*3\n" +
+	"\tDetection\x12\f\n" +
+	"\bNO_MATCH\x10\x00\x12\t\n" +
+	"\x05MATCH\x10\x01\x12\r\n" +
+	"\tNEED_MORE\x10\x02*3\n" +
 	"\n" +
 	"MetricKind\x12\v\n" +
 	"\aCOUNTER\x10\x00\x12\t\n" +
@@ -4760,159 +6280,196 @@ func file_plugin_proto_rawDescGZIP() []byte {
 	return file_plugin_proto_rawDescData
 }
 
-var file_plugin_proto_enumTypes = make([]protoimpl.EnumInfo, 9)
-var file_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 49)
+var file_plugin_proto_enumTypes = make([]protoimpl.EnumInfo, 12)
+var file_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 62)
 var file_plugin_proto_goTypes = []any{
-	(Point)(0),            // 0: mortise.plugin.v1.Point
-	(Side)(0),             // 1: mortise.plugin.v1.Side
-	(Section)(0),          // 2: mortise.plugin.v1.Section
-	(Flow)(0),             // 3: mortise.plugin.v1.Flow
-	(Peer)(0),             // 4: mortise.plugin.v1.Peer
-	(Go)(0),               // 5: mortise.plugin.v1.Go
-	(MetricKind)(0),       // 6: mortise.plugin.v1.MetricKind
-	(Status)(0),           // 7: mortise.plugin.v1.Status
-	(Level)(0),            // 8: mortise.plugin.v1.Level
-	(*ToPlugin)(nil),      // 9: mortise.plugin.v1.ToPlugin
-	(*ToHost)(nil),        // 10: mortise.plugin.v1.ToHost
-	(*Event)(nil),         // 11: mortise.plugin.v1.Event
-	(*Reply)(nil),         // 12: mortise.plugin.v1.Reply
-	(*Hello)(nil),         // 13: mortise.plugin.v1.Hello
-	(*Limits)(nil),        // 14: mortise.plugin.v1.Limits
-	(*HelloBack)(nil),     // 15: mortise.plugin.v1.HelloBack
-	(*Configure)(nil),     // 16: mortise.plugin.v1.Configure
-	(*Configured)(nil),    // 17: mortise.plugin.v1.Configured
-	(*Release)(nil),       // 18: mortise.plugin.v1.Release
-	(*Open)(nil),          // 19: mortise.plugin.v1.Open
-	(*Field)(nil),         // 20: mortise.plugin.v1.Field
-	(*Property)(nil),      // 21: mortise.plugin.v1.Property
-	(*Headers)(nil),       // 22: mortise.plugin.v1.Headers
-	(*Body)(nil),          // 23: mortise.plugin.v1.Body
-	(*Trailers)(nil),      // 24: mortise.plugin.v1.Trailers
-	(*NewConnection)(nil), // 25: mortise.plugin.v1.NewConnection
-	(*Data)(nil),          // 26: mortise.plugin.v1.Data
-	(*Close)(nil),         // 27: mortise.plugin.v1.Close
-	(*Complete)(nil),      // 28: mortise.plugin.v1.Complete
-	(*Answer)(nil),        // 29: mortise.plugin.v1.Answer
-	(*Verdict)(nil),       // 30: mortise.plugin.v1.Verdict
-	(*Response)(nil),      // 31: mortise.plugin.v1.Response
-	(*Change)(nil),        // 32: mortise.plugin.v1.Change
-	(*FieldChange)(nil),   // 33: mortise.plugin.v1.FieldChange
-	(*Replace)(nil),       // 34: mortise.plugin.v1.Replace
-	(*Splice)(nil),        // 35: mortise.plugin.v1.Splice
-	(*Act)(nil),           // 36: mortise.plugin.v1.Act
-	(*Failed)(nil),        // 37: mortise.plugin.v1.Failed
-	(*Call)(nil),          // 38: mortise.plugin.v1.Call
-	(*GetFields)(nil),     // 39: mortise.plugin.v1.GetFields
-	(*GetBytes)(nil),      // 40: mortise.plugin.v1.GetBytes
-	(*GetProperty)(nil),   // 41: mortise.plugin.v1.GetProperty
-	(*HttpRequest)(nil),   // 42: mortise.plugin.v1.HttpRequest
-	(*SetTick)(nil),       // 43: mortise.plugin.v1.SetTick
-	(*SharedGet)(nil),     // 44: mortise.plugin.v1.SharedGet
-	(*SharedSet)(nil),     // 45: mortise.plugin.v1.SharedSet
-	(*ResolveQueue)(nil),  // 46: mortise.plugin.v1.ResolveQueue
-	(*Enqueue)(nil),       // 47: mortise.plugin.v1.Enqueue
-	(*DefineMetric)(nil),  // 48: mortise.plugin.v1.DefineMetric
-	(*MetricChange)(nil),  // 49: mortise.plugin.v1.MetricChange
-	(*CallResult)(nil),    // 50: mortise.plugin.v1.CallResult
-	(*HttpAnswer)(nil),    // 51: mortise.plugin.v1.HttpAnswer
-	(*Tick)(nil),          // 52: mortise.plugin.v1.Tick
-	(*QueueReady)(nil),    // 53: mortise.plugin.v1.QueueReady
-	(*Log)(nil),           // 54: mortise.plugin.v1.Log
-	(*Ping)(nil),          // 55: mortise.plugin.v1.Ping
-	(*Pong)(nil),          // 56: mortise.plugin.v1.Pong
-	(*Drain)(nil),         // 57: mortise.plugin.v1.Drain
+	(Point)(0),             // 0: mortise.plugin.v1.Point
+	(Side)(0),              // 1: mortise.plugin.v1.Side
+	(Section)(0),           // 2: mortise.plugin.v1.Section
+	(Flow)(0),              // 3: mortise.plugin.v1.Flow
+	(Peer)(0),              // 4: mortise.plugin.v1.Peer
+	(Go)(0),                // 5: mortise.plugin.v1.Go
+	(PoolMode)(0),          // 6: mortise.plugin.v1.PoolMode
+	(FrameKind)(0),         // 7: mortise.plugin.v1.FrameKind
+	(Detection)(0),         // 8: mortise.plugin.v1.Detection
+	(MetricKind)(0),        // 9: mortise.plugin.v1.MetricKind
+	(Status)(0),            // 10: mortise.plugin.v1.Status
+	(Level)(0),             // 11: mortise.plugin.v1.Level
+	(*ToPlugin)(nil),       // 12: mortise.plugin.v1.ToPlugin
+	(*ToHost)(nil),         // 13: mortise.plugin.v1.ToHost
+	(*Event)(nil),          // 14: mortise.plugin.v1.Event
+	(*Reply)(nil),          // 15: mortise.plugin.v1.Reply
+	(*Hello)(nil),          // 16: mortise.plugin.v1.Hello
+	(*Limits)(nil),         // 17: mortise.plugin.v1.Limits
+	(*HelloBack)(nil),      // 18: mortise.plugin.v1.HelloBack
+	(*Configure)(nil),      // 19: mortise.plugin.v1.Configure
+	(*Configured)(nil),     // 20: mortise.plugin.v1.Configured
+	(*Release)(nil),        // 21: mortise.plugin.v1.Release
+	(*Open)(nil),           // 22: mortise.plugin.v1.Open
+	(*Field)(nil),          // 23: mortise.plugin.v1.Field
+	(*Property)(nil),       // 24: mortise.plugin.v1.Property
+	(*Headers)(nil),        // 25: mortise.plugin.v1.Headers
+	(*Body)(nil),           // 26: mortise.plugin.v1.Body
+	(*Trailers)(nil),       // 27: mortise.plugin.v1.Trailers
+	(*NewConnection)(nil),  // 28: mortise.plugin.v1.NewConnection
+	(*Data)(nil),           // 29: mortise.plugin.v1.Data
+	(*Close)(nil),          // 30: mortise.plugin.v1.Close
+	(*Complete)(nil),       // 31: mortise.plugin.v1.Complete
+	(*Answer)(nil),         // 32: mortise.plugin.v1.Answer
+	(*Verdict)(nil),        // 33: mortise.plugin.v1.Verdict
+	(*Response)(nil),       // 34: mortise.plugin.v1.Response
+	(*Change)(nil),         // 35: mortise.plugin.v1.Change
+	(*FieldChange)(nil),    // 36: mortise.plugin.v1.FieldChange
+	(*Replace)(nil),        // 37: mortise.plugin.v1.Replace
+	(*Splice)(nil),         // 38: mortise.plugin.v1.Splice
+	(*Act)(nil),            // 39: mortise.plugin.v1.Act
+	(*Failed)(nil),         // 40: mortise.plugin.v1.Failed
+	(*CodecProfile)(nil),   // 41: mortise.plugin.v1.CodecProfile
+	(*Detect)(nil),         // 42: mortise.plugin.v1.Detect
+	(*Decode)(nil),         // 43: mortise.plugin.v1.Decode
+	(*Encode)(nil),         // 44: mortise.plugin.v1.Encode
+	(*Heartbeat)(nil),      // 45: mortise.plugin.v1.Heartbeat
+	(*HeartbeatReply)(nil), // 46: mortise.plugin.v1.HeartbeatReply
+	(*Reject)(nil),         // 47: mortise.plugin.v1.Reject
+	(*GoAway)(nil),         // 48: mortise.plugin.v1.GoAway
+	(*CodecAnswer)(nil),    // 49: mortise.plugin.v1.CodecAnswer
+	(*Written)(nil),        // 50: mortise.plugin.v1.Written
+	(*Decoded)(nil),        // 51: mortise.plugin.v1.Decoded
+	(*Frame)(nil),          // 52: mortise.plugin.v1.Frame
+	(*IdPlace)(nil),        // 53: mortise.plugin.v1.IdPlace
+	(*Call)(nil),           // 54: mortise.plugin.v1.Call
+	(*GetFields)(nil),      // 55: mortise.plugin.v1.GetFields
+	(*GetBytes)(nil),       // 56: mortise.plugin.v1.GetBytes
+	(*GetProperty)(nil),    // 57: mortise.plugin.v1.GetProperty
+	(*HttpRequest)(nil),    // 58: mortise.plugin.v1.HttpRequest
+	(*SetTick)(nil),        // 59: mortise.plugin.v1.SetTick
+	(*SharedGet)(nil),      // 60: mortise.plugin.v1.SharedGet
+	(*SharedSet)(nil),      // 61: mortise.plugin.v1.SharedSet
+	(*ResolveQueue)(nil),   // 62: mortise.plugin.v1.ResolveQueue
+	(*Enqueue)(nil),        // 63: mortise.plugin.v1.Enqueue
+	(*DefineMetric)(nil),   // 64: mortise.plugin.v1.DefineMetric
+	(*MetricChange)(nil),   // 65: mortise.plugin.v1.MetricChange
+	(*CallResult)(nil),     // 66: mortise.plugin.v1.CallResult
+	(*HttpAnswer)(nil),     // 67: mortise.plugin.v1.HttpAnswer
+	(*Tick)(nil),           // 68: mortise.plugin.v1.Tick
+	(*QueueReady)(nil),     // 69: mortise.plugin.v1.QueueReady
+	(*Log)(nil),            // 70: mortise.plugin.v1.Log
+	(*Ping)(nil),           // 71: mortise.plugin.v1.Ping
+	(*Pong)(nil),           // 72: mortise.plugin.v1.Pong
+	(*Drain)(nil),          // 73: mortise.plugin.v1.Drain
 }
 var file_plugin_proto_depIdxs = []int32{
-	11, // 0: mortise.plugin.v1.ToPlugin.events:type_name -> mortise.plugin.v1.Event
-	12, // 1: mortise.plugin.v1.ToHost.replies:type_name -> mortise.plugin.v1.Reply
-	13, // 2: mortise.plugin.v1.Event.hello:type_name -> mortise.plugin.v1.Hello
-	16, // 3: mortise.plugin.v1.Event.configure:type_name -> mortise.plugin.v1.Configure
-	19, // 4: mortise.plugin.v1.Event.open:type_name -> mortise.plugin.v1.Open
-	22, // 5: mortise.plugin.v1.Event.headers:type_name -> mortise.plugin.v1.Headers
-	23, // 6: mortise.plugin.v1.Event.body:type_name -> mortise.plugin.v1.Body
-	24, // 7: mortise.plugin.v1.Event.trailers:type_name -> mortise.plugin.v1.Trailers
-	25, // 8: mortise.plugin.v1.Event.new_connection:type_name -> mortise.plugin.v1.NewConnection
-	26, // 9: mortise.plugin.v1.Event.data:type_name -> mortise.plugin.v1.Data
-	27, // 10: mortise.plugin.v1.Event.close:type_name -> mortise.plugin.v1.Close
-	28, // 11: mortise.plugin.v1.Event.complete:type_name -> mortise.plugin.v1.Complete
-	52, // 12: mortise.plugin.v1.Event.tick:type_name -> mortise.plugin.v1.Tick
-	51, // 13: mortise.plugin.v1.Event.http_answer:type_name -> mortise.plugin.v1.HttpAnswer
-	53, // 14: mortise.plugin.v1.Event.queue_ready:type_name -> mortise.plugin.v1.QueueReady
-	50, // 15: mortise.plugin.v1.Event.call_result:type_name -> mortise.plugin.v1.CallResult
-	18, // 16: mortise.plugin.v1.Event.release:type_name -> mortise.plugin.v1.Release
-	55, // 17: mortise.plugin.v1.Event.ping:type_name -> mortise.plugin.v1.Ping
-	57, // 18: mortise.plugin.v1.Event.drain:type_name -> mortise.plugin.v1.Drain
-	15, // 19: mortise.plugin.v1.Reply.hello:type_name -> mortise.plugin.v1.HelloBack
-	17, // 20: mortise.plugin.v1.Reply.configured:type_name -> mortise.plugin.v1.Configured
-	29, // 21: mortise.plugin.v1.Reply.answer:type_name -> mortise.plugin.v1.Answer
-	36, // 22: mortise.plugin.v1.Reply.act:type_name -> mortise.plugin.v1.Act
-	38, // 23: mortise.plugin.v1.Reply.call:type_name -> mortise.plugin.v1.Call
-	54, // 24: mortise.plugin.v1.Reply.log:type_name -> mortise.plugin.v1.Log
-	56, // 25: mortise.plugin.v1.Reply.pong:type_name -> mortise.plugin.v1.Pong
-	37, // 26: mortise.plugin.v1.Reply.failed:type_name -> mortise.plugin.v1.Failed
-	14, // 27: mortise.plugin.v1.Hello.limits:type_name -> mortise.plugin.v1.Limits
-	0,  // 28: mortise.plugin.v1.Configure.point:type_name -> mortise.plugin.v1.Point
-	21, // 29: mortise.plugin.v1.Open.properties:type_name -> mortise.plugin.v1.Property
-	1,  // 30: mortise.plugin.v1.Headers.side:type_name -> mortise.plugin.v1.Side
-	20, // 31: mortise.plugin.v1.Headers.fields:type_name -> mortise.plugin.v1.Field
-	1,  // 32: mortise.plugin.v1.Body.side:type_name -> mortise.plugin.v1.Side
-	1,  // 33: mortise.plugin.v1.Trailers.side:type_name -> mortise.plugin.v1.Side
-	20, // 34: mortise.plugin.v1.Trailers.fields:type_name -> mortise.plugin.v1.Field
-	3,  // 35: mortise.plugin.v1.Data.flow:type_name -> mortise.plugin.v1.Flow
-	3,  // 36: mortise.plugin.v1.Close.flow:type_name -> mortise.plugin.v1.Flow
-	4,  // 37: mortise.plugin.v1.Close.by:type_name -> mortise.plugin.v1.Peer
-	20, // 38: mortise.plugin.v1.Complete.request_headers:type_name -> mortise.plugin.v1.Field
-	20, // 39: mortise.plugin.v1.Complete.response_headers:type_name -> mortise.plugin.v1.Field
-	20, // 40: mortise.plugin.v1.Complete.response_trailers:type_name -> mortise.plugin.v1.Field
-	20, // 41: mortise.plugin.v1.Complete.request_trailers:type_name -> mortise.plugin.v1.Field
-	32, // 42: mortise.plugin.v1.Answer.changes:type_name -> mortise.plugin.v1.Change
-	30, // 43: mortise.plugin.v1.Answer.verdict:type_name -> mortise.plugin.v1.Verdict
-	5,  // 44: mortise.plugin.v1.Verdict.go:type_name -> mortise.plugin.v1.Go
-	31, // 45: mortise.plugin.v1.Verdict.response:type_name -> mortise.plugin.v1.Response
-	20, // 46: mortise.plugin.v1.Response.fields:type_name -> mortise.plugin.v1.Field
-	33, // 47: mortise.plugin.v1.Change.set:type_name -> mortise.plugin.v1.FieldChange
-	33, // 48: mortise.plugin.v1.Change.add:type_name -> mortise.plugin.v1.FieldChange
-	33, // 49: mortise.plugin.v1.Change.remove:type_name -> mortise.plugin.v1.FieldChange
-	34, // 50: mortise.plugin.v1.Change.replace:type_name -> mortise.plugin.v1.Replace
-	35, // 51: mortise.plugin.v1.Change.body:type_name -> mortise.plugin.v1.Splice
-	35, // 52: mortise.plugin.v1.Change.data:type_name -> mortise.plugin.v1.Splice
-	21, // 53: mortise.plugin.v1.Change.property:type_name -> mortise.plugin.v1.Property
-	2,  // 54: mortise.plugin.v1.FieldChange.section:type_name -> mortise.plugin.v1.Section
-	2,  // 55: mortise.plugin.v1.Replace.section:type_name -> mortise.plugin.v1.Section
-	20, // 56: mortise.plugin.v1.Replace.fields:type_name -> mortise.plugin.v1.Field
-	32, // 57: mortise.plugin.v1.Act.changes:type_name -> mortise.plugin.v1.Change
-	1,  // 58: mortise.plugin.v1.Act.resume:type_name -> mortise.plugin.v1.Side
-	3,  // 59: mortise.plugin.v1.Act.resume_flow:type_name -> mortise.plugin.v1.Flow
-	31, // 60: mortise.plugin.v1.Act.respond:type_name -> mortise.plugin.v1.Response
-	39, // 61: mortise.plugin.v1.Call.get_fields:type_name -> mortise.plugin.v1.GetFields
-	41, // 62: mortise.plugin.v1.Call.get_property:type_name -> mortise.plugin.v1.GetProperty
-	42, // 63: mortise.plugin.v1.Call.http:type_name -> mortise.plugin.v1.HttpRequest
-	43, // 64: mortise.plugin.v1.Call.set_tick:type_name -> mortise.plugin.v1.SetTick
-	44, // 65: mortise.plugin.v1.Call.shared_get:type_name -> mortise.plugin.v1.SharedGet
-	45, // 66: mortise.plugin.v1.Call.shared_set:type_name -> mortise.plugin.v1.SharedSet
-	46, // 67: mortise.plugin.v1.Call.resolve_queue:type_name -> mortise.plugin.v1.ResolveQueue
-	47, // 68: mortise.plugin.v1.Call.enqueue:type_name -> mortise.plugin.v1.Enqueue
-	48, // 69: mortise.plugin.v1.Call.define_metric:type_name -> mortise.plugin.v1.DefineMetric
-	49, // 70: mortise.plugin.v1.Call.record_metric:type_name -> mortise.plugin.v1.MetricChange
-	49, // 71: mortise.plugin.v1.Call.increment_metric:type_name -> mortise.plugin.v1.MetricChange
-	40, // 72: mortise.plugin.v1.Call.get_bytes:type_name -> mortise.plugin.v1.GetBytes
-	21, // 73: mortise.plugin.v1.Call.set_property:type_name -> mortise.plugin.v1.Property
-	32, // 74: mortise.plugin.v1.Call.change:type_name -> mortise.plugin.v1.Change
-	2,  // 75: mortise.plugin.v1.GetFields.section:type_name -> mortise.plugin.v1.Section
-	20, // 76: mortise.plugin.v1.HttpRequest.fields:type_name -> mortise.plugin.v1.Field
-	6,  // 77: mortise.plugin.v1.DefineMetric.kind:type_name -> mortise.plugin.v1.MetricKind
-	7,  // 78: mortise.plugin.v1.CallResult.status:type_name -> mortise.plugin.v1.Status
-	20, // 79: mortise.plugin.v1.CallResult.fields:type_name -> mortise.plugin.v1.Field
-	20, // 80: mortise.plugin.v1.HttpAnswer.fields:type_name -> mortise.plugin.v1.Field
-	20, // 81: mortise.plugin.v1.HttpAnswer.trailers:type_name -> mortise.plugin.v1.Field
-	8,  // 82: mortise.plugin.v1.Log.level:type_name -> mortise.plugin.v1.Level
-	9,  // 83: mortise.plugin.v1.Plugin.Session:input_type -> mortise.plugin.v1.ToPlugin
-	10, // 84: mortise.plugin.v1.Plugin.Session:output_type -> mortise.plugin.v1.ToHost
-	84, // [84:85] is the sub-list for method output_type
-	83, // [83:84] is the sub-list for method input_type
-	83, // [83:83] is the sub-list for extension type_name
-	83, // [83:83] is the sub-list for extension extendee
-	0,  // [0:83] is the sub-list for field type_name
+	14,  // 0: mortise.plugin.v1.ToPlugin.events:type_name -> mortise.plugin.v1.Event
+	15,  // 1: mortise.plugin.v1.ToHost.replies:type_name -> mortise.plugin.v1.Reply
+	16,  // 2: mortise.plugin.v1.Event.hello:type_name -> mortise.plugin.v1.Hello
+	19,  // 3: mortise.plugin.v1.Event.configure:type_name -> mortise.plugin.v1.Configure
+	22,  // 4: mortise.plugin.v1.Event.open:type_name -> mortise.plugin.v1.Open
+	25,  // 5: mortise.plugin.v1.Event.headers:type_name -> mortise.plugin.v1.Headers
+	26,  // 6: mortise.plugin.v1.Event.body:type_name -> mortise.plugin.v1.Body
+	27,  // 7: mortise.plugin.v1.Event.trailers:type_name -> mortise.plugin.v1.Trailers
+	28,  // 8: mortise.plugin.v1.Event.new_connection:type_name -> mortise.plugin.v1.NewConnection
+	29,  // 9: mortise.plugin.v1.Event.data:type_name -> mortise.plugin.v1.Data
+	30,  // 10: mortise.plugin.v1.Event.close:type_name -> mortise.plugin.v1.Close
+	31,  // 11: mortise.plugin.v1.Event.complete:type_name -> mortise.plugin.v1.Complete
+	68,  // 12: mortise.plugin.v1.Event.tick:type_name -> mortise.plugin.v1.Tick
+	67,  // 13: mortise.plugin.v1.Event.http_answer:type_name -> mortise.plugin.v1.HttpAnswer
+	69,  // 14: mortise.plugin.v1.Event.queue_ready:type_name -> mortise.plugin.v1.QueueReady
+	66,  // 15: mortise.plugin.v1.Event.call_result:type_name -> mortise.plugin.v1.CallResult
+	21,  // 16: mortise.plugin.v1.Event.release:type_name -> mortise.plugin.v1.Release
+	71,  // 17: mortise.plugin.v1.Event.ping:type_name -> mortise.plugin.v1.Ping
+	73,  // 18: mortise.plugin.v1.Event.drain:type_name -> mortise.plugin.v1.Drain
+	42,  // 19: mortise.plugin.v1.Event.detect:type_name -> mortise.plugin.v1.Detect
+	43,  // 20: mortise.plugin.v1.Event.decode:type_name -> mortise.plugin.v1.Decode
+	44,  // 21: mortise.plugin.v1.Event.encode:type_name -> mortise.plugin.v1.Encode
+	45,  // 22: mortise.plugin.v1.Event.heartbeat:type_name -> mortise.plugin.v1.Heartbeat
+	46,  // 23: mortise.plugin.v1.Event.heartbeat_reply:type_name -> mortise.plugin.v1.HeartbeatReply
+	47,  // 24: mortise.plugin.v1.Event.reject:type_name -> mortise.plugin.v1.Reject
+	48,  // 25: mortise.plugin.v1.Event.go_away:type_name -> mortise.plugin.v1.GoAway
+	18,  // 26: mortise.plugin.v1.Reply.hello:type_name -> mortise.plugin.v1.HelloBack
+	20,  // 27: mortise.plugin.v1.Reply.configured:type_name -> mortise.plugin.v1.Configured
+	32,  // 28: mortise.plugin.v1.Reply.answer:type_name -> mortise.plugin.v1.Answer
+	39,  // 29: mortise.plugin.v1.Reply.act:type_name -> mortise.plugin.v1.Act
+	54,  // 30: mortise.plugin.v1.Reply.call:type_name -> mortise.plugin.v1.Call
+	70,  // 31: mortise.plugin.v1.Reply.log:type_name -> mortise.plugin.v1.Log
+	72,  // 32: mortise.plugin.v1.Reply.pong:type_name -> mortise.plugin.v1.Pong
+	40,  // 33: mortise.plugin.v1.Reply.failed:type_name -> mortise.plugin.v1.Failed
+	49,  // 34: mortise.plugin.v1.Reply.codec:type_name -> mortise.plugin.v1.CodecAnswer
+	17,  // 35: mortise.plugin.v1.Hello.limits:type_name -> mortise.plugin.v1.Limits
+	0,   // 36: mortise.plugin.v1.Configure.point:type_name -> mortise.plugin.v1.Point
+	41,  // 37: mortise.plugin.v1.Configured.codec:type_name -> mortise.plugin.v1.CodecProfile
+	24,  // 38: mortise.plugin.v1.Open.properties:type_name -> mortise.plugin.v1.Property
+	1,   // 39: mortise.plugin.v1.Headers.side:type_name -> mortise.plugin.v1.Side
+	23,  // 40: mortise.plugin.v1.Headers.fields:type_name -> mortise.plugin.v1.Field
+	1,   // 41: mortise.plugin.v1.Body.side:type_name -> mortise.plugin.v1.Side
+	1,   // 42: mortise.plugin.v1.Trailers.side:type_name -> mortise.plugin.v1.Side
+	23,  // 43: mortise.plugin.v1.Trailers.fields:type_name -> mortise.plugin.v1.Field
+	3,   // 44: mortise.plugin.v1.Data.flow:type_name -> mortise.plugin.v1.Flow
+	3,   // 45: mortise.plugin.v1.Close.flow:type_name -> mortise.plugin.v1.Flow
+	4,   // 46: mortise.plugin.v1.Close.by:type_name -> mortise.plugin.v1.Peer
+	23,  // 47: mortise.plugin.v1.Complete.request_headers:type_name -> mortise.plugin.v1.Field
+	23,  // 48: mortise.plugin.v1.Complete.response_headers:type_name -> mortise.plugin.v1.Field
+	23,  // 49: mortise.plugin.v1.Complete.response_trailers:type_name -> mortise.plugin.v1.Field
+	23,  // 50: mortise.plugin.v1.Complete.request_trailers:type_name -> mortise.plugin.v1.Field
+	35,  // 51: mortise.plugin.v1.Answer.changes:type_name -> mortise.plugin.v1.Change
+	33,  // 52: mortise.plugin.v1.Answer.verdict:type_name -> mortise.plugin.v1.Verdict
+	5,   // 53: mortise.plugin.v1.Verdict.go:type_name -> mortise.plugin.v1.Go
+	34,  // 54: mortise.plugin.v1.Verdict.response:type_name -> mortise.plugin.v1.Response
+	23,  // 55: mortise.plugin.v1.Response.fields:type_name -> mortise.plugin.v1.Field
+	36,  // 56: mortise.plugin.v1.Change.set:type_name -> mortise.plugin.v1.FieldChange
+	36,  // 57: mortise.plugin.v1.Change.add:type_name -> mortise.plugin.v1.FieldChange
+	36,  // 58: mortise.plugin.v1.Change.remove:type_name -> mortise.plugin.v1.FieldChange
+	37,  // 59: mortise.plugin.v1.Change.replace:type_name -> mortise.plugin.v1.Replace
+	38,  // 60: mortise.plugin.v1.Change.body:type_name -> mortise.plugin.v1.Splice
+	38,  // 61: mortise.plugin.v1.Change.data:type_name -> mortise.plugin.v1.Splice
+	24,  // 62: mortise.plugin.v1.Change.property:type_name -> mortise.plugin.v1.Property
+	2,   // 63: mortise.plugin.v1.FieldChange.section:type_name -> mortise.plugin.v1.Section
+	2,   // 64: mortise.plugin.v1.Replace.section:type_name -> mortise.plugin.v1.Section
+	23,  // 65: mortise.plugin.v1.Replace.fields:type_name -> mortise.plugin.v1.Field
+	35,  // 66: mortise.plugin.v1.Act.changes:type_name -> mortise.plugin.v1.Change
+	1,   // 67: mortise.plugin.v1.Act.resume:type_name -> mortise.plugin.v1.Side
+	3,   // 68: mortise.plugin.v1.Act.resume_flow:type_name -> mortise.plugin.v1.Flow
+	34,  // 69: mortise.plugin.v1.Act.respond:type_name -> mortise.plugin.v1.Response
+	6,   // 70: mortise.plugin.v1.CodecProfile.pool:type_name -> mortise.plugin.v1.PoolMode
+	7,   // 71: mortise.plugin.v1.Encode.frame_kind:type_name -> mortise.plugin.v1.FrameKind
+	23,  // 72: mortise.plugin.v1.Encode.fields:type_name -> mortise.plugin.v1.Field
+	23,  // 73: mortise.plugin.v1.Reject.fields:type_name -> mortise.plugin.v1.Field
+	8,   // 74: mortise.plugin.v1.CodecAnswer.detection:type_name -> mortise.plugin.v1.Detection
+	51,  // 75: mortise.plugin.v1.CodecAnswer.decoded:type_name -> mortise.plugin.v1.Decoded
+	50,  // 76: mortise.plugin.v1.CodecAnswer.written:type_name -> mortise.plugin.v1.Written
+	52,  // 77: mortise.plugin.v1.Decoded.frames:type_name -> mortise.plugin.v1.Frame
+	7,   // 78: mortise.plugin.v1.Frame.kind:type_name -> mortise.plugin.v1.FrameKind
+	53,  // 79: mortise.plugin.v1.Frame.id_place:type_name -> mortise.plugin.v1.IdPlace
+	23,  // 80: mortise.plugin.v1.Frame.fields:type_name -> mortise.plugin.v1.Field
+	23,  // 81: mortise.plugin.v1.Frame.attributes:type_name -> mortise.plugin.v1.Field
+	55,  // 82: mortise.plugin.v1.Call.get_fields:type_name -> mortise.plugin.v1.GetFields
+	57,  // 83: mortise.plugin.v1.Call.get_property:type_name -> mortise.plugin.v1.GetProperty
+	58,  // 84: mortise.plugin.v1.Call.http:type_name -> mortise.plugin.v1.HttpRequest
+	59,  // 85: mortise.plugin.v1.Call.set_tick:type_name -> mortise.plugin.v1.SetTick
+	60,  // 86: mortise.plugin.v1.Call.shared_get:type_name -> mortise.plugin.v1.SharedGet
+	61,  // 87: mortise.plugin.v1.Call.shared_set:type_name -> mortise.plugin.v1.SharedSet
+	62,  // 88: mortise.plugin.v1.Call.resolve_queue:type_name -> mortise.plugin.v1.ResolveQueue
+	63,  // 89: mortise.plugin.v1.Call.enqueue:type_name -> mortise.plugin.v1.Enqueue
+	64,  // 90: mortise.plugin.v1.Call.define_metric:type_name -> mortise.plugin.v1.DefineMetric
+	65,  // 91: mortise.plugin.v1.Call.record_metric:type_name -> mortise.plugin.v1.MetricChange
+	65,  // 92: mortise.plugin.v1.Call.increment_metric:type_name -> mortise.plugin.v1.MetricChange
+	56,  // 93: mortise.plugin.v1.Call.get_bytes:type_name -> mortise.plugin.v1.GetBytes
+	24,  // 94: mortise.plugin.v1.Call.set_property:type_name -> mortise.plugin.v1.Property
+	35,  // 95: mortise.plugin.v1.Call.change:type_name -> mortise.plugin.v1.Change
+	2,   // 96: mortise.plugin.v1.GetFields.section:type_name -> mortise.plugin.v1.Section
+	23,  // 97: mortise.plugin.v1.HttpRequest.fields:type_name -> mortise.plugin.v1.Field
+	9,   // 98: mortise.plugin.v1.DefineMetric.kind:type_name -> mortise.plugin.v1.MetricKind
+	10,  // 99: mortise.plugin.v1.CallResult.status:type_name -> mortise.plugin.v1.Status
+	23,  // 100: mortise.plugin.v1.CallResult.fields:type_name -> mortise.plugin.v1.Field
+	23,  // 101: mortise.plugin.v1.HttpAnswer.fields:type_name -> mortise.plugin.v1.Field
+	23,  // 102: mortise.plugin.v1.HttpAnswer.trailers:type_name -> mortise.plugin.v1.Field
+	11,  // 103: mortise.plugin.v1.Log.level:type_name -> mortise.plugin.v1.Level
+	12,  // 104: mortise.plugin.v1.Plugin.Session:input_type -> mortise.plugin.v1.ToPlugin
+	13,  // 105: mortise.plugin.v1.Plugin.Session:output_type -> mortise.plugin.v1.ToHost
+	105, // [105:106] is the sub-list for method output_type
+	104, // [104:105] is the sub-list for method input_type
+	104, // [104:104] is the sub-list for extension type_name
+	104, // [104:104] is the sub-list for extension extendee
+	0,   // [0:104] is the sub-list for field type_name
 }
 
 func init() { file_plugin_proto_init() }
@@ -4938,6 +6495,13 @@ func file_plugin_proto_init() {
 		(*Event_Release)(nil),
 		(*Event_Ping)(nil),
 		(*Event_Drain)(nil),
+		(*Event_Detect)(nil),
+		(*Event_Decode)(nil),
+		(*Event_Encode)(nil),
+		(*Event_Heartbeat)(nil),
+		(*Event_HeartbeatReply)(nil),
+		(*Event_Reject)(nil),
+		(*Event_GoAway)(nil),
 	}
 	file_plugin_proto_msgTypes[3].OneofWrappers = []any{
 		(*Reply_Hello)(nil),
@@ -4948,6 +6512,7 @@ func file_plugin_proto_init() {
 		(*Reply_Log)(nil),
 		(*Reply_Pong)(nil),
 		(*Reply_Failed)(nil),
+		(*Reply_Codec)(nil),
 	}
 	file_plugin_proto_msgTypes[22].OneofWrappers = []any{}
 	file_plugin_proto_msgTypes[23].OneofWrappers = []any{
@@ -4966,7 +6531,16 @@ func file_plugin_proto_init() {
 		(*Act_Reset_)(nil),
 		(*Act_Close)(nil),
 	}
-	file_plugin_proto_msgTypes[29].OneofWrappers = []any{
+	file_plugin_proto_msgTypes[37].OneofWrappers = []any{
+		(*CodecAnswer_Detection)(nil),
+		(*CodecAnswer_Decoded)(nil),
+		(*CodecAnswer_Written)(nil),
+		(*CodecAnswer_Failed)(nil),
+	}
+	file_plugin_proto_msgTypes[38].OneofWrappers = []any{}
+	file_plugin_proto_msgTypes[39].OneofWrappers = []any{}
+	file_plugin_proto_msgTypes[40].OneofWrappers = []any{}
+	file_plugin_proto_msgTypes[42].OneofWrappers = []any{
 		(*Call_GetFields)(nil),
 		(*Call_GetProperty)(nil),
 		(*Call_Http)(nil),
@@ -4990,8 +6564,8 @@ func file_plugin_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_plugin_proto_rawDesc), len(file_plugin_proto_rawDesc)),
-			NumEnums:      9,
-			NumMessages:   49,
+			NumEnums:      12,
+			NumMessages:   62,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

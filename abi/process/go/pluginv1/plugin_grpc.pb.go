@@ -5,12 +5,13 @@
 // child gets its listening socket is the bootstrap's matter (README.md).
 //
 // Rules of the session:
-// * Everything that belongs to one stream or connection names its `context`, everything beside
-//   that its `instance`; both are chosen by the proxy and never used again in a session. The
-//   `generation` of the hello stands for the started child: messages of another are refused.
-// * An event with an `exchange` is answered by one Answer with the same number. Events of one
-//   direction of a context wait for one another, so at most one of each direction is under way:
-//   that is the credit of a context.
+// * Everything that belongs to one stream, connection or codec names its `context`, everything
+//   beside that its `instance`; both are chosen by the proxy and never used again in a session.
+//   The `generation` of the hello stands for the started child: messages of another are refused.
+// * An event with an `exchange` is answered by one Answer with the same number, or where it is of
+//   a codec by one CodecAnswer. Events of one direction of a context wait for one another, so at
+//   most one of each direction is under way: that is the credit of a context. A codec has at most
+//   one Detect or Decode under way, and writes frames meanwhile.
 // * A child answers in any order. It may send Calls and Acts at any time; what it sends is
 //   carried out in the order in which it was sent.
 // * Messages are batched: as many as are ready, in order.

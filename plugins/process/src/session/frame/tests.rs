@@ -52,3 +52,23 @@ fn cut_messages_are_refused() {
     }
     assert!(next_reply(&mut Bytes::new()).unwrap().is_none());
 }
+
+#[test]
+fn frames_of_codecs_and_their_fields_are_parts_as_well() {
+    let decoded = |frames: usize, fields: usize| {
+        let field = v1::Field { name: "n".into(), value: vec![b'v'; 40].into() };
+        let (id_place, attributes) = (Some(v1::IdPlace::default()), vec![field.clone()]);
+        let fields = vec![field; fields];
+        let frame = v1::Frame { id_place, attributes, fields, ..v1::Frame::default() };
+        let decoded = v1::Decoded { frames: vec![frame; frames], ..v1::Decoded::default() };
+        let kind = Some(v1::codec_answer::Kind::Decoded(decoded));
+        v1::reply::Kind::Codec(v1::CodecAnswer { kind, ..v1::CodecAnswer::default() })
+    };
+    // The answer, what was decoded and a frame, its place and attribute are one part each.
+    for (frames, fields, fits) in
+        [(1, PARTS_MAX - 5, true), (1, PARTS_MAX - 4, false), (1024, 8, true), (5000, 8, false)]
+    {
+        let refused = next_reply(&mut message(vec![decoded(frames, fields)])).err();
+        assert_eq!(refused.is_none(), fits, "{frames} with {fields}: {refused:?}");
+    }
+}

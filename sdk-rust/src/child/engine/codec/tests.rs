@@ -235,6 +235,22 @@ async fn a_codec_that_is_over_is_gone() {
 }
 
 #[tokio::test]
+async fn frames_come_the_same_way_over_tcp() {
+    let child = FakeChild::tcp(&DECLARATION, Some("token"));
+    let mut host = child.connect(Some("token")).await.expect("a session");
+    host.send([testing::hello(v1::Limits::default())]).await;
+    assert!(matches!(host.next().await, Some(reply::Kind::Hello(_))));
+    host.start(Point::Codec, "toy").await;
+    host.send([open(1, 10)]).await;
+    let bytes = [toy(0, 1, b"x"), toy(2, 2, b"")].concat();
+    for split in 0..bytes.len() {
+        let decoded = frames(&mut host, bytes[..split].to_vec()).await;
+        assert_eq!(decoded.frames.len(), usize::from(split >= 7), "{split}");
+    }
+    assert_eq!(frames(&mut host, bytes).await.frames.len(), 2);
+}
+
+#[tokio::test]
 async fn a_filter_is_not_asked_for_frames() {
     let child = FakeChild::new(&DECLARATION, None);
     let mut host = child.greet().await;
