@@ -15,6 +15,7 @@ mod foreign;
 mod http;
 mod journey;
 mod matrix;
+mod mosn;
 mod natives;
 mod peers;
 mod plugins;

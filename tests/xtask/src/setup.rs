@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 
 use crate::{
-    children, peers,
+    children, mosn, peers,
     run::{Report, command, root},
 };
 
@@ -36,6 +36,7 @@ pub(crate) fn all(report: &mut Report) -> Result<()> {
     go(report);
     children::fetch(report);
     peers::fetch(report);
+    mosn::fetch(report);
     Ok(())
 }
 

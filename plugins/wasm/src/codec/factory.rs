@@ -3,7 +3,9 @@
 use std::{rc::Rc, time::Duration};
 
 use abi_wasm::codec::{self, ProfileWord, export};
-use host_extension::{Codec, CodecProfile, FilterFactory, Phases, PluginFault, PoolMode};
+use host_extension::{
+    Codec, CodecProfile, FaultKind, FilterFactory, Phases, PluginFault, PoolMode,
+};
 use host_types::IdWidth;
 
 use super::{CodecHooks, context::ask, mosn::MosnCodec, own::OwnCodec};
@@ -49,7 +51,9 @@ impl CodecFactory {
             },
             Some(CodecHooks::Own(_)) | None => own_profile(&seat)?,
         };
-        drop(make(&seat)?);
+        // Whatever it says, it does not serve.
+        let load_failed = |fault| PluginFault { kind: FaultKind::LoadFailed, ..fault };
+        drop(make(&seat).map_err(load_failed)?);
         Ok(Self { seats, profile })
     }
 }

@@ -68,5 +68,9 @@ fn map(texts: &BTreeMap<String, String>) -> Result<Arc<[u8]>, String> {
         writer.finish()
     };
     write(&mut bytes).map_err(|error| format!("is configured with {error}"))?;
+    if bytes.is_empty() {
+        // Guests of this interface read the count first, and do not look whether it is there.
+        bytes.extend_from_slice(&[0; 4]);
+    }
     Ok(bytes.into())
 }

@@ -54,9 +54,10 @@ fn a_guest_that_serves_no_protocol_does_not_start() {
     refused(&none, b"", &["answered `mortise_codec_profile` with zero"]);
     let odd = with(export::PROFILE, "i64.const 1", "i64.const 0x0301");
     refused(&odd, b"", &["with 0x301"]);
-    let fault = start(&Rig::new(&with(export::CONTEXT, "i32.const 1", "i32.const 0")), b"");
-    let fault = fault.expect_err("it makes no codec");
-    assert!(fault.message.contains("makes no codec"), "{fault}");
+    let none = with(export::CONTEXT, "i32.const 1", "i32.const 0");
+    refused(&none, b"", &["makes no codec"]);
+    let traps = with(export::CONTEXT, "i32.const 1", "unreachable");
+    refused(&traps, b"", &["trapped in `mortise_on_codec_context`"]);
 }
 
 #[test]

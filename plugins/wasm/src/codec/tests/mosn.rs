@@ -236,3 +236,49 @@ fn the_buffers_of_messages_are_only_there_for_such_modules() {
     let rig = Rig::new(&crate::testing::guest(import, hook));
     rig.start(b"").expect("the buffer is unknown to it");
 }
+
+/// A request of bolt, with one field.
+fn bolt(id: u32) -> Vec<u8> {
+    let mut frame = vec![1, 1, 0, 1, 1];
+    frame.extend_from_slice(&id.to_be_bytes());
+    // Hessian, three seconds, a class of 5 bytes, fields of 22, a content of 5.
+    frame.extend_from_slice(b"\x01\0\0\x0b\xb8\0\x05\0\x16\0\0\0\x05class");
+    frame.extend_from_slice(b"\0\0\0\x07service\0\0\0\x07testSvchello");
+    frame
+}
+
+/// MOSN's own module, unmodified: `etc/wasm/bolt-go.wasm` of its repository, where
+/// `cargo xtask setup` could fetch it.
+#[test]
+fn the_bolt_codec_that_comes_with_mosn_runs_as_it_is() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/plugins/mosn-bolt-codec.wasm");
+    let Ok(bytes) = std::fs::read(path) else {
+        println!("SKIPPED: MOSN's module for bolt is not there: run `cargo xtask setup`");
+        return;
+    };
+    let rig = Rig::new(&bytes);
+    let config = br#"{"protocol":"x-bolt"}"#;
+    let codec = start(&rig, config).expect("it starts").codec().expect("a codec");
+    let whole = bolt(7);
+    let partial = decoded(&codec, &whole[..30]);
+    assert_eq!((partial.frames.len(), &partial.rest[..], partial.lost), (0, &whole[..30], None));
+    let frame = one(&codec, &whole);
+    assert_eq!((frame.kind, frame.id, &*frame.service), (FrameKind::Request, 7, "testSvc"));
+    assert_eq!((&frame.raw[..], &frame.body[..]), (&whole[..], &b"hello"[..]));
+    assert_eq!(frame.timeout, Some(Duration::from_secs(3)));
+    assert_eq!(encoded(&codec, &frame, 9, false).as_deref(), Some(&bolt(9)[..]));
+    assert_eq!(encoded(&codec, &frame, 10, false).as_deref(), Some(&bolt(10)[..]));
+    let reply = rejected(&codec, &frame, 404, b"").expect("a response");
+    let response = one(&codec, &reply);
+    assert_eq!((response.kind, response.id), (FrameKind::Response, 7));
+    let beat = now(codec.heartbeat(5)).expect("no fault").expect("a heartbeat");
+    let beat = one(&codec, &beat);
+    assert_eq!((beat.kind, beat.id), (FrameKind::Heartbeat, 5));
+    let reply = now(codec.heartbeat_reply(&beat)).expect("no fault").expect("a reply");
+    let reply = one(&codec, &reply);
+    assert_eq!((reply.kind, reply.id), (FrameKind::HeartbeatReply, 5));
+    let unknown = [&[1, 9][..], &whole[2..]].concat();
+    assert!(decoded(&codec, &unknown).lost.is_some());
+    drop((frame, beat, reply, response));
+    assert!(rig.faults.borrow().is_empty());
+}
