@@ -68,8 +68,8 @@ pub use self::{
     stream::TestStream,
 };
 use crate::{
-    CallFailure, CallId, Codec, CodecProfile, Fields, Host, HttpAnswer, HttpRequest, LogLevel, Phases, Plugin, Refusal,
-    SharedValue,
+    CallFailure, CallId, Codec, CodecProfile, Fields, Host, HttpAnswer, HttpRequest, LogLevel,
+    Phases, Plugin, Refusal, SharedValue,
     backend::{Instance, Section},
 };
 
