@@ -6,23 +6,16 @@
 use std::rc::Rc;
 
 use bytes::{Bytes, BytesMut};
-use host_codec::{BoltSettings, BuiltinCodec};
+use host_codec::BuiltinCodec;
 use host_extension::{Codec, CodecStep, DETECT_BYTES_MAX, Detection, Rejection, Rewrite};
 use host_types::{Frame, FrameKind};
-
-/// All codecs.
-pub(crate) const CODECS: [BuiltinCodec; 4] = [
-    BuiltinCodec::Bolt(BoltSettings { go_away: true }),
-    BuiltinCodec::Dubbo,
-    BuiltinCodec::DubboThrift,
-    BuiltinCodec::Tars,
-];
 
 /// Most frames of an input that are written again: the others would tell nothing new.
 const REWRITTEN_MAX: usize = 4;
 
 /// Drives a codec over some bytes: all at once, and in pieces that `cuts` chooses; a number below
-/// the one that it is given. Where it `rewrites`, the frames are written again. Returns what it found.
+/// the one that it is given. Where it `rewrites`, the frames are written again. Returns what it
+/// found.
 pub(crate) fn drive(
     of: BuiltinCodec,
     bytes: &[u8],
