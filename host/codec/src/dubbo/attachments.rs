@@ -15,6 +15,7 @@ use crate::{
         write_text,
     },
     read::Cursor,
+    wire::FIELDS_MAX,
 };
 
 /// Where the attachments lie.
@@ -199,7 +200,7 @@ fn pairs(
     let (mut others, mut count) = (Vec::new(), 0);
     while cursor.peek() != Some(END) {
         count += 1;
-        if count > ATTACHMENTS_MAX {
+        if count > FIELDS_MAX {
             return Err("too many attachments");
         }
         others.extend(pair(cursor, values, found.as_deref_mut())?);
@@ -240,9 +241,6 @@ fn pair(
     alone &= values.skip(cursor)?;
     Ok(Some(Other { name, place: start..cursor.place(), alone }))
 }
-
-/// Most attachments of a message.
-const ATTACHMENTS_MAX: usize = 1024;
 
 #[cfg(test)]
 mod tests;
