@@ -78,8 +78,8 @@ pub enum Decoded {
 }
 
 /// One whole message. Its parts are places in the bytes that it was read from, counted from its
-/// first byte.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+/// first byte. By default it is an empty request, whose status says that all is well.
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Frame {
     /// What it is.
     pub kind: FrameKind,
@@ -212,6 +212,26 @@ pub struct CodecProfile {
     pub go_away: bool,
     /// How long a request waits that does not say, in milliseconds; 0 leaves it to the route.
     pub default_timeout_ms: u32,
+}
+
+impl Default for Frame {
+    fn default() -> Self {
+        Self {
+            kind: FrameKind::Request,
+            length: 0,
+            id: 0,
+            id_place: None,
+            service: String::new(),
+            method: String::new(),
+            timeout_ms: None,
+            status: 0,
+            http_status: 200,
+            fields: Vec::new(),
+            attributes: Vec::new(),
+            body: 0..0,
+            malformed: None,
+        }
+    }
 }
 
 impl CodecProfile {

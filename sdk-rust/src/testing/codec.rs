@@ -31,7 +31,7 @@
 //! #                 let length = 6 + usize::from(*body);
 //! #                 if rest.len() < usize::from(*body) { return Decoded::NeedMore { total: length } }
 //! #                 Decoded::Frame(Box::new(Frame {
-//! #                     length, id: u32::from_be_bytes([*a, *b, *c, *d]).into(), http_status: 200,
+//! #                     length, id: u32::from_be_bytes([*a, *b, *c, *d]).into(),
 //! #                     id_place: Some(IdPlace { offset: 1, width: IdWidth::Four, little_endian: false }),
 //! #                     body: 6..length, ..Frame::default()
 //! #                 }))

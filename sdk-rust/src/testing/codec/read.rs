@@ -135,9 +135,6 @@ impl CodecKit {
 
     /// What a frame says that nobody takes.
     fn told(&self, frame: &Frame) -> Option<String> {
-        if frame.malformed.is_some() {
-            return None;
-        }
         if frame.id > id_max(self.profile.id_width) {
             return Some(format!("the id {} is wider than the profile says", frame.id));
         }
