@@ -31,8 +31,12 @@ pub use session::RpcSession;
 
 use crate::{
     Cluster, UpstreamError,
+    balance::Picked,
     pool::{RequestGuard, Turn, Want},
 };
+
+/// How often another endpoint is looked for than the one that was tried.
+const PICKS_MAX: u32 = 4;
 
 /// A protocol as the pool needs it.
 #[derive(Clone, Debug)]
@@ -88,7 +92,8 @@ impl Cluster {
     /// Chooses an endpoint and takes a place on a connection of the protocol, or makes one.
     /// `session` is that of the client's connection. With `want_new`, a connection that others
     /// used before is taken only where no further one may be made. `chosen` names the endpoint as
-    /// soon as it is known, for the log of requests that fail.
+    /// soon as it is known, for the log of requests that fail; one that it names already was tried,
+    /// and another one is taken, as far as there are some.
     ///
     /// The waits for a connection have limits of their own. Dropping the future leaves nothing
     /// behind.
@@ -116,13 +121,25 @@ impl Cluster {
         Ok(RpcExchange { seat, request })
     }
 
+    /// The next endpoint, and another one than that which was tried, as far as there are some.
+    async fn pick_besides(&self, tried: Option<SocketAddr>) -> Result<Picked, UpstreamError> {
+        let mut picked = self.pick().await?;
+        for _ in 0..PICKS_MAX {
+            if Some(picked.address) != tried {
+                break;
+            }
+            picked = self.pick().await?;
+        }
+        Ok(picked)
+    }
+
     async fn seat(
         &self,
         protocol: &RpcProtocol,
         wants_new: bool,
         chosen: &mut Option<SocketAddr>,
     ) -> Result<(Seat, RequestGuard), UpstreamError> {
-        let picked = self.pick().await?;
+        let picked = self.pick_besides(*chosen).await?;
         let address = picked.address;
         *chosen = Some(address);
         // Counted from here, so that those who wait weigh in the choice of others.

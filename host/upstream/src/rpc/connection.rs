@@ -55,9 +55,9 @@ pub(crate) struct Connection {
     seats_max: usize,
     served: Cell<bool>,
     idle_since: Cell<Option<Instant>>,
-    /// When the last frame came, and how many came.
+    /// When frames came last, and how often they did.
     pub(super) heard: Cell<Instant>,
-    pub(super) frames: Cell<u64>,
+    pub(super) reads: Cell<u64>,
     /// A heartbeat is on its way, which a ping-pong protocol lets nothing overtake.
     beating: Cell<bool>,
     /// Raised when a bound connection ends.
@@ -114,7 +114,7 @@ impl Connection {
             served: Cell::new(false),
             idle_since: Cell::new(Some(Instant::now())),
             heard: Cell::new(Instant::now()),
-            frames: Cell::new(0),
+            reads: Cell::new(0),
             beating: Cell::new(false),
             ended,
         })
@@ -269,10 +269,15 @@ impl Connection {
         true
     }
 
-    /// A frame of any kind came.
+    /// Frames of any kind came.
     pub(super) fn heard(&self) {
         self.heard.set(Instant::now());
-        self.frames.set(self.frames.get().wrapping_add(1));
+        self.reads.set(self.reads.get().wrapping_add(1));
+        self.end_heartbeat();
+    }
+
+    /// No heartbeat is on its way any more.
+    pub(super) fn end_heartbeat(&self) {
         if self.beating.replace(false)
             && let Some(slot) = self.slot.upgrade()
         {

@@ -39,7 +39,7 @@ pub(super) async fn beat(
             due = Instant::now() + plan.heartbeat_interval;
             continue;
         }
-        let frames = connection.frames.get();
+        let reads = connection.reads.get();
         match answer(connection.codec.heartbeat(connection.fresh_id())).await {
             Ok(Some(frame)) => {
                 if let Err(why) = control(connection, Some(frame)) {
@@ -47,12 +47,15 @@ pub(super) async fn beat(
                 }
             }
             // Its profile promised more.
-            Ok(None) => return std::future::pending().await,
+            Ok(None) => {
+                connection.end_heartbeat();
+                return std::future::pending().await;
+            }
             Err(why) => return why,
         }
         due += plan.heartbeat_interval;
         sleep(plan.heartbeat_timeout).await;
-        if connection.frames.get() != frames {
+        if connection.reads.get() != reads {
             misses = 0;
             continue;
         }

@@ -15,8 +15,9 @@ use crate::{
 /// The upstream connections of one client connection whose protocol has
 /// [`PoolMode::Bound`](host_extension::PoolMode::Bound), one for each cluster.
 ///
-/// Dropped with the client's connection, which ends them when nothing is under way on them. With
-/// other protocols it stays empty.
+/// Dropped with the client's connection, which ends them when nothing is under way on them; they
+/// end so, too, when the cluster is replaced or their endpoint leaves it. With other protocols it
+/// stays empty.
 #[derive(Debug, Default)]
 pub struct RpcSession {
     bound: RefCell<HashMap<ClusterName, Bound>>,

@@ -133,6 +133,9 @@ impl Task {
         loop {
             let decoded = answer(self.connection.codec.decode(rest)).await?;
             let more = decoded.frames.len() >= FRAMES_MAX && !decoded.rest.is_empty();
+            if !decoded.frames.is_empty() {
+                self.connection.heard();
+            }
             for frame in decoded.frames {
                 self.take(frame).await?;
             }
@@ -155,7 +158,6 @@ impl Task {
 
     async fn take(&self, frame: Frame) -> Result<(), ConnectionEnd> {
         let connection = &self.connection;
-        connection.heard();
         match frame.kind {
             FrameKind::Response => connection.answered(frame),
             FrameKind::Request | FrameKind::OneWay => connection.unknown(),

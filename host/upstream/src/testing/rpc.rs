@@ -55,7 +55,9 @@ pub(crate) struct Tiny {
     pub(crate) heartbeats: bool,
     /// Codecs answer later.
     pub(crate) later: bool,
-    /// What making a codec fails with.
+    /// Codecs have no heartbeat, although heartbeats may be sent.
+    pub(crate) heartless: bool,
+    /// Making a codec fails.
     pub(crate) no_codec: Cell<bool>,
     /// Faults that it heard of.
     pub(crate) faults: RefCell<Vec<PluginFault>>,
@@ -64,7 +66,7 @@ pub(crate) struct Tiny {
 impl Tiny {
     pub(crate) fn new(pool: PoolMode) -> Self {
         let (no_codec, faults) = (Cell::new(false), RefCell::default());
-        Self { pool, heartbeats: true, later: false, no_codec, faults }
+        Self { pool, heartbeats: true, later: false, heartless: false, no_codec, faults }
     }
 }
 
@@ -77,7 +79,7 @@ impl FilterFactory for Tiny {
         if self.no_codec.get() {
             return Err(PluginFault::new(FaultKind::LoadFailed, "no codec today"));
         }
-        Ok(Rc::new(TinyCodec { later: self.later }))
+        Ok(Rc::new(TinyCodec { later: self.later, heartless: self.heartless }))
     }
 
     fn codec_profile(&self) -> CodecProfile {
@@ -97,6 +99,7 @@ impl FilterFactory for Tiny {
 #[derive(Debug)]
 struct TinyCodec {
     later: bool,
+    heartless: bool,
 }
 
 impl TinyCodec {
@@ -125,7 +128,7 @@ impl Codec for TinyCodec {
     }
 
     fn heartbeat(&self, id: u64) -> CodecStep<Option<Bytes>> {
-        self.step(Ok(Some(wire(b'h', id, b""))))
+        self.step(Ok((!self.heartless).then(|| wire(b'h', id, b""))))
     }
 
     fn heartbeat_reply(&self, heartbeat: &Frame) -> CodecStep<Option<Bytes>> {
@@ -188,10 +191,11 @@ impl Peer {
     pub(crate) async fn request(&mut self) -> Option<Got> {
         loop {
             let got = self.read().await?;
-            if got.letter != b'h' {
-                return Some(got);
+            match got.letter {
+                b'h' => self.write(b'p', got.id, "").await,
+                b'p' => {}
+                _ => return Some(got),
             }
-            self.write(b'p', got.id, "").await;
         }
     }
 

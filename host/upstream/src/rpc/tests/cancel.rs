@@ -8,11 +8,40 @@ use tokio::task::{JoinSet, yield_now};
 use crate::{
     RpcSession,
     testing::{
-        plan,
-        rpc::{Caller, Tiny, call_on, caller, peers, text},
+        jumping_worker, plan,
+        rpc::{Caller, Peer, Tiny, call_on, caller, peers, text},
         worker,
     },
 };
+
+/// A peer of bad manners: it answers late, goes away, breaks off, and where answers have ids it
+/// answers twice and guesses.
+async fn rude(mut peer: Peer, has_ids: bool, mut random: fastrand::Rng) {
+    let mut kept = Vec::new();
+    while let Some(got) = peer.request().await {
+        match random.u8(0..20) {
+            0 => return,
+            1 => peer.write(b'?', got.id, "").await,
+            2 => peer.write(b'g', 0, "").await,
+            3 => peer.write(b'm', got.id, "").await,
+            4 if has_ids => peer.write(b'r', random.u64(..), "guessed").await,
+            5 => peer.write(b'h', got.id, "").await,
+            6 => peer.write(b'r', got.id, "fault").await,
+            7 => kept.push(got),
+            8 if has_ids => {
+                peer.answer(&got).await;
+                peer.answer(&got).await;
+            }
+            _ => {
+                kept.push(got);
+                random.shuffle(&mut kept);
+                for got in kept.drain(..) {
+                    peer.answer(&got).await;
+                }
+            }
+        }
+    }
+}
 
 /// Runs calls and drops each after a random number of turns of the runtime.
 async fn storm(caller: &Rc<Caller>, sessions: &Rc<Vec<RpcSession>>, seed: u64) {
@@ -65,6 +94,45 @@ async fn nothing_is_left(caller: &Rc<Caller>) {
     }
     assert_eq!(pool.rpc.borrow().open_count(), 0);
     assert_eq!(metrics.connections_active.value(), 0);
+}
+
+/// Against rude peers: an answer is one's own or an error, and nothing is left.
+fn check_rude(pool: PoolMode, later: bool) {
+    for seed in 0..24 {
+        jumping_worker(async {
+            let server = peers(move |peer, number| {
+                let random = fastrand::Rng::with_seed(seed * 1000 + number as u64);
+                rude(peer, pool != PoolMode::PingPong, random)
+            })
+            .await;
+            let mut plan = plan(&[server.address]);
+            plan.pool.connections_max = 3;
+            plan.rpc.connections_per_endpoint_max = 2;
+            plan.rpc.requests_per_connection_max = 8;
+            let caller = caller(plan, Tiny { later, ..Tiny::new(pool) });
+            let sessions = Rc::new(vec![RpcSession::default(), RpcSession::default()]);
+            // What the peer keeps is given up in the end.
+            let storm = storm(&caller, &sessions, seed);
+            drop(tokio::time::timeout(std::time::Duration::from_millis(200), storm).await);
+            drop(sessions);
+            caller.bench.clusters.drain();
+            while caller.bench.cluster.pool().open_count() > 0 {
+                yield_now().await;
+            }
+            let metrics = &caller.bench.metrics;
+            assert_eq!(metrics.requests_active.value(), 0);
+            assert_eq!(metrics.pending_active.value(), 0);
+            assert_eq!(metrics.connections_active.value(), 0);
+        });
+    }
+}
+
+#[test]
+fn rude_peers_get_nobody_a_wrong_answer() {
+    check_rude(PoolMode::Multiplexed, false);
+    check_rude(PoolMode::Multiplexed, true);
+    check_rude(PoolMode::PingPong, false);
+    check_rude(PoolMode::Bound, false);
 }
 
 fn check(pool: PoolMode, later: bool) {

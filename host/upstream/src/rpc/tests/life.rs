@@ -295,3 +295,37 @@ fn a_drained_pool_lets_requests_finish_and_keeps_nothing() {
         });
     }
 }
+
+#[test]
+fn an_endpoint_that_leaves_gets_nothing_new_and_finishes_what_it_has() {
+    for pool in [PoolMode::Multiplexed, PoolMode::PingPong] {
+        worker(async {
+            let (got, go) = (Rc::new(Notify::new()), Rc::new(Notify::new()));
+            let (peer_got, peer_go) = (Rc::clone(&got), Rc::clone(&go));
+            let leaving = peers(move |mut peer, _| {
+                let (got, go) = (Rc::clone(&peer_got), Rc::clone(&peer_go));
+                async move {
+                    let request = peer.request().await.unwrap();
+                    got.notify_one();
+                    go.notified().await;
+                    peer.answer(&request).await;
+                    assert_eq!(peer.read().await, None);
+                }
+            })
+            .await;
+            let staying = peers(|peer, _| peer.echo()).await;
+            let caller = caller(patient(&leaving), Tiny::new(pool));
+            let slow = caller.spawn(1, "slow");
+            got.notified().await;
+            let pool = caller.bench.cluster.pool();
+            pool.keep_only([staying.address].into());
+            assert_eq!(pool.rpc.borrow().open_count(), 0);
+            assert_eq!(pool.open_count(), 1);
+            go.notify_one();
+            assert_eq!(slow.await.unwrap().unwrap(), "slow");
+            while pool.open_count() > 0 {
+                yield_now().await;
+            }
+        });
+    }
+}

@@ -201,3 +201,20 @@ fn a_connection_that_ended_in_the_pool_is_not_used() {
         assert_eq!(caller.call(1, "y").await.unwrap(), "y");
     });
 }
+
+#[test]
+fn a_codec_that_has_no_heartbeat_after_all_does_not_block_its_connection() {
+    jumping_worker(async {
+        let server = peers(|peer, _| peer.echo()).await;
+        let mut plan = plan(&[server.address]);
+        plan.pool.idle_timeout = std::time::Duration::from_secs(600);
+        for later in [false, true] {
+            let caller = caller(plan.clone(), Tiny { heartless: true, later, ..tiny() });
+            let before = server.connections.get();
+            assert_eq!(caller.call(1, "x").await.unwrap(), "x");
+            tokio::time::sleep(std::time::Duration::from_secs(100)).await;
+            assert_eq!(caller.call(1, "x").await.unwrap(), "x");
+            assert_eq!(server.connections.get() - before, 1);
+        }
+    });
+}
