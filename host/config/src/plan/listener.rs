@@ -13,7 +13,7 @@ use super::{
     Scope, Seen,
     instance::filters,
     milliseconds,
-    protocol::{Protocols, Streams},
+    protocol::{Spoken, Streams},
     route, size,
 };
 use crate::{
@@ -28,7 +28,6 @@ pub(super) fn listeners(
 ) -> Vec<ListenerPlan> {
     let mut names = Seen::default();
     let mut addresses = Seen::default();
-    let mut protocols = Protocols::default();
     let plans = at.zip(models).filter_map(|(at, model)| {
         let address = address(&model.address, &at.key("address"));
         // Every listener on port 0 gets a port of its own.
@@ -41,7 +40,7 @@ pub(super) fn listeners(
         if name != model.address {
             names.check(name, "listener", &at.key("name"));
         }
-        let protocol = protocol(model, &mut protocols, &at, scope);
+        let protocol = protocol(model, &at, scope);
         Some(ListenerPlan {
             name: ListenerName::from(name),
             address: Address::Tcp(address?),
@@ -78,11 +77,10 @@ fn address(text: &str, at: &Cursor<'_>) -> Option<SocketAddr> {
 
 fn protocol(
     model: &ListenerConfig,
-    protocols: &mut Protocols,
     at: &Cursor<'_>,
     scope: &Scope<'_>,
 ) -> Option<ListenerProtocol> {
-    let Some(spoken) = protocols.spoken(&model.protocol, &at.key("protocol"), scope) else {
+    let Some(spoken) = Spoken::of(&model.protocol, &at.key("protocol"), scope) else {
         // What is wrong beside it is told all the same.
         if let Some(cluster) = &model.cluster {
             scope.cluster::<ClusterName>(cluster, &at.key("cluster"));

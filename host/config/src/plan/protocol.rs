@@ -1,9 +1,4 @@
-//! Protocols: what a listener speaks, and which codecs do it.
-//!
-//! Connections to upstreams are kept by the name of the protocol, so a name means one codec with
-//! one configuration in the whole file. Start reading at [`Protocols::spoken`].
-
-use std::collections::HashMap;
+//! Protocols: what a listener speaks, and which codecs do it. Start reading at [`Spoken::of`].
 
 use host_codec::{BoltSettings, BuiltinCodec};
 use host_extension::{ExtensionPoint, FilterUse, OnError};
@@ -15,8 +10,6 @@ use super::{Scope, Seen, instance::spec};
 use crate::{
     cursor::Cursor,
     model::{CodecConfig, CodecEntryConfig, ProtocolConfig},
-    problem::Problem,
-    tree::Span,
 };
 
 /// What the configuration calls the protocols that need no codec.
@@ -51,11 +44,90 @@ pub(super) enum Streams {
     Unknown,
 }
 
-/// The protocols of a file, each with the place that names it first.
-#[derive(Debug, Default)]
-pub(super) struct Protocols(HashMap<ProtocolName, (CodecSource, Span)>);
-
 impl Spoken {
+    /// What a listener speaks; `None` where that cannot be.
+    pub(super) fn of(model: &ProtocolConfig, at: &Cursor<'_>, scope: &Scope<'_>) -> Option<Self> {
+        let mut spoken = Self::default();
+        let right = match model {
+            ProtocolConfig::Word(word) if word == "auto" => {
+                (spoken.http, spoken.tcp) = (true, true);
+                true
+            }
+            ProtocolConfig::Word(word) => spoken.entry(&bare(word), at, scope).is_some(),
+            ProtocolConfig::Codec(codec) => spoken.entry(codec, at, scope).is_some(),
+            ProtocolConfig::List(entries) => spoken.entries(entries, at, scope),
+        };
+        right.then_some(spoken)
+    }
+
+    /// False where one of them is refused; all are looked at.
+    fn entries(
+        &mut self,
+        entries: &[CodecEntryConfig],
+        at: &Cursor<'_>,
+        scope: &Scope<'_>,
+    ) -> bool {
+        let mut seen = Seen::default();
+        let mut right = true;
+        for (at, entry) in at.zip(entries) {
+            let bare;
+            let codec = match entry {
+                CodecEntryConfig::Codec(codec) => codec,
+                CodecEntryConfig::Word(word) => {
+                    bare = self::bare(word);
+                    &bare
+                }
+            };
+            seen.check(&full_name(codec), "protocol", &at_name(&at));
+            right &= self.entry(codec, &at, scope).is_some();
+        }
+        right
+    }
+
+    fn entry(&mut self, model: &CodecConfig, at: &Cursor<'_>, scope: &Scope<'_>) -> Option<()> {
+        let name = model.name.as_str();
+        if is_plain(name) {
+            return self.plain(model, at);
+        }
+        let source = source(model, at, scope)?;
+        let at = at_name(at);
+        if self.http || self.tcp {
+            let message = format!("`{name}` would never be asked behind `http` or `tcp`");
+            return at.refuse_with(message, "too late", "put `http` and `tcp` behind all codecs");
+        }
+        let name = ProtocolName::from(full_name(model).as_str());
+        self.codecs.push(CodecUse { name, source });
+        Some(())
+    }
+
+    /// HTTP or bytes.
+    fn plain(&mut self, model: &CodecConfig, at: &Cursor<'_>) -> Option<()> {
+        let name = model.name.as_str();
+        let settings = [("config", model.config.is_some()), ("root_id", model.root_id.is_some())];
+        if let Some((key, _)) = settings.iter().find(|(_, given)| *given) {
+            return at.name(key).refuse(format!("`{name}` has no `{key}`"), "only codecs have it");
+        }
+        let at = at_name(at);
+        match name {
+            "http" if self.tcp => {
+                let message = "`http` would never be looked for behind `tcp`";
+                at.refuse_with(message, "too late", "put `tcp` at the end")
+            }
+            "http" => {
+                self.http = true;
+                Some(())
+            }
+            "tcp" => {
+                self.tcp = true;
+                Some(())
+            }
+            _ => {
+                let help = "put `http` and `tcp` at the end of the list";
+                at.refuse_with("`auto` stands alone", "not in a list or map", help)
+            }
+        }
+    }
+
     /// What its streams are; `None` where it has none.
     pub(super) fn streams(&self) -> Option<Streams> {
         match (self.codecs.is_empty(), self.http) {
@@ -71,96 +143,6 @@ impl Streams {
     /// True where some are frames for certain.
     pub(super) fn has_frames(self) -> bool {
         matches!(self, Self::Frames | Self::Both)
-    }
-}
-
-impl Protocols {
-    /// What a listener speaks; `None` where that cannot be.
-    pub(super) fn spoken(
-        &mut self,
-        model: &ProtocolConfig,
-        at: &Cursor<'_>,
-        scope: &Scope<'_>,
-    ) -> Option<Spoken> {
-        let mut spoken = Spoken::default();
-        let right = match model {
-            ProtocolConfig::Word(word) if word == "auto" => {
-                (spoken.http, spoken.tcp) = (true, true);
-                true
-            }
-            ProtocolConfig::Word(word) => self.entry(&bare(word), at, scope, &mut spoken).is_some(),
-            ProtocolConfig::Codec(codec) => self.entry(codec, at, scope, &mut spoken).is_some(),
-            ProtocolConfig::List(entries) => self.entries(entries, at, scope, &mut spoken),
-        };
-        right.then_some(spoken)
-    }
-
-    /// False where one of them is refused; all are looked at.
-    fn entries(
-        &mut self,
-        entries: &[CodecEntryConfig],
-        at: &Cursor<'_>,
-        scope: &Scope<'_>,
-        spoken: &mut Spoken,
-    ) -> bool {
-        let mut seen = Seen::default();
-        let mut right = true;
-        for (at, entry) in at.zip(entries) {
-            let bare;
-            let codec = match entry {
-                CodecEntryConfig::Codec(codec) => codec,
-                CodecEntryConfig::Word(word) => {
-                    bare = self::bare(word);
-                    &bare
-                }
-            };
-            seen.check(&full_name(codec), "protocol", &at_name(&at));
-            right &= self.entry(codec, &at, scope, spoken).is_some();
-        }
-        right
-    }
-
-    fn entry(
-        &mut self,
-        model: &CodecConfig,
-        at: &Cursor<'_>,
-        scope: &Scope<'_>,
-        spoken: &mut Spoken,
-    ) -> Option<()> {
-        let name = model.name.as_str();
-        if is_plain(name) {
-            return plain(model, at, spoken);
-        }
-        let source = source(model, at, scope)?;
-        let at = at_name(at);
-        if spoken.http || spoken.tcp {
-            let message = format!("`{name}` would never be asked behind `http` or `tcp`");
-            return at.refuse_with(message, "too late", "put `http` and `tcp` behind all codecs");
-        }
-        let name = ProtocolName::from(full_name(model).as_str());
-        self.check_alike(&name, &source, &at)?;
-        spoken.codecs.push(CodecUse { name, source });
-        Some(())
-    }
-
-    /// Refuses a protocol that was configured in another way before.
-    fn check_alike(
-        &mut self,
-        name: &ProtocolName,
-        source: &CodecSource,
-        at: &Cursor<'_>,
-    ) -> Option<()> {
-        let first = self.0.entry(name.clone()).or_insert_with(|| (source.clone(), at.span()));
-        if first.0 == *source {
-            return Some(());
-        }
-        let message = format!("the protocol `{name}` is configured in two ways");
-        let problem = at.problem(message, "otherwise here");
-        let help = "listeners share the connections of a protocol to upstreams: give it one \
-             configuration, or use a plugin under two names";
-        let other = Some((first.1.clone(), String::from("first here")));
-        at.add(Problem { other, ..problem.help(help) });
-        None
     }
 }
 
@@ -181,34 +163,6 @@ fn at_name<'a>(at: &Cursor<'a>) -> Cursor<'a> {
 /// A codec without configuration.
 fn bare(name: &str) -> CodecConfig {
     CodecConfig { name: name.to_owned(), config: None, root_id: None }
-}
-
-/// HTTP or bytes.
-fn plain(model: &CodecConfig, at: &Cursor<'_>, spoken: &mut Spoken) -> Option<()> {
-    let name = model.name.as_str();
-    let settings = [("config", model.config.is_some()), ("root_id", model.root_id.is_some())];
-    if let Some((key, _)) = settings.iter().find(|(_, given)| *given) {
-        return at.name(key).refuse(format!("`{name}` has no `{key}`"), "only codecs have it");
-    }
-    let at = at_name(at);
-    match name {
-        "http" if spoken.tcp => {
-            let message = "`http` would never be looked for behind `tcp`";
-            at.refuse_with(message, "too late", "put `tcp` at the end")
-        }
-        "http" => {
-            spoken.http = true;
-            Some(())
-        }
-        "tcp" => {
-            spoken.tcp = true;
-            Some(())
-        }
-        _ => {
-            let help = "put `http` and `tcp` at the end of the list";
-            at.refuse_with("`auto` stands alone", "not in a list or map", help)
-        }
-    }
 }
 
 fn source(model: &CodecConfig, at: &Cursor<'_>, scope: &Scope<'_>) -> Option<CodecSource> {

@@ -692,23 +692,7 @@ fn protocols_are_words_codecs_and_lists_of_them() {
 }
 
 #[test]
-fn a_protocol_is_configured_in_one_way() {
-    let other = |protocol: &str| {
-        format!(
-            "  - address: 127.0.0.1:1\n    protocol: [bolt, dubbo]\n    routes: [{{ match: {{ prefix: / }}, cluster: app }}]\n  - address: 127.0.0.1:8080\n    protocol: {protocol}"
-        )
-    };
-    assert!(
-        parse_here(&SMALL.replacen("  - address: 127.0.0.1:8080", &other("bolt"), 1), Format::Yaml)
-            .is_ok()
-    );
-    check(
-        "  - address: 127.0.0.1:8080",
-        &other("{ name: bolt, config: { go_away: true } }"),
-        expect![[r#"
-            mortise:6:23: the protocol `bolt` is configured in two ways (listeners share the connections of a protocol to upstreams: give it one configuration, or use a plugin under two names)
-        "#]],
-    );
+fn a_plugin_has_no_name_of_a_codec_that_is_built_in() {
     let plugin = "plugins: [{ name: bolt, backend: wasm, source: ./greet.wasm }]\n";
     check_with(
         plugin,
