@@ -64,7 +64,7 @@ pub struct RpcPlan {
 /// One protocol of a listener.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct CodecUse {
-    /// Its name; connections to upstreams are kept by it.
+    /// Its name, for metrics, the access log and `:scheme`.
     pub name: ProtocolName,
     /// Who reads and writes it.
     pub source: CodecSource,
