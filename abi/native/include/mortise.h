@@ -215,8 +215,8 @@ enum {
 
 /* One whole message. Places are counted from its first byte; the proxy cuts it out of its own
  * bytes. It looks at all that is said here: a place that is not inside of the frame, an id that
- * does not stand at its place, and a number that means nothing are the failure of the
- * instance. */
+ * does not stand at its place, and a number that means nothing end the connection, and no other
+ * one is given to the instance. */
 typedef struct mortise_frame {
     uint32_t size; /* sizeof(mortise_frame); BAD_ARGUMENT for less */
     uint32_t kind;

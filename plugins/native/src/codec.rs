@@ -56,6 +56,10 @@ impl Codec for NativeCodec {
     fn go_away(&self) -> CodecStep<Option<Bytes>> {
         CodecStep::Ready(self.instance.write(self.at, CodecHook::GoAway))
     }
+
+    fn is_lost(&self) -> bool {
+        self.instance.is_lost()
+    }
 }
 
 impl Drop for NativeCodec {

@@ -4193,7 +4193,8 @@ func (x *Decoded) GetLost() []byte {
 
 // One whole message. Places are counted from its first byte; the proxy cuts it out of its own
 // bytes, and looks at all that is said: a place that is not inside of the frame, an id that does
-// not stand at its place, a number that means nothing are failures of the instance.
+// not stand at its place, a number that means nothing end the connection, and no other one is
+// given to the instance.
 type Frame struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Kind  FrameKind              `protobuf:"varint,1,opt,name=kind,proto3,enum=mortise.plugin.v1.FrameKind" json:"kind,omitempty"`

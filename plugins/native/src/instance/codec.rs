@@ -2,6 +2,10 @@
 //!
 //! A library tells of frames while `codec_decode` runs, and gives bytes while a callback runs that
 //! writes a frame. The frames are cut out of the host's own bytes.
+//!
+//! What a library says that cannot be ends the connection that it is of. Those beside it go on: a
+//! client that brings a codec to a lie must not end the others. New ones get a fresh instance, as
+//! after any fault.
 
 use std::time::Duration;
 
@@ -174,7 +178,7 @@ impl Instance {
             Some(number::Detection::Match) => Ok(Detection::Match),
             Some(number::Detection::More) => Ok(Detection::NeedMore),
             Some(number::Detection::No) => Ok(Detection::No),
-            None => Err(self.lied(&format!("set the detection to {found}, which is none"))),
+            None => Err(self.broke(&format!("set the detection to {found}, which is none"))),
         }
     }
 
@@ -188,7 +192,7 @@ impl Instance {
             let taken = self.ask(at, CodecHook::Decode(shown), Taking::Frames(told))?;
             let Taking::Frames(FramesTold { bytes, mut frames, rest, bad }) = taken else { break };
             if let Some(bad) = bad {
-                return Err(self.lied(&bad.to_string()));
+                return Err(self.broke(&bad.to_string()));
             }
             let has_more = frames.len() >= FRAMES_MAX && rest.is_none();
             decoded.rest = bytes;
@@ -266,16 +270,9 @@ impl Instance {
         match self.cpu.charge(|| self.call(duty, call))? {
             Outcome::Passed => Ok(taken),
             Outcome::Paused | Outcome::Answered(_) => {
-                Err(self.lied("answered with an action that is none of a codec"))
+                Err(self.broke("answered with an action that is none of a codec"))
             }
         }
-    }
-
-    /// It said what cannot be, which ends it.
-    fn lied(&self, what: &str) -> PluginFault {
-        let fault = self.broke(what);
-        self.lose();
-        fault
     }
 }
 

@@ -92,12 +92,12 @@ impl Context {
 }
 
 impl Instance {
-    /// The child said what cannot be, which ends the instance; `what` ends a sentence that begins
-    /// with the plugin.
+    /// The child said what cannot be, which ends the connection that it is of; `what` ends a
+    /// sentence that begins with the plugin. Connections beside it go on: a client that brings a
+    /// codec to a lie must not end the others. New ones get a fresh instance, as after any fault.
     pub(crate) fn lied(&self, call: &str, what: &str) -> PluginFault {
         let plugin = self.plugin();
         let message = format!("plugin `{plugin}` broke the rules in `{call}`: it {what}");
-        self.lose();
         PluginFault::new(FaultKind::Protocol, message)
     }
 }
