@@ -63,8 +63,8 @@ pub use filter::StreamFilter;
 pub use network::{Connection, Flow, FlowState, NetworkFilter, Peer};
 pub use phases::Phases;
 pub use record::{
-    BadRecord, FRAME_FIELDS_MAX, FRAMES_MAX, FrameRecord, RecordPlace, frame_kind_number,
-    record_text,
+    BadRecord, FRAME_FIELDS_MAX, FRAMES_MAX, FrameRecord, RecordPlace, check_needed,
+    frame_kind_number, record_text,
 };
 pub use reply::LocalReply;
 pub use signal::Signal;

@@ -139,6 +139,19 @@ impl RecordPlace {
     }
 }
 
+/// How many bytes the frame has that begins in the bytes that are left: as a plugin says it, 0
+/// where it does not know.
+///
+/// # Errors
+/// So many are there: nobody would ask again.
+pub fn check_needed(needed: u64, left: usize) -> Result<usize, BadRecord> {
+    let needed = usize::try_from(needed).unwrap_or(usize::MAX);
+    if needed > 0 && needed <= left {
+        return Err(BadRecord("waits for bytes that are there"));
+    }
+    Ok(needed)
+}
+
 /// A text of a plugin for a person: cut, and without what moves a terminal's cursor.
 #[must_use]
 pub fn record_text(text: &[u8]) -> Box<str> {

@@ -1,7 +1,9 @@
 use bytes::BytesMut;
 use host_types::{Frame, FrameKind, IdPlace, IdWidth};
 
-use super::{FRAME_FIELDS_MAX, FrameRecord, RecordPlace, frame_kind_number, kind, record_text};
+use super::{
+    FRAME_FIELDS_MAX, FrameRecord, RecordPlace, check_needed, frame_kind_number, kind, record_text,
+};
 
 type Pair<'a> = (&'a [u8], &'a [u8]);
 
@@ -117,5 +119,16 @@ fn kinds_and_their_numbers_are_the_same_both_ways() {
     assert_eq!(known.len(), 6);
     for (number, kind) in known {
         assert_eq!(frame_kind_number(kind), number);
+    }
+}
+
+#[test]
+fn bytes_that_are_there_are_not_waited_for() {
+    assert_eq!(check_needed(0, 5), Ok(0));
+    assert_eq!(check_needed(6, 5), Ok(6));
+    assert_eq!(check_needed(u64::MAX, 5), Ok(usize::MAX));
+    for needed in [1, 5] {
+        let why = check_needed(needed, 5).expect_err("it lies").to_string();
+        assert!(why.contains("bytes that are there"), "{why}");
     }
 }

@@ -15,8 +15,15 @@ pub(super) fn link(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
     Ok(())
 }
 
+/// What MOSN's SDK calls fatal.
+const MOSN_FATAL: u32 = 7;
+
 fn log(call: &mut Call<'_>, level: u32, ptr: u32, len: u32) -> Answer {
-    let level = LogLevel::try_from(level).map_err(|_unknown| Status::BadArgument)?;
+    let level = match level {
+        // Modules of MOSN's codecs say so when they cannot read a frame.
+        MOSN_FATAL if call.data().codec.is_mosn => LogLevel::Critical,
+        level => LogLevel::try_from(level).map_err(|_unknown| Status::BadArgument)?,
+    };
     let (memory, data) = call.split();
     let line = memory::read(memory, ptr, len).ok_or(Status::InvalidMemoryAccess)?;
     data.write_line(host_level(level), line);

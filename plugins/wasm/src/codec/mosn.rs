@@ -260,6 +260,10 @@ impl Codec for MosnCodec {
     fn reject(&self, rejection: Rejection<'_>) -> CodecStep<Option<Bytes>> {
         CodecStep::Ready(self.answer(&rejection))
     }
+
+    fn is_lost(&self) -> bool {
+        self.seat.vm.is_lost()
+    }
 }
 
 impl fmt::Debug for MosnCodec {

@@ -11,7 +11,7 @@ use abi_wasm::codec::{
 use bytes::{Bytes, BytesMut};
 use host_extension::{
     Codec, CodecStep, Decoded, Detection, FRAMES_MAX, FaultKind, FrameRecord, PluginFault,
-    RecordPlace, Rejection, Rewrite, frame_kind_number, record_text,
+    RecordPlace, Rejection, Rewrite, check_needed, frame_kind_number, record_text,
 };
 use host_types::{FieldList, Frame};
 use wasmtime::Store;
@@ -86,7 +86,9 @@ impl OwnCodec {
                     Err(lie) => return Ok(Err(lie)),
                 };
                 let answer = hooks.decode.call(&mut *store, (self.context.id(), length))?;
-                Ok(cut(store, answer, &mut bytes, &mut decoded))
+                let place = codec::unpack(answer).ok_or_else(|| "answered with nothing".to_owned());
+                let record = place.and_then(|place| read(store, place));
+                Ok(record.and_then(|record| cut(record, &mut bytes, &mut decoded)))
             })?;
         }
         decoded.rest = bytes;
@@ -148,30 +150,21 @@ fn answered(store: &Store<VmData>, answer: u64) -> Result<Option<Bytes>, Lie> {
 }
 
 /// Cuts the frames that an answer tells of off the bytes; true where nothing more is to be asked.
-fn cut(
-    store: &Store<VmData>,
-    answer: u64,
-    bytes: &mut BytesMut,
-    decoded: &mut Decoded,
-) -> Result<bool, Lie> {
-    let place = codec::unpack(answer).ok_or("answered with nothing")?;
+fn cut(answer: &[u8], bytes: &mut BytesMut, decoded: &mut Decoded) -> Result<bool, Lie> {
     let malformed = |error: codec::RecordError| format!("answered with {error}");
-    let mut reader = AnswerReader::new(read(store, place)?).map_err(malformed)?;
+    let mut reader = AnswerReader::new(answer).map_err(malformed)?;
     let count = reader.frames();
     decoded.frames.reserve(count);
     while let Some((entry, fields, attributes)) = reader.frame().map_err(malformed)? {
         let frame = record(&entry).cut(bytes, fields, attributes);
         decoded.frames.push(frame.map_err(|lie| lie.to_string())?);
     }
-    let needed = usize::try_from(reader.needed()).unwrap_or(usize::MAX);
+    let needed = reader.needed();
     if let Some(lost) = reader.finish().map_err(malformed)? {
         decoded.lost = Some(record_text(lost));
         return Ok(true);
     }
-    if needed > 0 && needed <= bytes.len() {
-        return Err(format!("told of a frame of {needed} bytes, which are there,"));
-    }
-    decoded.needed = needed;
+    decoded.needed = check_needed(needed.into(), bytes.len()).map_err(|lie| lie.to_string())?;
     Ok(bytes.is_empty() || count < FRAMES_MAX)
 }
 
@@ -285,6 +278,10 @@ impl Codec for OwnCodec {
         };
         CodecStep::Ready(go())
     }
+
+    fn is_lost(&self) -> bool {
+        self.context.seat().vm.is_lost()
+    }
 }
 
 impl fmt::Debug for OwnCodec {
@@ -292,3 +289,6 @@ impl fmt::Debug for OwnCodec {
         f.debug_tuple("OwnCodec").field(&self.context.id()).finish()
     }
 }
+
+#[cfg(test)]
+mod tests;

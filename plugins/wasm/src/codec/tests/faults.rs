@@ -67,7 +67,7 @@ fn a_record_that_lies_is_the_plugins_fault() {
     let place = Some(IdEntry { offset: 2, ..IdEntry::default() });
     lies(&record(&[FrameEntry { id_place: place, ..entry() }], 0), "an id that is not inside");
     lies(&record(&[FrameEntry { kind: 2, http_status: 99, ..entry() }], 0), "HTTP status");
-    lies(&record(&[entry()], 5), "a frame of 5 bytes, which are there");
+    lies(&record(&[entry()], 5), "waits for bytes that are there");
     assert_eq!(told(&record(&[entry()], 6)).expect("one frame").len(), 1);
 }
 

@@ -227,6 +227,13 @@ fn a_guest_that_lies_is_at_fault() {
 }
 
 #[test]
+fn what_the_sdk_calls_fatal_is_in_the_log() {
+    let (rig, _codec) = changed("(call $log (i32.const 2)", "(call $log (i32.const 7)");
+    let lines = rig.host.lines.take();
+    assert!(lines.iter().any(|line| line.starts_with("Critical: ")), "{lines:?}");
+}
+
+#[test]
 fn the_buffers_of_messages_are_only_there_for_such_modules() {
     let import = r#"(import "env" "proxy_set_buffer_bytes"
         (func $set (param i32 i32 i32 i32 i32) (result i32)))"#;
