@@ -151,6 +151,12 @@ pub trait Codec: fmt::Debug {
     fn go_away(&self) -> CodecStep<Option<Bytes>> {
         CodecStep::Ready(Ok(None))
     }
+
+    /// True once the instance that it lives in failed, on whatever connection: all its answers
+    /// will be faults. No request is put on an upstream connection with such a codec.
+    fn is_lost(&self) -> bool {
+        false
+    }
 }
 
 /// Most bytes that a codec is shown to find out whether a connection is its own.

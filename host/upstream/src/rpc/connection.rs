@@ -122,7 +122,7 @@ impl Connection {
 
     /// True where a request that nobody else has a claim on may be put on it.
     pub(super) fn has_room(&self) -> bool {
-        self.state.get() == State::Open && self.has_seat()
+        self.state.get() == State::Open && self.has_seat() && !self.codec.is_lost()
     }
 
     fn has_seat(&self) -> bool {

@@ -96,6 +96,7 @@ pub(super) struct Connecting {
 /// connection to it has room or can be made.
 pub(crate) fn find(pool: &Rc<Pool>, ask: &Ask, may_open: bool) -> Option<Turn> {
     let key = &ask.key;
+    leave_lost(pool, key);
     let (open, connecting) = {
         let lists = pool.rpc.borrow();
         let open = lists.groups.get(key).map_or(0, |group| group.open.len());
@@ -118,6 +119,19 @@ pub(crate) fn find(pool: &Rc<Pool>, ask: &Ask, may_open: bool) -> Option<Turn> {
         return Some(Turn::Open(slot));
     }
     take_any(pool, ask).map(Turn::Rpc)
+}
+
+/// Gives those up whose codec cannot read what would come: its instance failed elsewhere.
+fn leave_lost(pool: &Pool, key: &Key) {
+    let lost: Vec<Rc<Connection>> = {
+        let lists = pool.rpc.borrow();
+        let Some(group) = lists.groups.get(key) else { return };
+        group.open.iter().filter(|connection| connection.codec.is_lost()).cloned().collect()
+    };
+    for connection in lost {
+        connection.release();
+        connection.drain();
+    }
 }
 
 fn take(pool: &Pool, key: &Key, shares: bool) -> Option<Seat> {
