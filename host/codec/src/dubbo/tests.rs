@@ -1,3 +1,5 @@
+mod java;
+
 use bytes::{Bytes, BytesMut};
 use host_types::HeaderError;
 use proptest::prelude::*;
