@@ -152,6 +152,7 @@ fn fails(deed: &[u8], kind: FaultKind, told: &str, after: Option<FaultKind>) {
     };
     let fault = fault.expect_err("it fails");
     assert!(fault.kind == kind && fault.message.contains(told), "{fault}");
+    assert_eq!(other.is_lost(), after.is_some());
     assert_eq!(ready(other.go_away()).err().map(|fault| fault.kind), after);
     assert_eq!(factory.codec().err().map(|fault| fault.kind), after);
 }
@@ -167,6 +168,7 @@ fn a_panic_is_the_end_of_the_instance() {
 #[test]
 fn a_lie_is_a_fault_that_other_connections_do_not_feel() {
     fails(b"lie", FaultKind::Protocol, "longer than its bytes", None);
+    fails(b"lie-needed", FaultKind::Protocol, "waits for bytes that are there", None);
     fails(b"lie-id", FaultKind::Protocol, "an id that does not stand", None);
     fails(b"lie-body", FaultKind::Protocol, "a body that is not inside", None);
     fails(b"lie-status", FaultKind::Protocol, "HTTP status", None);

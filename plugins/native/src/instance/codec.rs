@@ -16,7 +16,7 @@ use abi_native::{
 use bytes::{Bytes, BytesMut};
 use host_extension::{
     BadRecord, CodecProfile, Decoded, Detection, FRAMES_MAX, FaultKind, PluginFault, PoolMode,
-    Rejection, Rewrite, frame_kind_number, record_text,
+    Rejection, Rewrite, check_needed, frame_kind_number, record_text,
 };
 use host_types::{Frame, IdWidth};
 
@@ -198,7 +198,9 @@ impl Instance {
             decoded.rest = bytes;
             decoded.frames.append(&mut frames);
             if let Some(Rest { needed, lost }) = rest {
-                (decoded.needed, decoded.lost) = (needed, lost);
+                let needed = check_needed(needed as u64, decoded.rest.len());
+                decoded.needed = needed.map_err(|bad| self.broke(&bad.to_string()))?;
+                decoded.lost = lost;
             }
             if !has_more {
                 break;

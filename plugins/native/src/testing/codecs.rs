@@ -79,6 +79,7 @@ impl ToyCodec {
         match &bytes[body] {
             b"panic" => panic!("at a frame"),
             b"lie" => frame.length += 1000,
+            b"lie-needed" => return Decoded::NeedMore { total: length },
             b"lie-id" => frame.id += 1,
             b"lie-body" => frame.body.end += 1,
             b"lie-status" => (frame.kind, frame.http_status) = (FrameKind::Response, 99),

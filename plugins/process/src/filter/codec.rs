@@ -9,7 +9,7 @@ use abi_process::v1::{self, codec_answer, event};
 use bytes::{Bytes, BytesMut};
 use host_extension::{
     BadRecord, Codec, CodecStep, Decoded, Detection, FRAMES_MAX, FaultKind, FrameRecord,
-    PluginFault, RecordPlace, Rejection, Rewrite, frame_kind_number, record_text,
+    PluginFault, RecordPlace, Rejection, Rewrite, check_needed, frame_kind_number, record_text,
 };
 use host_types::Frame;
 
@@ -126,6 +126,10 @@ impl Codec for ProcessCodec {
             event::Kind::GoAway(v1::GoAway { context, exchange })
         })
     }
+
+    fn is_lost(&self) -> bool {
+        self.context.is_shut()
+    }
 }
 
 impl Drop for ProcessCodec {
@@ -200,7 +204,10 @@ async fn decode(context: Rc<Context>, bytes: BytesMut) -> Result<Decoded, Plugin
             }
         }
         if !more {
-            decoded.needed = usize::try_from(needed).unwrap_or(usize::MAX);
+            match check_needed(needed, decoded.rest.len()) {
+                Ok(needed) => decoded.needed = needed,
+                Err(bad) => return lied(&bad.to_string()),
+            }
             decoded.lost = lost.map(|why| record_text(&why));
             return Ok(decoded);
         }

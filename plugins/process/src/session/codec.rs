@@ -70,6 +70,11 @@ impl Context {
         answered.await.unwrap_or_else(|_dropped| Err(self.instance.lost()))
     }
 
+    /// True where nothing that it is asked will ever be answered.
+    pub(crate) fn is_shut(&self) -> bool {
+        matches!(self.door(), Door::Shut(_))
+    }
+
     fn begin_codec(
         self: &Rc<Self>,
         call: &'static str,

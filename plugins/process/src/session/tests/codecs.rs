@@ -100,6 +100,10 @@ fn decoded(bytes: &[u8]) -> Option<codec_answer::Kind> {
                 return Some(codec_answer::Kind::Decoded(v1::Decoded { more: true, ..told }));
             }
             b"many" => told.frames = vec![next.clone(); 2000],
+            b"wait" => {
+                told.needed = length as u64;
+                break;
+            }
             b"long" => next.length = 99,
             b"width" => next.id_place = Some(v1::IdPlace { width: 2, ..v1::IdPlace::default() }),
             b"kind" => next.kind = -1,
@@ -265,6 +269,7 @@ fn fails(deed: &'static [u8], kind: FaultKind, told: &'static str) {
         assert!(!factory.outlives(&fault), "a fresh one is started");
         let after = decode(&*other, &frame(1, b"")).await;
         assert_eq!(after.err().map(|fault| fault.kind), lost);
+        assert_eq!(other.is_lost(), lost.is_some());
         drop((codec, other, factory));
         child.until(|event| matches!(event, event::Kind::Release(_))).await;
         // The child serves others.
@@ -277,6 +282,7 @@ fn fails(deed: &'static [u8], kind: FaultKind, told: &'static str) {
 fn what_a_child_says_that_cannot_be_is_a_fault_that_other_connections_do_not_feel() {
     fails(b"long", FaultKind::Protocol, "longer than its bytes");
     fails(b"width", FaultKind::Protocol, "neither 4 bytes nor 8");
+    fails(b"wait", FaultKind::Protocol, "waits for bytes that are there");
     fails(b"kind", FaultKind::Protocol, "no known kind");
     fails(b"span", FaultKind::Protocol, "a body that is not inside");
     fails(b"other", FaultKind::Protocol, "was not asked");
@@ -303,6 +309,7 @@ fn a_crash_fails_what_is_under_way_and_the_next_child_serves() {
         child.crash();
         let fault = under_way.await.expect_err("its child is gone");
         assert_eq!(fault.kind, FaultKind::Crashed);
+        assert!(codec.is_lost());
         let fault = decode(&*codec, &frame(1, b"")).await.expect_err("what it knew is gone");
         assert_eq!(fault.kind, FaultKind::Crashed);
         drop(codec);
