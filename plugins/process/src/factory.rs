@@ -43,7 +43,7 @@ pub(crate) fn trial(
 ) -> Result<Rc<dyn FilterFactory>, PluginFault> {
     let tried = session::trial::run(scope, spec, link, spawn)?;
     if let Some(profile) = tried.profile {
-        link.profiles.lock().insert(spec.clone(), profile);
+        link.note_profile(spec, profile);
     }
     Ok(Rc::new(tried))
 }

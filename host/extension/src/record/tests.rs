@@ -132,3 +132,62 @@ fn bytes_that_are_there_are_not_waited_for() {
         assert!(why.contains("bytes that are there"), "{why}");
     }
 }
+
+/// Numbers that look random, and are always the same.
+struct Dice(u64);
+
+impl Dice {
+    fn next(&mut self) -> u64 {
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 >> 33
+    }
+
+    /// A number near the border of what can be, or far from it.
+    fn place(&mut self) -> u64 {
+        match self.next() % 8 {
+            0 => u64::MAX - self.next() % 4,
+            1 => u64::from(u32::MAX) + self.next() % 4,
+            _ => self.next() % 12,
+        }
+    }
+
+    fn small(&mut self) -> u32 {
+        u32::try_from(self.next() % 9).expect("small")
+    }
+}
+
+#[test]
+fn whatever_a_plugin_tells_frames_are_inside_of_their_bytes() {
+    let (mut dice, mut taken) = (Dice(7), 0);
+    for _ in 0..200_000 {
+        let place = RecordPlace {
+            offset: dice.place(),
+            width: dice.small(),
+            little_endian: dice.next().is_multiple_of(2),
+        };
+        let record = FrameRecord {
+            length: dice.place(),
+            kind: dice.small(),
+            id: dice.place(),
+            id_place: dice.next().is_multiple_of(4).then_some(place),
+            http_status: dice.small() * 100,
+            body_start: dice.place(),
+            body_length: dice.place(),
+            malformed: dice.next().is_multiple_of(5).then_some(b"\xFF\n"),
+            ..FrameRecord::default()
+        };
+        let mut bytes = BytesMut::from(BYTES);
+        match record.cut(&mut bytes, [].into_iter(), [].into_iter()) {
+            Ok(frame) => {
+                taken += 1;
+                assert_eq!(frame.raw.len() + bytes.len(), BYTES.len());
+                assert!(!frame.raw.is_empty() && frame.body.len() <= frame.raw.len());
+                let place = frame.id_place.map(|place| place.range(frame.raw.len()));
+                assert_ne!(place, Some(None));
+            }
+            Err(_lie) => assert_eq!(bytes, BYTES, "nothing is taken"),
+        }
+    }
+    assert!(taken > 1000, "{taken}");
+}

@@ -66,7 +66,7 @@ impl Context {
             Door::Soon => self.until_open().await?,
         }
         let answered = self.begin_codec(call, event)?;
-        // It is dropped without a word only with the context.
+        // Nobody who asks hears nothing but where the codec ended meanwhile.
         answered.await.unwrap_or_else(|_dropped| Err(self.instance.lost()))
     }
 
@@ -80,6 +80,11 @@ impl Context {
         call: &'static str,
         event: impl FnOnce(u64, u64) -> v1::event::Kind,
     ) -> Result<oneshot::Receiver<Result<Kind, PluginFault>>, PluginFault> {
+        if self.is_over() {
+            let message =
+                format!("a codec of plugin `{}` was asked past its end", self.instance.plugin());
+            return Err(PluginFault::new(FaultKind::InstanceLost, message));
+        }
         if self.asked.0.borrow().len() >= ASKED_MAX {
             let plugin = self.instance.plugin();
             let message = format!("plugin `{plugin}` owes {ASKED_MAX} answers of one codec");

@@ -22,6 +22,8 @@ pub(super) const PARTS_MAX: usize = 16_384;
 pub(super) const REPLIES_PER_TURN: usize = 128;
 /// Properties that one instance may have sent along.
 pub(super) const PROPERTIES_MAX: usize = 64;
+/// Uses as a codec whose protocols are remembered: more than a configuration has of one plugin.
+pub(super) const PROFILES_MAX: usize = 1024;
 /// Contexts that are over and of which the child was not told yet, or still writes its log: so many
 /// more it may see than a plugin may have.
 pub(super) const ENDING_MAX: usize = 1024;

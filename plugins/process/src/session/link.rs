@@ -1,12 +1,13 @@
 //! A plugin's child as all workers see it.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::VecDeque, sync::Arc};
 
 use host_extension::{CodecProfile, InstanceSpec, Phases};
 use host_types::{PluginLimits, PluginName, ProcessSettings};
 
 use parking_lot::Mutex;
 
+use super::limits::PROFILES_MAX;
 use crate::child::{ChildWatch, Watchdog};
 
 /// What sessions to one child have in common. Each session holds one until it has ended, so the
@@ -27,8 +28,9 @@ pub(crate) struct ChildLink {
     pub(crate) watch: ChildWatch,
     /// Who is told that it does not answer.
     pub(crate) watchdog: Arc<dyn Watchdog>,
-    /// What its protocol is like in each use as a codec, as the trial of that use was told.
-    pub(crate) profiles: Mutex<HashMap<InstanceSpec, CodecProfile>>,
+    /// What its protocol is like in its uses as a codec, as the trials of these were told; the
+    /// newest ones.
+    pub(crate) profiles: Mutex<VecDeque<(InstanceSpec, CodecProfile)>>,
 }
 
 impl ChildLink {
@@ -39,7 +41,19 @@ impl ChildLink {
 
     /// What holds of the protocol of a use.
     pub(crate) fn profile(&self, of: &InstanceSpec) -> CodecProfile {
-        self.profiles.lock().get(of).copied().unwrap_or_default()
+        let profiles = self.profiles.lock();
+        let found = profiles.iter().rev().find(|(spec, _profile)| spec == of);
+        found.map(|(_spec, profile)| *profile).unwrap_or_default()
+    }
+
+    /// A trial was told what holds of the protocol of a use.
+    pub(crate) fn note_profile(&self, of: &InstanceSpec, profile: CodecProfile) {
+        let mut profiles = self.profiles.lock();
+        profiles.retain(|(spec, _profile)| spec != of);
+        if profiles.len() >= PROFILES_MAX {
+            profiles.pop_front();
+        }
+        profiles.push_back((of.clone(), profile));
     }
 
     /// Under what a worker finds its session to this child.

@@ -5,8 +5,8 @@ use std::{rc::Rc, time::Duration};
 use abi_process::v1::{self, codec_answer, event, reply};
 use bytes::{Bytes, BytesMut};
 use host_extension::{
-    Codec, CodecStep, Decoded, Detection, ExtensionPoint, FaultKind, FilterFactory, InstanceSpec,
-    PluginFault, PoolMode, Rejection, Rewrite,
+    Codec, CodecProfile, CodecStep, Decoded, Detection, ExtensionPoint, FaultKind, FilterFactory,
+    InstanceSpec, PluginFault, PoolMode, Rejection, Rewrite,
 };
 use host_types::{FieldList, Frame, FrameKind, PluginLimits};
 use tokio::time::timeout;
@@ -326,6 +326,40 @@ fn a_crash_fails_what_is_under_way_and_the_next_child_serves() {
 }
 
 #[test]
+fn a_codec_that_is_over_asks_nothing() {
+    local(async {
+        let (_rig, child, factory) = serving();
+        let codec = factory.codec().expect("it serves");
+        decode(&*codec, &frame(1, b"")).await.expect("it is ready");
+        let bytes = frame(2, b"");
+        let later = decode(&*codec, &bytes);
+        drop(codec);
+        child.until(|event| matches!(event, event::Kind::Complete(_))).await;
+        let fault = later.await.expect_err("it is over");
+        assert_eq!(fault.kind, FaultKind::InstanceLost);
+        let last = child.seen().pop();
+        assert!(matches!(last, Some(event::Kind::Complete(_))), "{last:?}");
+    });
+}
+
+#[test]
+fn profiles_are_remembered_up_to_a_limit() {
+    let rig = Rig::new();
+    let of = |number: usize| {
+        let config = number.to_string().into_bytes().into();
+        InstanceSpec { point: ExtensionPoint::Codec, root_id: "".into(), config }
+    };
+    let bound = CodecProfile { pool: PoolMode::Bound, ..CodecProfile::default() };
+    for number in 0..2000 {
+        rig.link.note_profile(&of(number), CodecProfile::default());
+        rig.link.note_profile(&of(number), bound);
+    }
+    assert_eq!(rig.link.profile(&of(1999)), bound);
+    assert_eq!(rig.link.profile(&of(0)), CodecProfile::default(), "an old one is forgotten");
+    assert_eq!(rig.link.profiles.lock().len(), 1024);
+}
+
+#[test]
 fn codecs_are_bounded_as_streams_are() {
     local(async {
         let limits = PluginLimits { contexts_max: 2, ..PluginLimits::default() };
@@ -413,8 +447,8 @@ fn a_trial_tells_what_holds_of_a_protocol_and_workers_know_it_from_then_on() {
 }
 
 /// What a worker says of the protocol before it has heard anything of its child.
-fn begin_outside(rig: &Rig, config: &'static str) -> host_extension::CodecProfile {
-    let mut known = host_extension::CodecProfile::default();
+fn begin_outside(rig: &Rig, config: &'static str) -> CodecProfile {
+    let mut known = CodecProfile::default();
     local(async { known = begin(rig, config).codec_profile() });
     known
 }
