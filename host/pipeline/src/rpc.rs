@@ -195,3 +195,6 @@ where
         reader::note_panic(ended);
     }
 }
+
+#[cfg(test)]
+mod tests;

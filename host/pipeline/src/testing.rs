@@ -1,5 +1,6 @@
 //! What the tests of this crate share: scripted filters, and streams for them.
 
+pub(crate) mod frames;
 pub(crate) mod http2;
 mod network;
 pub(crate) mod weather;

@@ -4,12 +4,13 @@
 //! the route, upstream, filters reversed, reply. A frame is here whole, so filters see its body
 //! in one piece, and what nobody changed goes on as it came but for its id.
 
-use std::{pin::pin, rc::Rc, time::Duration};
+use std::{net::SocketAddr, pin::pin, rc::Rc, time::Duration};
 
 use bytes::Bytes;
 use host_extension::{Codec, Interrupt, Rewrite, Side};
+use host_router::Retry;
 use host_types::{Frame, FrameKind, Headers, IdPlace, ReplyReason};
-use host_upstream::{RpcResponse, UpstreamError};
+use host_upstream::{RpcError, RpcResponse, UpstreamError};
 use http::StatusCode;
 use tokio::time::{Instant, sleep_until};
 
@@ -154,18 +155,6 @@ async fn send(
     sent
 }
 
-/// What one attempt came to.
-enum Attempt {
-    Answered(RpcResponse),
-    /// All of a frame that is not answered was written.
-    Written,
-    /// It failed; `unsent` where no byte of it can have reached an endpoint.
-    Failed {
-        error: UpstreamError,
-        unsent: bool,
-    },
-}
-
 /// Sends the request, and again as the route allows.
 async fn attempts(
     exchange: &Exchange,
@@ -173,64 +162,54 @@ async fn attempts(
     target: &Target,
 ) -> Result<Option<RpcResponse>, Interrupt> {
     let mut left = target.retry.max;
-    let mut wants_new = false;
+    let mut tried = None;
     loop {
-        let attempt = attempt(exchange, call, target, wants_new).await?;
-        let again = match &attempt {
-            Attempt::Answered(response) => {
-                target.retry.on_statuses.contains(&response.frame.status.http)
-            }
-            Attempt::Written => false,
-            Attempt::Failed { error, unsent } => {
-                // Another try finds no endpoint and no room either, and the same answer.
-                let is_endpoints = error.reason() == ReplyReason::UpstreamFailed
-                    && !matches!(error, UpstreamError::MalformedResponse { .. });
-                is_endpoints && (*unsent || (target.retry.on_reset && !call.is_one_way()))
-            }
+        let answer = attempt(exchange, call, target, &mut tried).await?;
+        let again = match &answer {
+            Ok(Some(response)) => target.retry.on_statuses.contains(&response.frame.status.http),
+            Ok(None) => false,
+            Err(failed) => is_worth_another(failed, &target.retry, call),
         };
         if left == 0 || !again {
-            return match attempt {
-                Attempt::Answered(response) => Ok(Some(response)),
-                Attempt::Written => Ok(None),
-                Attempt::Failed { error, .. } => Err(upstream_failed(exchange, &error)),
-            };
+            return answer.map_err(|failed| upstream_failed(exchange, &failed.error));
         }
         left -= 1;
-        wants_new = true;
         target.cluster.metrics().retries_total.increment();
     }
 }
 
+/// Another try finds no endpoint and no room either, and the same answer; and it may do twice
+/// what was sent.
+fn is_worth_another(failed: &RpcError, retry: &Retry, call: &Call) -> bool {
+    let is_endpoints = failed.error.reason() == ReplyReason::UpstreamFailed
+        && !matches!(failed.error, UpstreamError::MalformedResponse { .. });
+    is_endpoints && (failed.unsent || (retry.on_reset && !call.is_one_way()))
+}
+
+/// Sends the request once, to another endpoint than the one that was tried. `None` where there
+/// is no answer to wait for.
 async fn attempt(
     exchange: &Exchange,
     call: &Call,
     target: &Target,
-    wants_new: bool,
-) -> Result<Attempt, Interrupt> {
-    let mut chosen = None;
+    tried: &mut Option<SocketAddr>,
+) -> Result<Result<Option<RpcResponse>, RpcError>, Interrupt> {
+    let wants_new = tried.is_some();
     let protocol = call.connection.protocol(&exchange.listener);
     let session = &call.connection.session;
-    let upstream = target.cluster.rpc(&protocol, session, wants_new, &mut chosen).await;
+    let upstream = target.cluster.rpc(&protocol, session, wants_new, tried).await;
+    exchange.stream.facts.borrow_mut().upstream = *tried;
     let upstream = match upstream {
         Ok(upstream) => upstream,
-        Err(error) => {
-            exchange.stream.facts.borrow_mut().upstream = chosen;
-            let unsent = error.nothing_sent();
-            return Ok(Attempt::Failed { error, unsent });
-        }
+        Err(error) => return Ok(Err(error.into())),
     };
-    {
-        let mut facts = exchange.stream.facts.borrow_mut();
-        facts.upstream = Some(upstream.endpoint());
-        facts.upstream_local = upstream.local_address();
-    }
+    exchange.stream.facts.borrow_mut().upstream_local = upstream.local_address();
     let bytes = call.bytes_with(upstream.id().unwrap_or(call.frame.id)).await?;
-    let sent = if call.is_one_way() {
-        upstream.notify(bytes).await.map(|()| Attempt::Written)
+    Ok(if call.is_one_way() {
+        upstream.notify(bytes).await.map(|()| None)
     } else {
-        upstream.call(bytes, call.frame.id).await.map(Attempt::Answered)
-    };
-    Ok(sent.unwrap_or_else(|failed| Attempt::Failed { error: failed.error, unsent: failed.unsent }))
+        upstream.call(bytes, call.frame.id).await.map(Some)
+    })
 }
 
 /// Takes the response through the filters and writes it to the client.

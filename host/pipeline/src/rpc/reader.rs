@@ -113,41 +113,54 @@ impl<'a, R: AsyncRead + Unpin> Reader<'a, R> {
                 () = self.connection.outbox.until_room(), if is_full => Turn::Room,
                 () = idle.as_mut() => Turn::Idle,
             };
-            let done = match turn {
-                Turn::CallEnded(ended) => Ok(note_panic(ended)),
-                Turn::Read(read) => self.took(read).await,
-                Turn::Drain => self.drain().await,
-                Turn::LastOrders => Ok(self.ended = true),
-                Turn::Room => Ok(()),
-                Turn::Idle => {
-                    self.look_for_idleness();
-                    idle.as_mut().reset(self.idle_at());
-                    Ok(())
-                }
-            };
-            if let Err(broken) = done {
+            if matches!(turn, Turn::Idle) {
+                self.look_for_idleness();
+                idle.as_mut().reset(self.idle_at());
+            }
+            if let Err(broken) = self.take_turn(turn).await {
                 return broken;
             }
         }
     }
 
+    async fn take_turn(&mut self, turn: Turn) -> Result<(), ReplyReason> {
+        match turn {
+            Turn::CallEnded(ended) => note_panic(ended),
+            Turn::Read(read) => self.took(read).await?,
+            Turn::Drain => self.drain().await?,
+            Turn::LastOrders => self.ended = true,
+            Turn::Room | Turn::Idle => {}
+        }
+        Ok(())
+    }
+
     /// Starts what waits, as far as there may be more requests under way.
     async fn begin_calls(&mut self) -> Result<(), ReplyReason> {
         loop {
-            while self.calls.len() < self.calls_max() {
-                let Some(frame) = self.waiting.pop_front() else { break };
-                if frame.kind == FrameKind::Heartbeat {
-                    self.answer_heartbeat(&frame).await?;
-                } else {
-                    let connection = Rc::clone(self.connection);
-                    self.calls.spawn_local(serve_call(connection, frame, self.active));
-                }
+            while let Some(frame) = self.next_waiting() {
+                self.begin(frame).await?;
             }
             if !(self.is_more && self.waiting.is_empty()) {
                 return Ok(());
             }
             self.decode().await?;
         }
+    }
+
+    fn next_waiting(&mut self) -> Option<Frame> {
+        if self.waiting.is_empty() || self.calls.len() >= self.calls_max() {
+            return None;
+        }
+        self.waiting.pop_front()
+    }
+
+    async fn begin(&mut self, frame: Frame) -> Result<(), ReplyReason> {
+        if frame.kind == FrameKind::Heartbeat {
+            return self.answer_heartbeat(&frame).await;
+        }
+        let connection = Rc::clone(self.connection);
+        self.calls.spawn_local(serve_call(connection, frame, self.active));
+        Ok(())
     }
 
     fn calls_max(&self) -> usize {

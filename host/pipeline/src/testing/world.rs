@@ -5,8 +5,8 @@ use std::{cell::Cell, future::Future, net::SocketAddr, rc::Rc, sync::Arc, time::
 use bytes::Bytes;
 use host_extension::{FilterUse, InstanceSpec};
 use host_router::{
-    Forward, HostRewrite, PathMatch, Redirect, Respond, Route, RouteAction, RouteCondition, Router,
-    RouterPlan, VirtualHost, WeightedClusters,
+    Forward, HostRewrite, PathMatch, Redirect, Respond, Retry, Route, RouteAction, RouteCondition,
+    Router, RouterPlan, VirtualHost, WeightedClusters,
 };
 use host_telemetry::{
     AccessLog, AccessLogGuard, AccessLogTarget, Clock, Counter, ListenerMetrics, Metrics,
@@ -25,10 +25,10 @@ use tokio::{
     sync::Notify,
 };
 
-use super::{Fake, NetworkFake};
+use super::{Fake, NetworkFake, frames::CodecFake};
 use crate::{
     AcceptBalance, ChainEntry, Forwarding, Listener, ListenerPlan, ListenerProtocol, ListenerState,
-    StreamPlan, TcpPlan, Worker,
+    RpcPlan, StreamPlan, TcpPlan, Worker,
 };
 
 /// No wait of a test takes longer.
@@ -47,18 +47,30 @@ pub(crate) enum Speaks {
     Http,
     Auto,
     Tcp,
+    /// Codecs, with what else there is beside them.
+    Frames {
+        http: bool,
+        tcp: bool,
+    },
 }
 
 /// What a test wants of its proxy.
 pub(crate) struct Setup {
     pub(crate) speaks: Speaks,
     pub(crate) upstream: Option<SocketAddr>,
+    /// More endpoints of the same cluster.
+    pub(crate) others: Vec<SocketAddr>,
     pub(crate) protocol: UpstreamProtocol,
     pub(crate) listener_filters: Vec<Fake>,
     pub(crate) route_filters: Vec<Fake>,
     pub(crate) network_filters: Vec<NetworkFake>,
     pub(crate) limits: Limits,
     pub(crate) timeout: Option<Duration>,
+    pub(crate) codecs: Vec<CodecFake>,
+    pub(crate) domain: &'static str,
+    pub(crate) frame_timeout: Option<Duration>,
+    pub(crate) retry: Retry,
+    pub(crate) pool: PoolLimits,
 }
 
 /// A proxy that runs.
@@ -76,17 +88,30 @@ impl Default for Setup {
         Self {
             speaks: Speaks::Http,
             upstream: None,
+            others: Vec::new(),
             protocol: UpstreamProtocol::Http1,
             listener_filters: Vec::new(),
             route_filters: Vec::new(),
             network_filters: Vec::new(),
             limits: Limits::default(),
             timeout: Some(LONG),
+            codecs: Vec::new(),
+            domain: "app.test",
+            frame_timeout: None,
+            retry: Retry::default(),
+            pool: PoolLimits::default(),
         }
     }
 }
 
 impl Setup {
+    /// Frames of this codec, to this upstream.
+    pub(crate) fn frames(codec: &CodecFake, upstream: SocketAddr) -> Self {
+        let speaks = Speaks::Frames { http: false, tcp: false };
+        let codecs = vec![codec.clone()];
+        Self { speaks, codecs, domain: "*", ..Self::to(upstream) }
+    }
+
     /// Everything to this upstream.
     pub(crate) fn to(upstream: SocketAddr) -> Self {
         Self { upstream: Some(upstream), ..Self::default() }
@@ -102,17 +127,8 @@ impl Setup {
         let clusters = Clusters::new(shard.clone());
         clusters.apply(&[Arc::new(self.cluster())], &Discovery::system());
         let worker = Rc::new(Worker::new(0, clusters, Some(log.worker(&clock)), clock));
-        let plan = Arc::new(self.plan());
-        let streams = self.listener_filters.iter().chain(&self.route_filters).map(Fake::entry);
-        let connections = self.network_filters.iter().map(NetworkFake::entry);
-        let fakes: Vec<_> = streams.chain(connections).collect();
-        let shard = shard.listener(&plan.name);
-        let state =
-            ListenerState::new(plan, Rc::clone(&worker), Arc::clone(&shard), &mut |wanted| {
-                let entry =
-                    fakes.iter().find(|entry| entry.plugin == wanted.plugin).unwrap().clone();
-                (entry.factory, entry.metrics)
-            });
+        let shard = shard.listener(&"main".into());
+        let state = self.state(&worker, &shard);
         let socket = host_net::bind("127.0.0.1:0".parse().unwrap(), false, 16).unwrap();
         let socket = host_net::Listener::new(socket).unwrap();
         let address = socket.local_address();
@@ -121,16 +137,32 @@ impl Setup {
         World { address, metrics: shard, worker, listener, directory, log: guard }
     }
 
+    /// The listener's state that serves so.
+    fn state(&self, worker: &Rc<Worker>, shard: &Arc<ListenerMetrics>) -> Rc<ListenerState> {
+        let streams = self.listener_filters.iter().chain(&self.route_filters).map(Fake::entry);
+        let connections = self.network_filters.iter().map(NetworkFake::entry);
+        let codecs = self.codecs.iter().map(CodecFake::entry);
+        let fakes: Vec<_> = streams.chain(connections).chain(codecs).collect();
+        let (plan, shard) = (Arc::new(self.plan()), Arc::clone(shard));
+        ListenerState::new(plan, Rc::clone(worker), shard, &mut |wanted| {
+            let entry = fakes.iter().find(|entry| entry.plugin == wanted.plugin).unwrap().clone();
+            (entry.factory, entry.metrics)
+        })
+    }
+
     pub(crate) fn cluster(&self) -> ClusterPlan {
-        let endpoints =
-            self.upstream.iter().map(|address| Endpoint { address: *address, weight: 1 });
+        let endpoints = self
+            .upstream
+            .iter()
+            .chain(&self.others)
+            .map(|address| Endpoint { address: *address, weight: 1 });
         ClusterPlan {
             name: "app".into(),
             endpoints: EndpointSource::Static(endpoints.collect()),
             balance: Balance::RoundRobin,
             protocol: self.protocol,
             connect_timeout: LONG,
-            pool: PoolLimits::default(),
+            pool: self.pool.clone(),
             rpc: host_upstream::RpcPoolPlan::default(),
         }
     }
@@ -146,7 +178,7 @@ impl Setup {
         let network_filters = self.network_filters.iter().map(|fake| used(fake.entry())).collect();
         let routes = self.routes();
         let route_filters = routes.iter().map(|_| uses(&self.route_filters)).collect();
-        let domains = vec!["app.test".parse().unwrap()];
+        let domains = vec![self.domain.parse().unwrap()];
         let virtual_host = VirtualHost { name: "app".into(), domains, routes };
         let http = StreamPlan {
             router: Router::new(RouterPlan { virtual_hosts: vec![virtual_host] }),
@@ -165,6 +197,12 @@ impl Setup {
                 Speaks::Http => ListenerProtocol::Http(Arc::new(http)),
                 Speaks::Auto => ListenerProtocol::Auto(Arc::new(http), tcp),
                 Speaks::Tcp => ListenerProtocol::Tcp(tcp),
+                Speaks::Frames { http: is_http, tcp: is_tcp } => ListenerProtocol::Rpc(RpcPlan {
+                    codecs: self.codecs.iter().map(CodecFake::used).collect(),
+                    http: is_http,
+                    tcp: is_tcp.then_some(tcp),
+                    streams: Arc::new(http),
+                }),
             },
         }
     }
@@ -177,8 +215,8 @@ impl Setup {
                 path_rewrite: None,
                 host_rewrite: HostRewrite::Keep,
                 timeout: self.timeout,
-                frame_timeout: self.timeout,
-                retry: host_router::Retry::default(),
+                frame_timeout: self.frame_timeout,
+                retry: self.retry.clone(),
             })
         };
         let route = |prefix: &str, action| Route {
@@ -209,6 +247,11 @@ impl Setup {
 }
 
 impl World {
+    /// New streams are served by another plan; the clusters stay.
+    pub(crate) fn reload(&self, setup: &Setup) {
+        self.listener.update(setup.state(&self.worker, &self.metrics));
+    }
+
     /// A connection that has sent these bytes.
     pub(crate) async fn send(&self, text: &str) -> TcpStream {
         let mut client = TcpStream::connect(self.address).await.unwrap();

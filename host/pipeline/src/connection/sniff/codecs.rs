@@ -96,3 +96,6 @@ async fn detect(
         }),
     }
 }
+
+#[cfg(test)]
+mod tests;
