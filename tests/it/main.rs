@@ -39,6 +39,8 @@ mod operations;
 #[cfg(test)]
 mod packages;
 #[cfg(test)]
+mod peers;
+#[cfg(test)]
 mod policy;
 #[cfg(test)]
 mod policy_cli;
