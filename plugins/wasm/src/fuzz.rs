@@ -7,6 +7,7 @@
 //!
 //! For tests and for the fuzz targets only. Start reading at [`script`].
 
+mod codec;
 mod drive;
 mod guest;
 mod host;

@@ -17,7 +17,7 @@ use host_extension::{
 use host_types::{ConnectionId, Headers, PluginLimits, RequestHead, StreamId, VmSettings};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 
-use super::{BACKEND, CALLS, Dice, Host};
+use super::{BACKEND, CALLS, Dice, Host, codec::Codecs};
 use crate::WasmSpec;
 
 /// A plugin that was loaded.
@@ -73,10 +73,15 @@ impl Rig {
             factories: Vec::new(),
             streams: Vec::new(),
             connections: Vec::new(),
+            codecs: Codecs::default(),
         };
-        let points =
-            [ExtensionPoint::StreamFilter, ExtensionPoint::NetworkFilter, ExtensionPoint::Service];
-        let alone = dice.below(6) as usize;
+        let points = [
+            ExtensionPoint::StreamFilter,
+            ExtensionPoint::NetworkFilter,
+            ExtensionPoint::Service,
+            ExtensionPoint::Codec,
+        ];
+        let alone = dice.below(8) as usize;
         for (index, point) in points.into_iter().enumerate() {
             if alone < points.len() && index != alone {
                 continue;
@@ -100,6 +105,7 @@ struct Drive {
     factories: Vec<Rc<dyn FilterFactory>>,
     streams: Vec<OpenStream>,
     connections: Vec<OpenConnection>,
+    codecs: Codecs,
 }
 
 type OpenStream = (Box<dyn StreamFilter>, Rc<Stream>);
@@ -107,7 +113,9 @@ type OpenConnection = (Box<dyn NetworkFilter>, Rc<Connection>);
 
 impl Drive {
     fn step(&mut self, dice: &mut Dice) {
-        match dice.below(10) {
+        match dice.below(18) {
+            10 | 11 => self.open_codec(),
+            12..18 => self.codecs.step(dice),
             0 => self.open_stream(dice),
             1 => self.open_connection(dice),
             2 | 3 => self.host.call_back(),
@@ -124,6 +132,13 @@ impl Drive {
             && goes_on(filter.on_request_headers(&stream, dice.below(2) == 0))
         {
             self.streams.push((filter, stream));
+        }
+    }
+
+    /// The use that reads a protocol is the last one.
+    fn open_codec(&mut self) {
+        if let Some(factory) = self.factories.last() {
+            self.codecs.open(&**factory);
         }
     }
 

@@ -4,6 +4,8 @@ use std::fmt::Write;
 
 use abi_wasm::{HostFunction, MOSN_ALIASES, ParamType, host_functions, preview1};
 
+use super::codec::EXPORTS as CODEC;
+
 /// Where numbers come from: given bytes first, and an endless row that a seed begins after
 /// them. A fuzzer turns the bytes, a test the seed.
 #[derive(Debug)]
@@ -158,7 +160,7 @@ pub(super) fn module() -> Vec<u8> {
         (global $next (mut i32) (i32.const 4096)) (global $way (mut i32) (i32.const 0))
         (global $at (mut i32) (i32.const 0)) (global $end (mut i32) (i32.const 0))
         (table {count} funcref) (elem (i32.const 0) func {table})
-        {DATA} {ALLOCATE} {wrappers} {RUN} {callbacks})"#
+        {DATA} {ALLOCATE} {wrappers} {RUN} {callbacks} {CODEC})"#
     );
     wat::parse_str(text).expect("a valid module")
 }
