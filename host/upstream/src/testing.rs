@@ -45,6 +45,11 @@ pub(crate) fn jumping_worker<T>(test: impl Future<Output = T>) -> T {
     runtime.block_on(async { tokio::time::timeout(hour, test).await.expect("the test hangs") })
 }
 
+/// So much time passes by the clock of a [`jumping_worker`].
+pub(crate) async fn pass(time: Duration) {
+    tokio::time::sleep_until(tokio::time::Instant::now() + time).await;
+}
+
 pub(crate) fn plan(endpoints: &[SocketAddr]) -> ClusterPlan {
     let endpoints = endpoints.iter().map(|address| Endpoint { address: *address, weight: 1 });
     ClusterPlan {

@@ -7,7 +7,7 @@ use tokio::io::AsyncWriteExt as _;
 use crate::{
     ConnectionEnd, RpcError, UpstreamError,
     testing::{
-        jumping_worker, plan,
+        jumping_worker, pass, plan,
         rpc::{Caller, Peer, Tiny, call_on, caller, peers, wire},
         worker,
     },
@@ -179,7 +179,7 @@ fn a_peer_that_takes_nothing_is_given_up() {
         let behind = caller.place().await.unwrap();
         let large = "x".repeat(16 * 1024 * 1024);
         let small = async {
-            tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+            pass(std::time::Duration::from_secs(1)).await;
             call_on(behind, 2, "behind").await
         };
         let begun = tokio::time::Instant::now();
@@ -198,7 +198,7 @@ fn a_peer_that_takes_nothing_is_given_up() {
 fn what_waits_behind_a_frame_that_is_not_taken_was_not_sent() {
     jumping_worker(async {
         let server = peers(|peer: Peer, _| async move {
-            tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+            pass(std::time::Duration::from_secs(5)).await;
             drop(peer);
         })
         .await;
@@ -213,7 +213,7 @@ fn what_waits_behind_a_frame_that_is_not_taken_was_not_sent() {
             let place = place().await;
             let bytes = wire(b'o', place.id().unwrap(), body.as_bytes());
             fillers.push(tokio::task::spawn_local(place.notify(bytes)));
-            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+            pass(std::time::Duration::from_millis(1)).await;
             if connection.queue.waits() > body.len() {
                 break;
             }

@@ -3,16 +3,12 @@
 use std::{cell::Cell, rc::Rc, time::Duration};
 
 use host_extension::PoolMode;
-use tokio::{
-    sync::Notify,
-    task::yield_now,
-    time::{Instant, sleep},
-};
+use tokio::{sync::Notify, task::yield_now, time::Instant};
 
 use crate::{
     ClusterPlan, ConnectionEnd, UpstreamError,
     testing::{
-        Server, jumping_worker, plan,
+        Server, jumping_worker, pass, plan,
         rpc::{Caller, Peer, Tiny, caller, peers},
         worker,
     },
@@ -33,7 +29,7 @@ fn patient(server: &Server) -> ClusterPlan {
 
 async fn until_closed(caller: &Caller) {
     while caller.bench.cluster.pool().open_count() > 0 {
-        sleep(SECOND / 10).await;
+        pass(SECOND / 10).await;
     }
 }
 
@@ -74,7 +70,7 @@ fn a_peer_that_answers_heartbeats_is_kept() {
         let server = peers(|peer, _| peer.echo()).await;
         let caller = caller(patient(&server), tiny());
         assert_eq!(caller.call(1, "x").await.unwrap(), "x");
-        sleep(200 * SECOND).await;
+        pass(200 * SECOND).await;
         assert_eq!(caller.call(1, "y").await.unwrap(), "y");
         assert_eq!(server.connections.get(), 1);
         assert_eq!(caller.bench.metrics.heartbeats_missed_total.value(), 0);
@@ -88,7 +84,7 @@ fn any_frame_is_a_sign_of_life() {
             let got = peer.request().await.unwrap();
             // It answers no heartbeat, and sends one of its own now and then.
             for _ in 0..20 {
-                sleep(10 * SECOND).await;
+                pass(10 * SECOND).await;
                 peer.write(b'h', 1, "").await;
             }
             peer.answer(&got).await;
@@ -129,7 +125,7 @@ fn without_heartbeats_nobody_asks() {
         jumping_worker(async {
             let server = peers(|mut peer: Peer, _| async move {
                 let got = peer.read().await.unwrap();
-                sleep(300 * SECOND).await;
+                pass(300 * SECOND).await;
                 peer.answer(&got).await;
                 assert_eq!(peer.read().await, None);
             })
@@ -168,7 +164,7 @@ fn an_idle_connection_is_closed_in_time_and_a_busy_one_is_not() {
         let server = peers(|mut peer, _| async move {
             while let Some(got) = peer.request().await {
                 if got.body == "slow" {
-                    sleep(100 * SECOND).await;
+                    pass(100 * SECOND).await;
                 }
                 peer.answer(&got).await;
             }

@@ -8,7 +8,7 @@ use tokio::{sync::Notify, task::yield_now};
 use crate::{
     ConnectionEnd, UpstreamError,
     testing::{
-        jumping_worker, plan,
+        jumping_worker, pass, plan,
         rpc::{Tiny, call_on, caller, peers, text},
         worker,
     },
@@ -153,7 +153,7 @@ fn no_heartbeat_overtakes_a_request_and_none_is_overtaken() {
                 let got = peer.read().await.unwrap();
                 assert_eq!(got.letter, b'q');
                 // Several intervals: no heartbeat comes while the request is under way.
-                tokio::time::sleep(std::time::Duration::from_secs(60)).await;
+                pass(std::time::Duration::from_secs(60)).await;
                 peer.answer(&got).await;
                 let beat = peer.read().await.unwrap();
                 assert_eq!(beat.letter, b'h');
@@ -212,7 +212,7 @@ fn a_codec_that_has_no_heartbeat_after_all_does_not_block_its_connection() {
             let caller = caller(plan.clone(), Tiny { heartless: true, later, ..tiny() });
             let before = server.connections.get();
             assert_eq!(caller.call(1, "x").await.unwrap(), "x");
-            tokio::time::sleep(std::time::Duration::from_secs(100)).await;
+            pass(std::time::Duration::from_secs(100)).await;
             assert_eq!(caller.call(1, "x").await.unwrap(), "x");
             assert_eq!(server.connections.get() - before, 1);
         }
