@@ -42,7 +42,7 @@ const THREADS: usize = 2;
 const LARGE_EVERY: usize = 20_000;
 
 /// The frames of one input in so many are written again.
-const REWRITTEN_EVERY: usize = 4;
+const REWRITTEN_EVERY: usize = 8;
 
 /// Longest piece of an input that comes in small ones.
 const PIECE_BYTES: usize = 8;
