@@ -36,6 +36,8 @@ pub(crate) struct Call {
     cluster: &'static str,
     /// The upstream is not there.
     is_dead: bool,
+    /// It has a proxy of its own.
+    is_alone: bool,
     turns: Vec<Turn>,
 }
 
@@ -91,6 +93,7 @@ impl Call {
             listener: "",
             cluster: "",
             is_dead: false,
+            is_alone: false,
             turns,
         }
     }
@@ -143,6 +146,12 @@ impl Call {
         self
     }
 
+    /// In a proxy of its own.
+    pub(crate) fn alone(mut self) -> Self {
+        self.is_alone = true;
+        self
+    }
+
     /// The lines of its listener.
     fn lines(&self) -> String {
         let (name, root, config) = (self.name, self.root_id, &self.config);
@@ -166,16 +175,26 @@ impl Call {
     }
 }
 
-/// Plays all cases.
+/// Plays all cases: those that may in one proxy, then the others.
 pub(crate) async fn calls(backend: Backend, cases: Vec<Call>, golden: &Golden) -> Vec<Outcome> {
+    let (alone, together): (Vec<_>, Vec<_>) = cases.into_iter().partition(|case| case.is_alone);
+    let mut outcomes = beside_each_other(backend, &together, golden).await;
+    for case in alone {
+        outcomes.extend(beside_each_other(backend, &[case], golden).await);
+    }
+    outcomes
+}
+
+/// Plays cases in one proxy, one after the other.
+async fn beside_each_other(backend: Backend, cases: &[Call], golden: &Golden) -> Vec<Outcome> {
     let mut config = Config::new().top("workers: 1\nlog: { level: info }");
     // An upstream of its own for each, so that none meets a connection of another case.
     let mut upstreams = Vec::new();
-    for case in &cases {
+    for case in cases {
         let upstream = RawUpstream::bind().await;
         let address = if case.is_dead { RawUpstream::refused().await } else { upstream.address() };
-        config =
-            config.listener(case.name, &case.lines()).cluster(case.name, address, case.cluster);
+        config = config.listener(case.name, &case.lines());
+        config = config.cluster(case.name, address, case.cluster);
         upstreams.push(upstream);
     }
     let config = backend.plugin(backend.prepare(config), "it");
@@ -183,8 +202,8 @@ pub(crate) async fn calls(backend: Backend, cases: Vec<Call>, golden: &Golden) -
     let mut outcomes = Vec::new();
     for (case, upstream) in cases.iter().zip(upstreams) {
         let before = proxy.metrics().await;
-        let mut ends =
-            Ends { proxy: &proxy, case, upstream, clients: vec![], peers: vec![], last: (0, 0) };
+        let (clients, peers) = (Vec::new(), Vec::new());
+        let mut ends = Ends { proxy: &proxy, case, upstream, clients, peers, last: (0, 0) };
         let said = ends.play().await;
         // Who is still there must not break off what is looked at next.
         let text = golden.settled(case.name, async || ends.text(&said, &before).await).await;

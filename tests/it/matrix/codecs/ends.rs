@@ -81,11 +81,11 @@ fn ends() -> Vec<Call> {
             "rpc_client_ends_its_direction",
             vec![
                 Sends(0, request),
-                ClientEnds(0),
                 Reads(0),
-                Answers(0, 0, fine("still heard")),
-                Hears(0),
+                ClientEnds(0),
                 ClientSeesEnd(0),
+                Answers(0, 0, fine("heard by nobody")),
+                Counted("mortise_cluster_rpc_late_total"),
             ],
         ),
         Call::new(

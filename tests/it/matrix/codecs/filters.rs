@@ -70,10 +70,11 @@ fn fields() -> Vec<Call> {
             "rpc_filter_names_another_method",
             json!({ "request_headers": [{ "set": ["request", "method", "shout"] }] }),
         ),
-        filtered(
+        Call::new(
             "rpc_filter_takes_what_must_be_there",
-            json!({ "request_headers": [{ "remove": ["request", "method"] }] }),
-        ),
+            vec![sends(0, Frame::request(7)), Hears(0)],
+        )
+        .filter(json!({ "request_headers": [{ "remove": ["request", "method"] }] })),
         filtered(
             "rpc_filter_changes_what_cannot_be",
             json!({ "request_headers": [{ "set": ["request", ":version", "2"] }, "log_notes"] }),

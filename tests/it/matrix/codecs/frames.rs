@@ -7,7 +7,7 @@ use crate::{
         Call,
         Turn::{
             self, Answers, AnswersInDrips, ClientEnds, ClientSeesEnd, Drips, Hears, Reads, Says,
-            Sends,
+            Sends, UpstreamEnds, UpstreamSeesEnd,
         },
     },
 };
@@ -175,16 +175,26 @@ fn beside() -> Vec<Call> {
             all([
                 asks(7, 0, 0),
                 // The first one waits for a connection on which nothing comes.
-                vec![Reads(0), Says(0, Frame::new(HEARTBEAT_REPLY, 2).bytes())],
+                vec![
+                    Reads(0),
+                    Says(0, Frame::new(HEARTBEAT_REPLY, 2).bytes()),
+                    UpstreamEnds(0),
+                    UpstreamSeesEnd(0),
+                ],
             ]),
         )
-        .cluster("rpc: { heartbeat_interval_ms: 300 }"),
+        .cluster("rpc: { heartbeat_interval_ms: 1000 }"),
         Call::new(
             "rpc_own_heartbeats_without_an_answer",
-            all([asks(7, 0, 0), vec![Reads(0), Turn::UpstreamSeesEnd(0)], asks(8, 1, 0)]),
+            all([
+                asks(7, 0, 0),
+                vec![Reads(0), UpstreamSeesEnd(0)],
+                asks(8, 1, 0),
+                vec![UpstreamEnds(1), UpstreamSeesEnd(1)],
+            ]),
         )
         .cluster(
-            "rpc: { heartbeat_interval_ms: 300, heartbeat_timeout_ms: 200, \
+            "rpc: { heartbeat_interval_ms: 1000, heartbeat_timeout_ms: 200, \
              heartbeat_misses_max: 1 }",
         ),
         Call::new(

@@ -6,7 +6,7 @@ use crate::{
     matrix::call::{
         Call,
         Turn::{
-            Answers, ClientEnds, ClientSeesEnd, Counted, Hears, Reads, Says, UpstreamEnds,
+            Answers, ClientEnds, ClientSeesEnd, Counted, Hears, Reads, Says, Sends, UpstreamEnds,
             UpstreamSeesEnd,
         },
     },
@@ -17,20 +17,34 @@ pub(super) fn cases() -> Vec<Call> {
 }
 
 fn modes() -> Vec<Call> {
-    let two = || {
-        vec![
-            sends(0, Frame::request(7).body("one")),
-            Reads(0),
-            sends(0, Frame::request(8).body("two")),
-            Reads(1),
-            Answers(1, 0, fine("two")),
-            Hears(0),
-            Answers(0, 0, fine("one")),
-            Hears(0),
-        ]
-    };
     vec![
-        Call::new("rpc_ping_pong", two()).root("ping_pong"),
+        Call::new(
+            "rpc_ping_pong",
+            vec![
+                sends(0, Frame::request(7).body("one")),
+                Reads(0),
+                sends(1, Frame::request(7).body("two")),
+                Reads(1),
+                Answers(1, 0, fine("two")),
+                Hears(1),
+                Answers(0, 0, fine("one")),
+                Hears(0),
+            ],
+        )
+        .root("ping_pong"),
+        Call::new(
+            "rpc_ping_pong_in_order",
+            vec![
+                Sends(0, [7, 8].map(|id| Frame::request(id).bytes()).concat()),
+                Reads(0),
+                Answers(0, 0, fine("one")),
+                Hears(0),
+                Reads(0),
+                Answers(0, 1, fine("two")),
+                Hears(0),
+            ],
+        )
+        .root("ping_pong"),
         Call::new("rpc_ping_pong_again", all([asks(7, 0, 0), asks(8, 0, 1)])).root("ping_pong"),
         Call::new(
             "rpc_bound",
