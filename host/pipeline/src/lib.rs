@@ -1,15 +1,16 @@
 //! A request's way through the proxy.
 //!
 //! ```text
-//! kernel -> listener -> connection -> http -> stream -> (router, upstream) -> peer
-//!                       reply: upstream -> stream (filters reversed) -> http -> client
+//! kernel -> listener -> connection -> http | rpc -> stream -> (router, upstream) -> peer
+//!                       reply: upstream -> stream (filters reversed) -> http | rpc -> client
 //! ```
 //!
 //! The pipeline knows no backend of plugins: it holds factories of the traits of
 //! `host-extension`. Everything here lives on one worker's thread and needs no lock.
 //!
-//! Start reading at `run_stream` in `stream.rs`; a filter's hooks are called in `chain.rs`,
-//! in the order that `direction.rs` knows.
+//! Start reading at `run_stream` in `stream.rs`, or for the frames of a codec at `run_call` in
+//! `rpc/call.rs`: both read as the line above, over the same filters (`chain.rs`, in the order
+//! that `direction.rs` knows), the same routes (`route.rs`) and the same end (`end.rs`).
 
 mod alarm;
 mod calls;

@@ -20,7 +20,7 @@ mod reply;
 use std::{cell::RefCell, pin::pin, rc::Rc, sync::Arc, time::Duration};
 
 use host_extension::{
-    Codec, CodecStep, ConnectionFacts, FaultKind, Interrupt, PluginFault, Signal,
+    Codec, CodecProfile, CodecStep, ConnectionFacts, FaultKind, Interrupt, PluginFault, Signal,
 };
 use host_telemetry::ProtocolMetrics;
 use host_types::{PluginName, ReplyReason};
@@ -48,6 +48,7 @@ pub(crate) struct RpcConnection {
     /// Reads all of its frames, and writes those that were changed.
     codec: Rc<dyn Codec>,
     entry: CodecEntry,
+    profile: CodecProfile,
     /// Its upstream connections, where the protocol has one for each client.
     session: RpcSession,
     outbox: Outbox,
@@ -77,6 +78,7 @@ impl RpcConnection {
         }
         Self {
             codec,
+            profile: entry.factory.codec_profile(),
             session: RpcSession::default(),
             outbox: Outbox::default(),
             counts: state.metrics.protocol(&entry.name),

@@ -264,8 +264,7 @@ impl Call {
             (Some(of_frame), Some(of_route)) => Some(of_frame.min(of_route)),
             (of_frame, of_route) => of_frame.or(of_route),
         };
-        let profile = || self.connection.entry.factory.codec_profile();
-        said.or_else(|| profile().default_timeout).unwrap_or(TIMEOUT)
+        said.or(self.connection.profile.default_timeout).unwrap_or(TIMEOUT)
     }
 
     /// The request as it goes upstream under this id. It may have to be written once more.

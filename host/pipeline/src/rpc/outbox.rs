@@ -139,3 +139,6 @@ impl Outbox {
         Poll::Ready(Ok(()))
     }
 }
+
+#[cfg(test)]
+mod tests;

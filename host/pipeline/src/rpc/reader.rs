@@ -44,7 +44,7 @@ pub(super) struct Reader<'a, R> {
     /// Nothing more is read.
     ended: bool,
     draining: Draining,
-    /// When the last frame came.
+    /// When the last frame came or went.
     active: Instant,
 }
 
@@ -125,7 +125,10 @@ impl<'a, R: AsyncRead + Unpin> Reader<'a, R> {
 
     async fn take_turn(&mut self, turn: Turn) -> Result<(), ReplyReason> {
         match turn {
-            Turn::CallEnded(ended) => note_panic(ended),
+            Turn::CallEnded(ended) => {
+                self.active = Instant::now(); // its reply was a frame, too
+                note_panic(ended);
+            }
             Turn::Read(read) => self.took(read).await?,
             Turn::Drain => self.drain().await?,
             Turn::LastOrders => self.ended = true,
@@ -172,7 +175,7 @@ impl<'a, R: AsyncRead + Unpin> Reader<'a, R> {
     }
 
     fn is_ping_pong(&self) -> bool {
-        self.connection.entry.factory.codec_profile().pool == PoolMode::PingPong
+        self.connection.profile.pool == PoolMode::PingPong
     }
 
     fn can_read(&self) -> bool {
@@ -266,8 +269,7 @@ impl<'a, R: AsyncRead + Unpin> Reader<'a, R> {
     /// The client should go elsewhere.
     async fn drain(&mut self) -> Result<(), ReplyReason> {
         let connection = self.connection;
-        let can_tell = connection.entry.factory.codec_profile().go_away;
-        let word = if can_tell {
+        let word = if connection.profile.go_away {
             connection.answer(connection.codec.go_away()).await.map_err(reason_of)?
         } else {
             None
@@ -298,7 +300,7 @@ impl<'a, R: AsyncRead + Unpin> Reader<'a, R> {
 /// Waits until nothing more should be read: somebody said so, or the one upstream connection of
 /// this client is gone.
 async fn last_orders(connection: &RpcConnection) {
-    let is_bound = connection.entry.factory.codec_profile().pool == PoolMode::Bound;
+    let is_bound = connection.profile.pool == PoolMode::Bound;
     tokio::select! {
         () = connection.last_orders.wait() => {}
         () = connection.session.until_upstream_closed(), if is_bound => {}

@@ -7,6 +7,7 @@ mod ends;
 mod limits;
 mod refusals;
 mod retries;
+mod soak;
 
 use std::{cell::RefCell, net::SocketAddr, rc::Rc, time::Duration};
 

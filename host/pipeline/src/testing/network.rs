@@ -210,7 +210,7 @@ pub(crate) fn in_hand(connection: &Connection, flow: Flow) -> String {
     let state = connection.flow(flow);
     assert!(state.on_duty.get(), "it is asked for in a hook");
     let bytes = state.bytes.borrow();
-    String::from_utf8(bytes.as_slice().to_vec()).unwrap()
+    String::from_utf8_lossy(bytes.as_slice()).into_owned()
 }
 
 /// A connection that was just accepted.
