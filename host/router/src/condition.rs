@@ -35,8 +35,7 @@ pub enum PathMatch {
     Rpc(RpcMatch),
 }
 
-/// What must hold of a header field. Of an RPC frame the name means fields of just this case, and
-/// where there is none, those of another case.
+/// What must hold of a header field, under its name in any case.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HeaderMatch {
     /// As it was written.

@@ -1,9 +1,13 @@
 //! The fields of an RPC frame: a flat list in wire order, with the case of names kept.
 //!
 //! What came on the wire is not copied: fields are spans of the frame's own bytes, and what is
-//! written since lies in a buffer beside them. Protocols compare names byte by byte, plugins that
-//! know HTTP write them in small letters; so a name is looked up as it is written first, and then
-//! in any case.
+//! written since lies in a buffer beside them.
+//!
+//! Protocols compare names byte by byte, plugins that know HTTP write them in small letters. So
+//! whoever looks a name up is shown the fields with just this name first, and then those whose
+//! names differ in case; and whoever replaces or removes a field does so to all of them, since
+//! nobody here knows which one a server reads. Codecs look up what they know by
+//! [`FieldList::get_exact`].
 
 use std::ops::Range;
 
@@ -11,7 +15,7 @@ use bytes::Bytes;
 
 use crate::HeaderError;
 
-/// Most bytes of names and values that may be written into one list.
+/// Most bytes of names and values that a list may hold of what was written since it came.
 const WRITTEN_BYTES_MAX: usize = 1024 * 1024;
 
 /// How many fields there is room for when the first one comes.
@@ -22,8 +26,12 @@ const USUAL: usize = 8;
 pub struct FieldList {
     /// What spans of fields that came point into.
     wire: Bytes,
-    /// What spans of fields that were written point into.
+    /// What spans of fields point into that the codec gave in another form.
+    pushed: Vec<u8>,
+    /// What spans of fields that were written point into, with what is no longer used of it.
     written: Vec<u8>,
+    /// How much of it is used.
+    used: usize,
     fields: Vec<Field>,
     changed: bool,
 }
@@ -49,9 +57,17 @@ enum Kind {
 
 #[derive(Clone, Copy, Debug)]
 struct Span {
-    written: bool,
+    store: Store,
     start: usize,
     end: usize,
+}
+
+/// Where the bytes of a span are.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Store {
+    Wire,
+    Pushed,
+    Written,
 }
 
 impl FieldList {
@@ -73,22 +89,21 @@ impl FieldList {
             self.fields.reserve(USUAL);
         }
         let kind = kind_of(name_bytes);
-        let span =
-            |range: Range<usize>| Span { written: false, start: range.start, end: range.end };
+        let span = |Range { start, end }| Span { store: Store::Wire, start, end };
         self.fields.push(Field { kind, name: span(name), value: span(value) });
         true
     }
 
     /// Adds a field that came on the wire in another form than its bytes.
     pub fn push(&mut self, name: &[u8], value: &[u8]) {
-        self.write(kind_of(name), name, value);
+        self.give(kind_of(name), name, value);
     }
 
     /// Adds what the codec says about the frame under `name`, which begins with a colon. It can be
     /// read and matched, and is no part of the header block.
     pub fn push_attribute(&mut self, name: &str, value: &[u8]) {
         debug_assert!(name.starts_with(':'), "an attribute's name begins with a colon");
-        self.write(Kind::Attribute, name.as_bytes(), value);
+        self.give(Kind::Attribute, name.as_bytes(), value);
     }
 
     /// True where a field was written or removed since the frame came.
@@ -106,7 +121,7 @@ impl FieldList {
     }
 
     /// The header block as it goes on the wire: all fields in order, no attribute.
-    pub fn block(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+    pub fn block(&self) -> impl Iterator<Item = (&[u8], &[u8])> + Clone {
         let fields = self.fields.iter().filter(|field| field.kind != Kind::Attribute);
         fields.map(|field| (self.bytes(field.name), self.bytes(field.value)))
     }
@@ -123,49 +138,65 @@ impl FieldList {
         self.len() == 0
     }
 
-    /// The first value of `name`.
+    /// The first of [`FieldList::get_all`].
     #[must_use]
     pub fn get(&self, name: &[u8]) -> Option<&[u8]> {
-        let exact = self.has_exact(name);
-        let field = self.fields.iter().find(|field| self.is_named(field, name, exact))?;
-        Some(self.bytes(field.value))
+        self.get_all(name).next()
     }
 
-    /// All values of `name`: of the fields with just this name, or where there is none, of those
-    /// with this name in another case.
-    pub fn get_all<'a>(&'a self, name: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
-        let exact = self.has_exact(name);
-        let fields = self.fields.iter().filter(move |field| self.is_named(field, name, exact));
-        fields.map(|field| self.bytes(field.value))
+    /// The first value of the fields with just this name, as protocols look names up.
+    #[must_use]
+    pub fn get_exact(&self, name: &[u8]) -> Option<&[u8]> {
+        self.named(name, true).next()
+    }
+
+    /// All values of `name`: of the fields with just this name, and then of those with this name
+    /// in another case.
+    pub fn get_all<'a>(&'a self, name: &[u8]) -> impl Iterator<Item = &'a [u8]> {
+        self.named(name, true).chain(self.named(name, false))
     }
 
     /// Adds a field behind all others.
     ///
     /// # Errors
-    /// The name is empty or one of an attribute, or the list has grown too large.
+    /// The name is empty or one of an attribute, or the list would grow too large.
     pub fn add(&mut self, name: &[u8], value: &[u8]) -> Result<(), HeaderError> {
-        self.check(name, value)?;
+        check_name(name)?;
+        self.check_size(0, name.len() + value.len())?;
         self.changed = true;
-        self.write(Kind::Field, name, value);
+        self.make_room(name.len() + value.len());
+        let (name, value) = (self.write(name), self.write(value));
+        self.fields.push(Field { kind: Kind::Field, name, value });
         Ok(())
     }
 
-    /// Sets a field to one value, whatever it had before; it keeps its place, and its name the
-    /// case that it came in.
+    /// Sets a field, under its name in any case, to one value, whatever it had before. The first
+    /// one of that name keeps its place, and its name the case that it came in.
     ///
     /// # Errors
     /// As [`FieldList::add`].
     pub fn replace(&mut self, name: &[u8], value: &[u8]) -> Result<(), HeaderError> {
-        self.check(name, value)?;
-        let exact = self.has_exact(name);
-        let mut places = (0..self.fields.len())
-            .filter(|place| self.fields.get(*place).is_some_and(|f| self.is_named(f, name, exact)));
+        check_name(name)?;
+        let mut places = (0..self.fields.len()).filter(|place| {
+            self.fields.get(*place).is_some_and(|field| self.is_named(field, name))
+        });
         let Some(first) = places.next() else { return self.add(name, value) };
-        let others: Vec<usize> = places.collect();
-        for place in others.into_iter().rev() {
-            self.fields.remove(place);
+        let others = places.filter_map(|place| self.fields.get(place));
+        let others: usize = others.map(Field::written).sum();
+        let old = self.fields.get(first).map_or(0, |field| field.value.written());
+        self.check_size(others + old, value.len())?;
+        let mut place = 0;
+        self.retain(|list, field| {
+            place += 1;
+            place <= first + 1 || !list.is_named(field, name)
+        });
+        self.used -= old;
+        if let Some(field) = self.fields.get_mut(first) {
+            // So that nothing of the old value is kept where room is made for the new one.
+            field.value.end = field.value.start;
         }
-        let value = self.store(value);
+        self.make_room(value.len());
+        let value = self.write(value);
         if let Some(field) = self.fields.get_mut(first) {
             field.value = value;
         }
@@ -173,7 +204,8 @@ impl FieldList {
         Ok(())
     }
 
-    /// Removes all values of a field. Removing what is not there is no error.
+    /// Removes all values of a field, under its name in any case. Removing what is not there is
+    /// no error.
     ///
     /// # Errors
     /// The name is one of an attribute.
@@ -181,12 +213,8 @@ impl FieldList {
         if name.first() == Some(&b':') {
             return Err(HeaderError::Pseudo);
         }
-        let exact = self.has_exact(name);
-        let gone: Vec<bool> =
-            self.fields.iter().map(|field| self.is_named(field, name, exact)).collect();
-        let mut gone = gone.into_iter();
         let before = self.fields.len();
-        self.fields.retain(|_field| !gone.next().unwrap_or(false));
+        self.retain(|list, field| !list.is_named(field, name));
         self.changed |= self.fields.len() != before;
         Ok(())
     }
@@ -200,16 +228,21 @@ impl FieldList {
         &mut self,
         pairs: impl Iterator<Item = (&'a [u8], &'a [u8])>,
     ) -> Result<(), HeaderError> {
-        let mut next = self.clone();
-        next.fields.retain(|field| field.kind != Kind::Field);
+        let kept = self.fields.iter().filter(|field| field.kind != Kind::Field);
+        let mut next = Self {
+            wire: self.wire.clone(),
+            pushed: self.pushed.clone(),
+            fields: kept.cloned().collect(),
+            changed: true,
+            ..Self::default()
+        };
         for (name, value) in pairs {
             // A whole section is written back with what was read of it.
-            if name.first() == Some(&b':') && self.get(name) == Some(value) {
+            if name.first() == Some(&b':') && self.get_exact(name) == Some(value) {
                 continue;
             }
             next.add(name, value)?;
         }
-        next.changed = true;
         *self = next;
         Ok(())
     }
@@ -222,42 +255,98 @@ impl FieldList {
         view
     }
 
-    fn check(&self, name: &[u8], value: &[u8]) -> Result<(), HeaderError> {
-        if name.is_empty() {
-            return Err(HeaderError::Name);
-        }
-        if name.first() == Some(&b':') {
-            return Err(HeaderError::Pseudo);
-        }
-        let size = self.written.len() + name.len() + value.len();
-        if size > WRITTEN_BYTES_MAX { Err(HeaderError::TooLarge) } else { Ok(()) }
+    fn give(&mut self, kind: Kind, name: &[u8], value: &[u8]) {
+        self.pushed.reserve(name.len() + value.len());
+        let (name, value) = (append(&mut self.pushed, name), append(&mut self.pushed, value));
+        let span = |Range { start, end }| Span { store: Store::Pushed, start, end };
+        self.fields.push(Field { kind, name: span(name), value: span(value) });
     }
 
-    fn write(&mut self, kind: Kind, name: &[u8], value: &[u8]) {
-        self.written.reserve(name.len() + value.len());
-        let (name, value) = (self.store(name), self.store(value));
-        self.fields.push(Field { kind, name, value });
+    /// Whether there is room for so many bytes where `gone` of those that are used go.
+    fn check_size(&self, gone: usize, more: usize) -> Result<(), HeaderError> {
+        let used = self.used - gone + more;
+        if used > WRITTEN_BYTES_MAX { Err(HeaderError::TooLarge) } else { Ok(()) }
     }
 
-    fn store(&mut self, bytes: &[u8]) -> Span {
-        let start = self.written.len();
-        self.written.extend_from_slice(bytes);
-        Span { written: true, start, end: self.written.len() }
+    fn write(&mut self, bytes: &[u8]) -> Span {
+        self.used += bytes.len();
+        let Range { start, end } = append(&mut self.written, bytes);
+        Span { store: Store::Written, start, end }
+    }
+
+    /// Drops what no field uses of what was written, where so many bytes more would be too much.
+    /// As much again as the limit may lie there, so that this is not what takes the time.
+    fn make_room(&mut self, more: usize) {
+        if self.written.len() + more <= 2 * WRITTEN_BYTES_MAX {
+            return;
+        }
+        let mut written = Vec::with_capacity(self.used);
+        let spans = self.fields.iter_mut().flat_map(|field| [&mut field.name, &mut field.value]);
+        for span in spans.filter(|span| span.store == Store::Written) {
+            let bytes = self.written.get(span.start..span.end).unwrap_or_default();
+            let Range { start, end } = append(&mut written, bytes);
+            (span.start, span.end) = (start, end);
+        }
+        self.written = written;
+    }
+
+    fn retain(&mut self, mut keep: impl FnMut(&Self, &Field) -> bool) {
+        let mut fields = std::mem::take(&mut self.fields);
+        let mut gone = 0;
+        fields.retain(|field| {
+            let is_kept = keep(self, field);
+            gone += if is_kept { 0 } else { field.written() };
+            is_kept
+        });
+        self.used -= gone;
+        self.fields = fields;
     }
 
     fn bytes(&self, span: Span) -> &[u8] {
-        let store: &[u8] = if span.written { &self.written } else { &self.wire };
+        let store: &[u8] = match span.store {
+            Store::Wire => &self.wire,
+            Store::Pushed => &self.pushed,
+            Store::Written => &self.written,
+        };
         store.get(span.start..span.end).unwrap_or_default()
     }
 
-    fn has_exact(&self, name: &[u8]) -> bool {
-        self.fields.iter().any(|field| self.is_named(field, name, true))
+    /// The values of the fields with just this name, or else of those that differ from it in case.
+    fn named<'a>(&'a self, name: &[u8], exact: bool) -> impl Iterator<Item = &'a [u8]> {
+        let fields = self.fields.iter().filter(move |field| self.is_named(field, name));
+        let fields = fields.filter(move |field| (self.bytes(field.name) == name) == exact);
+        fields.map(|field| self.bytes(field.value))
     }
 
-    fn is_named(&self, field: &Field, name: &[u8], exact: bool) -> bool {
-        let own = self.bytes(field.name);
-        let same = if exact { own == name } else { own.eq_ignore_ascii_case(name) };
-        same && field.kind != Kind::Hidden
+    fn is_named(&self, field: &Field, name: &[u8]) -> bool {
+        field.kind != Kind::Hidden && self.bytes(field.name).eq_ignore_ascii_case(name)
+    }
+}
+
+impl Field {
+    /// How many bytes of it were written.
+    fn written(&self) -> usize {
+        self.name.written() + self.value.written()
+    }
+}
+
+impl Span {
+    fn written(self) -> usize {
+        if self.store == Store::Written { self.end.saturating_sub(self.start) } else { 0 }
+    }
+}
+
+fn append(store: &mut Vec<u8>, bytes: &[u8]) -> Range<usize> {
+    let start = store.len();
+    store.extend_from_slice(bytes);
+    start..store.len()
+}
+
+fn check_name(name: &[u8]) -> Result<(), HeaderError> {
+    match name.first() {
+        None => Err(HeaderError::Name),
+        Some(b':') => Err(HeaderError::Pseudo),
+        Some(_) => Ok(()),
     }
 }
 

@@ -179,7 +179,8 @@ impl Headers {
         std::mem::take(&mut self.map)
     }
 
-    /// The first value of `name`, in any case; pseudo-header fields and `host` included.
+    /// The first value of `name`, in any case; pseudo-header fields and `host` included. Of an RPC
+    /// frame, a field with just this name comes before those that differ in case.
     #[must_use]
     pub fn get(&self, name: &[u8]) -> Option<&[u8]> {
         if let Some(list) = &self.list {

@@ -24,6 +24,13 @@ pub struct Limits {
     /// Bytes of one frame of an RPC protocol; past it the connection is closed, before anything
     /// is kept for the frame.
     pub frame_bytes_max: usize,
+    /// Bytes of the requests that are under way on one client connection of an RPC protocol, and
+    /// of their responses; past it no more frames are read until some have gone. Never less than
+    /// `frame_bytes_max`, and a frame that is alone always passes.
+    pub rpc_bytes_max: usize,
+    /// Longest timeout that a frame may ask for; longer ones are cut to it. What a route says is
+    /// not cut.
+    pub frame_timeout_max: Duration,
     /// Longest wait for a whole HTTP/1 request head; past it the connection is closed.
     pub header_timeout: Duration,
     /// Longest wait between requests of a connection; also how long a tunnel may be silent, and
@@ -45,6 +52,8 @@ impl Default for Limits {
             header_bytes_max: 16 * KIB,
             held_body_bytes_max: MIB,
             frame_bytes_max: 8 * MIB,
+            rpc_bytes_max: 16 * MIB,
+            frame_timeout_max: Duration::from_secs(600),
             header_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(60),
             stall_timeout: Duration::from_secs(60),

@@ -42,13 +42,41 @@ fn a_name_is_looked_up_as_written_and_then_in_any_case() {
     let mut list = FieldList::default();
     list.push(b"Key", b"1");
     list.push(b"key", b"2");
-    assert_eq!(list.get_all(b"key").collect::<Vec<_>>(), [b"2"]);
-    assert_eq!(list.get_all(b"KEY").collect::<Vec<_>>(), [b"1", b"2"]);
-    list.replace(b"KEY", b"3").unwrap();
-    assert_eq!(seen(&list), [("Key", "3")]);
-    list.remove(b"kEy").unwrap();
-    assert!(list.is_empty() && list.is_changed());
+    let get_all = |name| list.get_all(name).collect::<Vec<_>>();
+    assert_eq!(get_all(b"Key"), [b"1", b"2"]);
+    assert_eq!(get_all(b"key"), [b"2", b"1"]);
+    assert_eq!(get_all(b"KEY"), [b"1", b"2"]);
+    assert_eq!((list.get(b"key"), list.get(b"KEY")), (Some(&b"2"[..]), Some(&b"1"[..])));
+    assert_eq!((list.get_exact(b"key"), list.get_exact(b"KEY")), (Some(&b"2"[..]), None));
+}
+
+#[test]
+fn a_decoy_in_another_case_shields_no_field() {
+    let with_decoy = || {
+        let mut list = FieldList::default();
+        for (name, value) in [("x-user", "junk"), ("a", "b"), ("X-User", "admin")] {
+            list.push(name.as_bytes(), value.as_bytes());
+        }
+        list
+    };
+    for name in [&b"x-user"[..], b"X-User", b"X-USER"] {
+        let mut list = with_decoy();
+        list.replace(name, b"me").unwrap();
+        assert_eq!(seen(&list), [("x-user", "me"), ("a", "b")]);
+        list.remove(name).unwrap();
+        assert_eq!(seen(&list), [("a", "b")]);
+        let mut list = with_decoy();
+        list.remove(name).unwrap();
+        assert_eq!(seen(&list), [("a", "b")]);
+        assert!(list.is_changed());
+    }
+}
+
+#[test]
+fn removing_what_is_not_there_changes_nothing() {
+    let mut list = list();
     list.remove(b"none").unwrap();
+    assert!(!list.is_changed());
 }
 
 #[test]
@@ -86,7 +114,36 @@ fn what_is_written_has_a_limit() {
     let large = vec![b'a'; WRITTEN_BYTES_MAX / 2];
     list.add(b"a", &large).unwrap();
     assert_eq!(list.add(b"b", &large), Err(HeaderError::TooLarge));
-    assert_eq!(list.replace(b"a", &large), Err(HeaderError::TooLarge));
+    let huge = vec![b'a'; WRITTEN_BYTES_MAX];
+    assert_eq!(list.replace(b"a", &huge), Err(HeaderError::TooLarge));
+    assert_eq!(list.get(b"a"), Some(&large[..]), "nothing is changed");
+    list.add(b"b", b"c").unwrap();
+}
+
+#[test]
+fn only_what_is_in_use_counts_against_the_limit() {
+    let mut list = list();
+    list.push(b"pushed", &vec![b'a'; WRITTEN_BYTES_MAX]);
+    let value = |round: u8| vec![round; WRITTEN_BYTES_MAX - 100];
+    for round in 0..5 {
+        list.replace(b"a", &value(round)).unwrap();
+        list.replace(b"c", &[round]).unwrap();
+        assert_eq!(list.get(b"a"), Some(&value(round)[..]));
+    }
+    assert!(list.written.len() <= 2 * WRITTEN_BYTES_MAX);
+    for round in 0..5 {
+        list.remove(b"A").unwrap();
+        list.add(b"a", &value(round)).unwrap();
+        assert_eq!(list.get(b"c"), Some(&[4][..]));
+    }
+    for round in 0..5 {
+        let read: Vec<_> = list.iter().map(|(n, v)| (n.to_vec(), v.to_vec())).collect();
+        let kept = read.iter().filter(|(name, _value)| name != b"pushed");
+        list.set_all(kept.map(|(name, value)| (&name[..], &value[..]))).unwrap();
+        list.replace(b"a", &value(round)).unwrap();
+    }
+    assert_eq!(list.get(b"service"), Some(&b"echo"[..]));
+    assert_eq!(list.used, list.fields.iter().map(Field::written).sum::<usize>());
 }
 
 #[test]
