@@ -192,7 +192,9 @@ fn every_key_reaches_the_plan() {
 fn every_key_of_a_listener_with_codecs_reaches_the_plan() {
     let plan = parse_here(EVERYTHING, Format::Yaml).unwrap().plan;
     let [.., frames, tars] = &plan.listeners[..] else { panic!() };
-    assert_eq!(frames.limits.frame_bytes_max, 1024);
+    let limits = &frames.limits;
+    assert_eq!((limits.frame_bytes_max, limits.rpc_bytes_max), (1024, 2048));
+    assert_eq!(limits.frame_timeout_max, Duration::from_millis(6));
     let ListenerProtocol::Rpc(rpc) = &frames.protocol else { panic!() };
     assert!(rpc.http);
     assert_eq!(rpc.tcp.as_ref().map(|tcp| tcp.cluster.as_str()), Some("app"));

@@ -91,6 +91,16 @@ pub(crate) struct LimitsConfig {
     /// Bytes of one frame of a codec's protocol; past it the connection is closed.
     #[schemars(range(min = 1024, max = 1_073_741_824))]
     pub(crate) frame_bytes_max: u32,
+    /// Bytes of the requests of codecs that are under way on one client connection, and of their
+    /// responses; past it no more frames are read until some have gone. At least
+    /// `frame_bytes_max`. Default: 16777216, or `frame_bytes_max` where that is more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1024, max = 4_294_967_295_u32))]
+    pub(crate) rpc_bytes_max: Option<u32>,
+    /// Longest timeout that a frame may ask for, in milliseconds; longer ones are cut to it. The
+    /// `timeout_ms` of a route is not cut.
+    #[schemars(range(min = 1, max = 86_400_000))]
+    pub(crate) frame_timeout_max_ms: u32,
     /// Longest wait for a whole HTTP/1 request head, and for the bytes that tell which codec a
     /// connection is for, in milliseconds.
     #[schemars(range(min = 1, max = 3_600_000))]
@@ -162,6 +172,8 @@ impl Default for LimitsConfig {
             header_bytes_max: 16_384,
             held_body_bytes_max: 1_048_576,
             frame_bytes_max: 8_388_608,
+            rpc_bytes_max: None,
+            frame_timeout_max_ms: 600_000,
             header_timeout_ms: 10_000,
             idle_timeout_ms: 60_000,
             stall_timeout_ms: 60_000,

@@ -48,7 +48,7 @@ pub(super) fn listeners(
                 AcceptBalanceWord::Kernel => AcceptBalance::Kernel,
                 AcceptBalanceWord::Exact => AcceptBalance::Exact,
             },
-            limits: limits(&model.limits),
+            limits: limits(&model.limits, &at.key("limits")),
             network_filters: filters(
                 &model.network_filters,
                 ExtensionPoint::NetworkFilter,
@@ -260,14 +260,28 @@ fn forwarding(model: &ForwardingConfig, at: &Cursor<'_>) -> Option<Forwarding> {
     }
 }
 
-fn limits(model: &LimitsConfig) -> Limits {
+fn limits(model: &LimitsConfig, at: &Cursor<'_>) -> Limits {
+    let default = Limits::default();
+    let frame_bytes_max = size(model.frame_bytes_max);
+    if model.rpc_bytes_max.is_some_and(|bytes| bytes < model.frame_bytes_max) {
+        at.key("rpc_bytes_max").refuse_with::<()>(
+            "`rpc_bytes_max` is less than `frame_bytes_max`",
+            "one frame may be more than all of them",
+            "raise it to `frame_bytes_max` at least, or lower that one",
+        );
+    }
     Limits {
         connections_max: size(model.connections_max),
         streams_per_connection_max: model.streams_per_connection_max,
         header_count_max: size(model.header_count_max),
         header_bytes_max: size(model.header_bytes_max),
         held_body_bytes_max: size(model.held_body_bytes_max),
-        frame_bytes_max: size(model.frame_bytes_max),
+        frame_bytes_max,
+        rpc_bytes_max: match model.rpc_bytes_max {
+            Some(bytes) => size(bytes),
+            None => default.rpc_bytes_max.max(frame_bytes_max),
+        },
+        frame_timeout_max: milliseconds(model.frame_timeout_max_ms),
         header_timeout: milliseconds(model.header_timeout_ms),
         idle_timeout: milliseconds(model.idle_timeout_ms),
         stall_timeout: milliseconds(model.stall_timeout_ms),
