@@ -15,7 +15,7 @@ use host_types::Limits;
 use tokio::sync::Notify;
 
 use crate::testing::{
-    Setup, World, field,
+    Setup, Speaks, World, field,
     frames::{CodecFake, Heard, Mood, Talk, Wire, echo},
     local, upstream,
 };
@@ -243,6 +243,9 @@ fn a_new_plan_serves_the_next_frame_of_an_old_connection() {
         assert_eq!(client.ask(&ask(2)).await, none);
         world.reload(&Setup::frames(&codec, address));
         assert_eq!(client.ask(&ask(3)).await, "r3 200 re hi by=peer;");
+        world.reload(&Setup { speaks: Speaks::Tcp, ..Setup::default() });
+        let none = "r4 404 this listener no longer has streams ";
+        assert_eq!(client.ask(&ask(4)).await, none);
     });
 }
 

@@ -201,6 +201,8 @@ pub(crate) struct CodecFake {
     /// Bytes that it needs to know its own frames.
     pub(crate) detect_bytes: usize,
     pub(crate) decoding: Rc<Cell<Mood>>,
+    /// No codec of it can be made.
+    pub(crate) making: Mood,
     /// It has no words for a refusal.
     pub(crate) is_speechless: bool,
     /// It writes nothing that was changed.
@@ -223,6 +225,7 @@ impl CodecFake {
             profile: CodecProfile::default(),
             detect_bytes: 1,
             decoding: Rc::default(),
+            making: Mood::Well,
             is_speechless: false,
             is_read_only: false,
             no_id_place: false,
@@ -337,6 +340,9 @@ impl FilterFactory for CodecFake {
     }
 
     fn codec(&self) -> Result<Rc<dyn Codec>, PluginFault> {
+        if self.making == Mood::Fails {
+            return Err(PluginFault::new(FaultKind::LoadFailed, "it is not there"));
+        }
         Ok(Rc::new(self.clone()))
     }
 

@@ -106,6 +106,38 @@ fn what_a_filter_writes_is_written_by_the_codec() {
 }
 
 #[test]
+fn filters_of_the_route_come_behind_those_of_the_listener() {
+    local(async {
+        let (codec, log) = (CodecFake::new(), Log::default());
+        let adding = |name: &'static str, word: &'static [u8]| {
+            Fake::new(&log, name).answering(move |side, hook, stream| {
+                match hook {
+                    Hook::Headers { end: false } => return Verdict::Hold.into(),
+                    Hook::Body { .. } => {
+                        calls().write_body(stream, side, usize::MAX, 0, word).unwrap();
+                    }
+                    Hook::Headers { .. } | Hook::Trailers => {}
+                }
+                Step::CONTINUE
+            })
+        };
+        let (address, heard) = echo().await;
+        let setup = Setup {
+            listener_filters: vec![adding("a", b"+a")],
+            route_filters: vec![adding("r", b"+r")],
+            ..Setup::frames(&codec, address)
+        };
+        let world = setup.start().await;
+        let mut client = world.talk().await;
+        let told = client.ask(&Wire::request(1, "Echo/say", "hi")).await;
+        assert_eq!(told, "r1 200 re hi+a+r+r+a by=peer;");
+        assert_eq!(heard.borrow()[0].body, "hi+a+r");
+        let told = client.ask(&Wire::request(2, "Echo/say", "")).await;
+        assert_eq!(told, "r2 200 re +r+a by=peer;", "an empty body is the end of the head");
+    });
+}
+
+#[test]
 fn properties_of_frames_can_be_read() {
     local(async {
         let log = Log::default();

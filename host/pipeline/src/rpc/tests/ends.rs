@@ -7,7 +7,7 @@ use tokio::{
 };
 
 use super::*;
-use crate::testing::{Fake, Log};
+use crate::testing::{Fake, Log, Speaks};
 
 #[test]
 fn frames_before_lost_framing_are_answered_and_the_connection_ends() {
@@ -224,6 +224,24 @@ fn a_codec_that_fails_ends_its_connection_alone() {
             let lines = world.finish().await;
             assert_eq!(field(&lines[0], "reason"), Some("plugin_failed"));
             assert_eq!(lines.len(), 1);
+        });
+    }
+}
+
+#[test]
+fn a_connection_without_a_codec_is_closed_with_a_line() {
+    for beside in [false, true] {
+        local(async {
+            let codec = CodecFake { making: Mood::Fails, ..CodecFake::new() };
+            let (address, _) = echo().await;
+            let speaks = Speaks::Frames { http: beside, tcp: false };
+            let world = Setup { speaks, ..Setup::frames(&codec, address) }.start().await;
+            let mut client = world.talk().await;
+            assert_eq!(client.told().await, "end");
+            assert_eq!(codec.faults.borrow()[0].kind, FaultKind::LoadFailed);
+            let lines = world.finish().await;
+            assert_eq!(field(&lines[0], "reason"), Some("plugin_failed"));
+            assert_eq!(field(&lines[0], "details"), Some("load_failed"));
         });
     }
 }
