@@ -1,13 +1,20 @@
 //! The examples do what their pages say, and what they say of failures: the same as a module, as
 //! a child process and as a library. Start reading at [`on_every_backend`].
 
+mod courier;
 mod form;
 mod languages;
 
 use http::{HeaderValue, Response, StatusCode};
 use tests_support::{Client, Config, Http, Proxy, RawPeer, RawUpstream, Upstream, full, until};
 
-use self::form::{Form, on_every_backend};
+use self::{
+    courier::{
+        courier_carries_calls_of_many_clients, courier_says_itself_what_the_proxy_has_to_say,
+        courier_takes_no_frames_that_are_too_long, the_page_of_courier_shows_what_is_seen,
+    },
+    form::{Form, on_every_backend},
+};
 use crate::common::{SocketAddr, VERSIONS, ask, get, post};
 
 on_every_backend! {
@@ -26,6 +33,10 @@ on_every_backend! {
     tcp_meter: tcp_meter_sees_upstreams_that_are_not_there,
     access_json: access_json_tells_of_every_request_when_it_is_over,
     body_upper: body_upper_rewrites_both_bodies_as_they_stream,
+    courier: courier_carries_calls_of_many_clients,
+    courier: courier_says_itself_what_the_proxy_has_to_say,
+    courier: courier_takes_no_frames_that_are_too_long,
+    courier: the_page_of_courier_shows_what_is_seen,
 }
 
 async fn deny_answers_by_path_and_lets_the_rest_pass(form: &Form) {

@@ -9,7 +9,7 @@ use mortise_sdk::{
 };
 
 /// What holds of all connections: many requests at a time, told apart by ids of four bytes.
-pub const PROFILE: CodecProfile = CodecProfile {
+pub(crate) const PROFILE: CodecProfile = CodecProfile {
     pool: PoolMode::Multiplexed,
     id_width: IdWidth::Four,
     heartbeats: true,
@@ -18,10 +18,10 @@ pub const PROFILE: CodecProfile = CodecProfile {
 };
 
 /// The head that every frame begins with.
-pub const HEAD_BYTES: usize = 20;
+pub(crate) const HEAD_BYTES: usize = 20;
 
 /// Most bytes of a frame, where the configuration does not say.
-pub const FRAME_BYTES_MAX: usize = 4 * 1024 * 1024;
+pub(crate) const FRAME_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 const MAGIC: [u8; 3] = *b"CR\x01";
 const FIELDS_MAX: usize = 1024;
@@ -54,7 +54,7 @@ const FAILED: u32 = 6;
 
 /// The codec of one connection. It keeps nothing between frames.
 #[derive(Clone, Copy, Debug)]
-pub struct Courier {
+pub(crate) struct Courier {
     frame_bytes_max: usize,
 }
 
@@ -75,7 +75,7 @@ type Field<'a> = (&'a [u8], &'a [u8]);
 impl Courier {
     /// A codec that takes no frame of more bytes.
     #[must_use]
-    pub fn new(frame_bytes_max: usize) -> Self {
+    pub(crate) fn new(frame_bytes_max: usize) -> Self {
         Self { frame_bytes_max }
     }
 }
