@@ -11,7 +11,11 @@ use std::{cell::RefCell, io, net::SocketAddr, rc::Rc, sync::Arc};
 use host_telemetry::ClusterMetrics;
 use http::Request;
 use hyper::{body::Incoming, client::conn::TrySendError};
-use tokio::{net::TcpStream, sync::watch, time::timeout};
+use tokio::{
+    net::TcpStream,
+    sync::watch,
+    time::{Instant, timeout},
+};
 
 use crate::{
     Body, ClusterPlan, Endpoint, EndpointSource, UpstreamError, UpstreamProtocol,
@@ -134,7 +138,7 @@ impl Cluster {
         let mut stale = 0;
         let replayable = matches!(request.body(), Body::Empty) && request.method().is_idempotent();
         loop {
-            let picked = self.pick().await?;
+            let picked = self.pick(&[]).await?;
             *chosen = Some(picked.address);
             let want = if stale < STALE_MAX { Want::Any } else { Want::New };
             let (mut connection, guard) = self.connection(&picked, &want).await?;
@@ -175,12 +179,11 @@ impl Cluster {
     /// No endpoint, or no connection.
     pub async fn connect_tcp(&self) -> Result<(TcpStream, SocketAddr, TcpLease), UpstreamError> {
         self.pool.metrics().requests_total.increment();
-        let picked = self.pick().await?;
+        let picked = self.pick(&[]).await?;
         let guard = RequestGuard::new(&picked.active, self.pool.metrics());
         let turn = self.pool.acquire(picked.address, &Want::New).await?;
         let Turn::Open(slot) = turn else {
-            // Whoever wants a new connection is only ever given the right to open one.
-            return Err(UpstreamError::PendingTimedOut { cluster: self.plan().name.clone() });
+            return Err(self.unfit_turn());
         };
         let stream = connect::tcp(&slot, picked.address).await?;
         Ok((stream, picked.address, TcpLease::new(slot, guard)))
@@ -198,11 +201,7 @@ impl Cluster {
         let connection = match (turn, self.plan().protocol) {
             (Turn::Single(checkout), _) => LeaseKind::Single(checkout),
             (Turn::Stream(stream), _) => LeaseKind::Stream(stream),
-            (Turn::Rpc(_), _) => {
-                // Seats are given to those who want one only.
-                let cluster = self.plan().name.clone();
-                return Err(UpstreamError::PendingTimedOut { cluster });
-            }
+            (Turn::Rpc(_), _) => return Err(self.unfit_turn()),
             (Turn::Open(slot), UpstreamProtocol::Http1) => {
                 LeaseKind::Single(connect::single(slot, picked.address).await?)
             }
@@ -215,10 +214,10 @@ impl Cluster {
         Ok((connection, other.map_or(first, |picked| guard(&picked))))
     }
 
-    /// The next endpoint. Waits for the first answer of the name service, but no longer
-    /// than for a connection.
-    pub(crate) async fn pick(&self) -> Result<Picked, UpstreamError> {
-        if let Some(picked) = self.choose() {
+    /// The next endpoint; one of `tried` only where there is no other. Waits for the first answer
+    /// of the name service, but no longer than for a connection.
+    pub(crate) async fn pick(&self, tried: &[SocketAddr]) -> Result<Picked, UpstreamError> {
+        if let Some(picked) = self.choose(tried) {
             return Ok(picked);
         }
         if matches!(self.plan().endpoints, EndpointSource::Dns(_)) {
@@ -227,7 +226,16 @@ impl Cluster {
             // Whether it came or not, the next look tells.
             drop(timeout(self.plan().connect_timeout, first).await);
         }
-        self.choose().ok_or_else(|| UpstreamError::NoEndpoint { cluster: self.plan().name.clone() })
+        self.choose(tried)
+            .ok_or_else(|| UpstreamError::NoEndpoint { cluster: self.plan().name.clone() })
+    }
+
+    /// A turn of another kind than what was asked for: whoever wants a new connection is only
+    /// ever given the right to open one, HTTP's connections go to HTTP, and seats to RPC.
+    pub(crate) fn unfit_turn(&self) -> UpstreamError {
+        debug_assert!(false, "a turn is of the kind that was asked for");
+        let what = "the pool gave something else than what was asked for";
+        UpstreamError::Internal { cluster: self.plan().name.clone(), what }
     }
 
     /// A request under way to the endpoint of that address, as far as it is one of ours.
@@ -237,13 +245,14 @@ impl Cluster {
         RequestGuard::new(&active, self.pool.metrics())
     }
 
-    fn choose(&self) -> Option<Picked> {
+    fn choose(&self, tried: &[SocketAddr]) -> Option<Picked> {
         if self.endpoints.borrow().has_changed().unwrap_or(false) {
             let endpoints = Arc::clone(&self.endpoints.borrow_mut().borrow_and_update());
             self.balancer.borrow_mut().update(&endpoints);
             self.pool.keep_only(endpoints.iter().map(|endpoint| endpoint.address).collect());
         }
-        self.balancer.borrow_mut().choose()
+        let mut health = self.pool.health.borrow_mut();
+        self.balancer.borrow_mut().choose(tried, &mut health, Instant::now())
     }
 }
 

@@ -115,6 +115,14 @@ pub enum UpstreamError {
         /// What is wrong with it.
         what: &'static str,
     },
+    /// The proxy's own fault. Nothing was sent.
+    #[error("cluster `{cluster}`: this is a fault of the proxy: {what}")]
+    Internal {
+        /// The cluster.
+        cluster: ClusterName,
+        /// What happened although it cannot.
+        what: &'static str,
+    },
 }
 
 impl UpstreamError {
@@ -135,6 +143,7 @@ impl UpstreamError {
             | Self::CodecFailed { .. } => ReplyReason::UpstreamFailed,
             Self::RequestBody { .. } => ReplyReason::ClientGone,
             Self::Unsendable { .. } => ReplyReason::Malformed,
+            Self::Internal { .. } => ReplyReason::Internal,
         }
     }
 
@@ -154,7 +163,8 @@ impl UpstreamError {
             | Self::PendingTimedOut { .. }
             | Self::QueueFull { .. }
             | Self::CodecFailed { .. }
-            | Self::Unsendable { .. } => true,
+            | Self::Unsendable { .. }
+            | Self::Internal { .. } => true,
         }
     }
 

@@ -2,8 +2,8 @@
 //!
 //! A worker hands over a request that is ready to go; this crate chooses an endpoint, takes
 //! a connection that is already open or makes one, and comes back with the response's head, or
-//! with the frame that answers. It never looks into a body, never reads configuration and never answers in the
-//! upstream's place: what went wrong is an [`UpstreamError`].
+//! with the frame that answers. It never looks into a body, never reads configuration and never
+//! answers in the upstream's place: what went wrong is an [`UpstreamError`].
 //!
 //! Start reading at [`Cluster::send`] for HTTP and at [`Cluster::rpc`] for frames of RPC
 //! protocols; [`Discovery`] is the part on the control runtime.
@@ -34,4 +34,6 @@ pub use plan::{
     UpstreamProtocol,
 };
 pub use pool::{Lease, TcpLease};
-pub use rpc::{ConnectionEnd, RpcError, RpcExchange, RpcProtocol, RpcResponse, RpcSession};
+pub use rpc::{
+    ConnectionEnd, RpcError, RpcExchange, RpcProtocol, RpcResponse, RpcSession, RpcTried,
+};

@@ -3,10 +3,10 @@
 //! A [`Slot`] is the right to have one connection open; there are `connections_max` of
 //! them. A request that finds neither an open connection nor a slot waits in line, first
 //! come, first served; the line has a lane for each kind of connection, so that who waits for
-//! one kind does not hold up who waits for another. What becomes free goes straight to the head of the line, as a
-//! [`Turn`]; it is never put down in between, so nobody can push in. A turn that nobody
-//! takes (its waiter was dropped) goes on to the next by being dropped: every part of it
-//! gives itself back.
+//! one kind does not hold up who waits for another. What becomes free goes straight to the
+//! head of the line, as a [`Turn`]; it is never put down in between, so nobody can push in. A
+//! turn that nobody takes (its waiter was dropped) goes on to the next by being dropped: every
+//! part of it gives itself back.
 //!
 //! HTTP's connections are kept here; those of RPC protocols in `rpc/lists.rs`. Start reading at
 //! [`Pool::acquire`].
@@ -40,7 +40,7 @@ use self::{
     multiplexed::Multiplexed,
     single::Idle,
 };
-use crate::{ClusterPlan, UpstreamError, UpstreamProtocol, rpc};
+use crate::{ClusterPlan, UpstreamError, UpstreamProtocol, balance::Health, rpc};
 
 /// The connections of one cluster.
 #[derive(Debug)]
@@ -57,6 +57,8 @@ pub(crate) struct Pool {
     idle: RefCell<Idle>,
     multiplexed: RefCell<Multiplexed>,
     pub(crate) rpc: RefCell<rpc::Lists>,
+    /// Which endpoints refused a connection a moment ago.
+    pub(crate) health: RefCell<Health>,
     /// The number of the next connection.
     next_id: Cell<u64>,
     /// The endpoints that connections may be kept to; all, as long as they never changed.
@@ -102,6 +104,7 @@ impl Pool {
             idle: RefCell::default(),
             multiplexed: RefCell::default(),
             rpc: RefCell::default(),
+            health: RefCell::default(),
             next_id: Cell::new(0),
             endpoints: RefCell::default(),
             reaping: Cell::new(false),
@@ -240,6 +243,7 @@ impl Pool {
         let single = self.idle.borrow_mut().remove_others(&endpoints);
         let shared = self.multiplexed.borrow_mut().remove_others(&endpoints);
         rpc::lists::keep_only(self, &endpoints);
+        self.health.borrow_mut().keep_only(&endpoints);
         self.endpoints.replace(Some(endpoints));
         // Only here, with no borrow held: a connection that is dropped may call back.
         drop((single, shared));

@@ -17,6 +17,7 @@ mod queue;
 mod seat;
 mod session;
 mod task;
+mod tried;
 
 use std::{net::SocketAddr, rc::Rc};
 
@@ -28,15 +29,12 @@ pub use end::ConnectionEnd;
 pub(crate) use lists::{Ask, Key, Lists};
 pub(crate) use seat::Seat;
 pub use session::RpcSession;
+pub use tried::RpcTried;
 
 use crate::{
     Cluster, UpstreamError,
-    balance::Picked,
     pool::{RequestGuard, Turn, Want},
 };
-
-/// How often another endpoint is looked for than the one that was tried.
-const PICKS_MAX: u32 = 4;
 
 /// A protocol as the pool needs it.
 #[derive(Clone, Debug)]
@@ -91,9 +89,9 @@ impl From<UpstreamError> for RpcError {
 impl Cluster {
     /// Chooses an endpoint and takes a place on a connection of the protocol, or makes one.
     /// `session` is that of the client's connection. With `want_new`, a connection that others
-    /// used before is taken only where no further one may be made. `chosen` names the endpoint as
-    /// soon as it is known, for the log of requests that fail; one that it names already was tried,
-    /// and another one is taken, as far as there are some.
+    /// used before is taken only where no further one may be made. `tried` names the endpoint as
+    /// soon as it is known, for the log of requests that fail; those that it names already are
+    /// taken only where there is no other. Each call counts as a request in the cluster's metrics.
     ///
     /// The waits for a connection have limits of their own. Dropping the future leaves nothing
     /// behind.
@@ -105,15 +103,15 @@ impl Cluster {
         protocol: &RpcProtocol,
         session: &RpcSession,
         want_new: bool,
-        chosen: &mut Option<SocketAddr>,
+        tried: &mut RpcTried,
     ) -> Result<RpcExchange, UpstreamError> {
         self.metrics().requests_total.increment();
         let (seat, request) = if protocol.profile.pool == PoolMode::Bound {
-            let seat = session.seat(self, protocol, chosen).await?;
+            let seat = session.seat(self, protocol, tried).await?;
             let request = self.request_guard(seat.address());
             (seat, request)
         } else {
-            self.seat(protocol, want_new, chosen).await?
+            self.seat(protocol, want_new, tried).await?
         };
         if seat.is_reused() {
             self.metrics().reused_total.increment();
@@ -121,27 +119,15 @@ impl Cluster {
         Ok(RpcExchange { seat, request })
     }
 
-    /// The next endpoint, and another one than that which was tried, as far as there are some.
-    async fn pick_besides(&self, tried: Option<SocketAddr>) -> Result<Picked, UpstreamError> {
-        let mut picked = self.pick().await?;
-        for _ in 0..PICKS_MAX {
-            if Some(picked.address) != tried {
-                break;
-            }
-            picked = self.pick().await?;
-        }
-        Ok(picked)
-    }
-
     async fn seat(
         &self,
         protocol: &RpcProtocol,
         wants_new: bool,
-        chosen: &mut Option<SocketAddr>,
+        tried: &mut RpcTried,
     ) -> Result<(Seat, RequestGuard), UpstreamError> {
-        let picked = self.pick_besides(*chosen).await?;
+        let picked = self.pick(tried.all()).await?;
         let address = picked.address;
-        *chosen = Some(address);
+        tried.push(address);
         // Counted from here, so that those who wait weigh in the choice of others.
         let first = RequestGuard::new(&picked.active, self.pool().metrics());
         let shares = protocol.profile.pool == PoolMode::Multiplexed;
@@ -150,16 +136,12 @@ impl Cluster {
         let seat = match self.pool().acquire(address, &want).await? {
             Turn::Rpc(seat) => seat,
             Turn::Open(slot) => task::open(slot, address, protocol, None).await?,
-            // HTTP's connections are not given to those who want a protocol of their own.
-            Turn::Single(_) | Turn::Stream(_) => {
-                let cluster = self.plan().name.clone();
-                return Err(UpstreamError::PendingTimedOut { cluster });
-            }
+            Turn::Single(_) | Turn::Stream(_) => return Err(self.unfit_turn()),
         };
         if seat.address() == address {
             return Ok((seat, first));
         }
-        *chosen = Some(seat.address());
+        tried.replace(seat.address());
         let request = self.request_guard(seat.address());
         Ok((seat, request))
     }

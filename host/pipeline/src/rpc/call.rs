@@ -4,13 +4,13 @@
 //! the route, upstream, filters reversed, reply. A frame is here whole, so filters see its body
 //! in one piece, and what nobody changed goes on as it came but for its id.
 
-use std::{net::SocketAddr, pin::pin, rc::Rc, time::Duration};
+use std::{pin::pin, rc::Rc, time::Duration};
 
 use bytes::Bytes;
 use host_extension::{Codec, Interrupt, Rewrite, Side};
 use host_router::Retry;
 use host_types::{Frame, FrameKind, Headers, IdPlace, ReplyReason};
-use host_upstream::{RpcError, RpcResponse, UpstreamError};
+use host_upstream::{RpcError, RpcResponse, RpcTried, UpstreamError};
 use http::StatusCode;
 use tokio::time::{Instant, sleep_until};
 
@@ -162,7 +162,7 @@ async fn attempts(
     target: &Target,
 ) -> Result<Option<RpcResponse>, Interrupt> {
     let mut left = target.retry.max;
-    let mut tried = None;
+    let mut tried = RpcTried::default();
     loop {
         let answer = attempt(exchange, call, target, &mut tried).await?;
         let again = match &answer {
@@ -192,13 +192,13 @@ async fn attempt(
     exchange: &Exchange,
     call: &Call,
     target: &Target,
-    tried: &mut Option<SocketAddr>,
+    tried: &mut RpcTried,
 ) -> Result<Result<Option<RpcResponse>, RpcError>, Interrupt> {
-    let wants_new = tried.is_some();
+    let wants_new = tried.last().is_some();
     let protocol = call.connection.protocol(&exchange.listener);
     let session = &call.connection.session;
     let upstream = target.cluster.rpc(&protocol, session, wants_new, tried).await;
-    exchange.stream.facts.borrow_mut().upstream = *tried;
+    exchange.stream.facts.borrow_mut().upstream = tried.last();
     let upstream = match upstream {
         Ok(upstream) => upstream,
         Err(error) => return Ok(Err(error.into())),

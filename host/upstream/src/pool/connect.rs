@@ -162,12 +162,21 @@ async fn handshake(
     }
 }
 
-/// A TCP connection, without a slot.
+/// A TCP connection, without a slot. The choice of endpoints learns what came of it.
 pub(crate) async fn open(pool: &Pool, address: SocketAddr) -> Result<TcpStream, UpstreamError> {
-    host_net::connect(address, pool.plan.connect_timeout).await.map_err(|error| {
-        pool.metrics.connect_failures_total.increment();
-        UpstreamError::connect(pool.plan.name.clone(), error)
-    })
+    match host_net::connect(address, pool.plan.connect_timeout).await {
+        Ok(stream) => {
+            pool.health.borrow_mut().connected(address);
+            Ok(stream)
+        }
+        Err(error) => {
+            pool.metrics.connect_failures_total.increment();
+            if pool.keeps(address) {
+                pool.health.borrow_mut().refused(address, Instant::now());
+            }
+            Err(UpstreamError::connect(pool.plan.name.clone(), error))
+        }
+    }
 }
 
 fn failed(pool: &Pool, address: SocketAddr, source: hyper::Error) -> UpstreamError {

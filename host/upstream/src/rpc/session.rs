@@ -1,12 +1,12 @@
 //! The upstream connections of one client connection, of protocols that bind the two.
 
-use std::{cell::RefCell, collections::HashMap, net::SocketAddr, rc::Rc};
+use std::{cell::RefCell, collections::HashMap, rc::Rc};
 
 use host_extension::Signal;
 use host_types::ClusterName;
 use tokio::{sync::Mutex, time::timeout};
 
-use super::{RpcProtocol, connection::Connection, seat::Seat, task};
+use super::{RpcProtocol, RpcTried, connection::Connection, seat::Seat, task};
 use crate::{
     Cluster, UpstreamError,
     pool::{Turn, Want},
@@ -39,7 +39,7 @@ impl RpcSession {
         &self,
         cluster: &Cluster,
         protocol: &RpcProtocol,
-        chosen: &mut Option<SocketAddr>,
+        tried: &mut RpcTried,
     ) -> Result<Seat, UpstreamError> {
         let name = &cluster.plan().name;
         let bound = self.bound.borrow_mut().entry(name.clone()).or_default().clone();
@@ -47,15 +47,14 @@ impl RpcSession {
             return Err(UpstreamError::PendingTimedOut { cluster: name.clone() });
         };
         if let Some(connection) = &*bound {
-            *chosen = Some(connection.key.address());
+            tried.push(connection.key.address());
             return connection.bound_seat();
         }
-        let picked = cluster.pick().await?;
-        *chosen = Some(picked.address);
+        let picked = cluster.pick(tried.all()).await?;
+        tried.push(picked.address);
         let turn = cluster.pool().acquire(picked.address, &Want::New).await?;
         let Turn::Open(slot) = turn else {
-            // Whoever wants a new connection is only ever given the right to open one.
-            return Err(UpstreamError::PendingTimedOut { cluster: name.clone() });
+            return Err(cluster.unfit_turn());
         };
         let ended = Some(Rc::clone(&self.ended));
         let seat = task::open(slot, picked.address, protocol, ended).await?;

@@ -4,6 +4,7 @@
 
 mod bound;
 mod cancel;
+mod elsewhere;
 mod ends;
 mod life;
 mod limits;

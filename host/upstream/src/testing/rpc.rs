@@ -21,7 +21,7 @@ use tokio::{
 
 use super::{Bench, Server, bench, server};
 use crate::{
-    Cluster, ClusterPlan, RpcError, RpcExchange, RpcProtocol, RpcResponse, RpcSession,
+    Cluster, ClusterPlan, RpcError, RpcExchange, RpcProtocol, RpcResponse, RpcSession, RpcTried,
     UpstreamError,
 };
 
@@ -59,14 +59,28 @@ pub(crate) struct Tiny {
     pub(crate) heartless: bool,
     /// Making a codec fails.
     pub(crate) no_codec: Cell<bool>,
+    /// The instance that all codecs of before live in; true once it failed.
+    pub(crate) instance: RefCell<Rc<Cell<bool>>>,
     /// Faults that it heard of.
     pub(crate) faults: RefCell<Vec<PluginFault>>,
 }
 
 impl Tiny {
     pub(crate) fn new(pool: PoolMode) -> Self {
-        let (no_codec, faults) = (Cell::new(false), RefCell::default());
-        Self { pool, heartbeats: true, later: false, heartless: false, no_codec, faults }
+        Self {
+            pool,
+            heartbeats: true,
+            later: false,
+            heartless: false,
+            no_codec: Cell::new(false),
+            instance: RefCell::default(),
+            faults: RefCell::default(),
+        }
+    }
+
+    /// The instance of all codecs so far fails; the next ones live in another.
+    pub(crate) fn lose(&self) {
+        self.instance.take().set(true);
     }
 }
 
@@ -79,7 +93,8 @@ impl FilterFactory for Tiny {
         if self.no_codec.get() {
             return Err(PluginFault::new(FaultKind::LoadFailed, "no codec today"));
         }
-        Ok(Rc::new(TinyCodec { later: self.later, heartless: self.heartless }))
+        let is_lost = Rc::clone(&self.instance.borrow());
+        Ok(Rc::new(TinyCodec { later: self.later, heartless: self.heartless, is_lost }))
     }
 
     fn codec_profile(&self) -> CodecProfile {
@@ -100,6 +115,7 @@ impl FilterFactory for Tiny {
 struct TinyCodec {
     later: bool,
     heartless: bool,
+    is_lost: Rc<Cell<bool>>,
 }
 
 impl TinyCodec {
@@ -115,6 +131,10 @@ impl TinyCodec {
 }
 
 impl Codec for TinyCodec {
+    fn is_lost(&self) -> bool {
+        self.is_lost.get()
+    }
+
     fn detect(&self, _first: &[u8]) -> CodecStep<Detection> {
         CodecStep::ready(Detection::Match)
     }
@@ -261,7 +281,7 @@ impl Caller {
         want_new: bool,
     ) -> Result<RpcExchange, UpstreamError> {
         let cluster: &Cluster = &self.bench.cluster;
-        cluster.rpc(&protocol(&self.tiny), session, want_new, &mut None).await
+        cluster.rpc(&protocol(&self.tiny), session, want_new, &mut RpcTried::default()).await
     }
 
     /// A whole call, whose own id is `id`: the body of the response.

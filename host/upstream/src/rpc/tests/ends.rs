@@ -249,3 +249,27 @@ fn an_endpoint_that_refuses_connections_says_that_nothing_was_sent() {
         assert_eq!(caller.bench.metrics.requests_active.value(), 0);
     });
 }
+
+#[test]
+fn a_connection_whose_codec_was_lost_elsewhere_gets_no_request() {
+    for pool in [PoolMode::Multiplexed, PoolMode::PingPong] {
+        worker(async move {
+            let server = peers(|peer: Peer, _number| peer.echo()).await;
+            let caller = caller(plan(&[server.address]), Tiny::new(pool));
+            let under_way = caller.place().await.unwrap();
+            let first = std::rc::Rc::clone(&under_way.seat.connection);
+            caller.tiny.lose();
+            assert_eq!(caller.call(1, "anew").await.unwrap(), "anew");
+            // What is under way may be served by what the peer sends before its codec is asked.
+            assert!(!first.is_over());
+            drop(under_way);
+            assert!(first.is_over(), "nothing more is waited for");
+            assert_eq!(caller.call(2, "again").await.unwrap(), "again");
+            assert_eq!(caller.bench.metrics.connects_total.value(), 2);
+            caller.tiny.lose();
+            assert_eq!(caller.call(3, "third").await.unwrap(), "third", "the idle one is left");
+            assert_eq!(caller.bench.metrics.connects_total.value(), 3);
+            assert_eq!(caller.bench.metrics.requests_active.value(), 0);
+        });
+    }
+}

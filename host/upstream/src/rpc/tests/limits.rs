@@ -7,7 +7,7 @@ use host_types::ReplyReason;
 use tokio::task::yield_now;
 
 use crate::{
-    UpstreamError,
+    RpcTried, UpstreamError,
     testing::{
         echo_path, http1_server, plan,
         rpc::{Tiny, call_on, caller, peers, text},
@@ -129,7 +129,11 @@ fn who_waits_for_one_endpoint_holds_up_nobody_else() {
         assert_eq!(caller.bench.metrics.pending_active.value(), 1);
         // Another protocol: it has a lane of its own.
         let other = crate::testing::rpc::protocol(&Rc::new(Tiny::new(PoolMode::Multiplexed)));
-        let place = caller.bench.cluster.rpc(&other, &caller.session, false, &mut None).await;
+        let place = caller
+            .bench
+            .cluster
+            .rpc(&other, &caller.session, false, &mut RpcTried::default())
+            .await;
         assert_eq!(text(&call_on(place.unwrap(), 1, "by").await.unwrap()), "by");
         drop(held);
         assert_eq!(waiting.await.unwrap().unwrap(), "waiting");

@@ -6,7 +6,7 @@ use host_extension::PoolMode;
 use tokio::{io::AsyncWriteExt as _, sync::Notify};
 
 use crate::{
-    RpcResponse,
+    RpcResponse, RpcTried,
     testing::{
         plan,
         rpc::{Peer, Tiny, call_on, caller, peers, text, wire},
@@ -252,7 +252,11 @@ fn protocols_with_other_codecs_have_connections_of_their_own() {
         let other = crate::testing::rpc::protocol(&Rc::new(tiny()));
         let places = [
             one.place().await.unwrap(),
-            one.bench.cluster.rpc(&other, &one.session, false, &mut None).await.unwrap(),
+            one.bench
+                .cluster
+                .rpc(&other, &one.session, false, &mut RpcTried::default())
+                .await
+                .unwrap(),
             one.place().await.unwrap(),
         ];
         assert_eq!(one.bench.metrics.connects_total.value(), 2);
