@@ -223,6 +223,8 @@ fn fill_defaults(model: &mut Config) {
     }
     for listener in &mut model.listeners {
         listener.name.get_or_insert_with(|| listener.address.clone());
+        let bytes = listener::rpc_bytes_max(&listener.limits);
+        listener.limits.rpc_bytes_max.get_or_insert(bytes);
         // Where there are frames, a route that says nothing leaves it to them.
         if listener.protocol.names().into_iter().any(|name| !protocol::is_plain(name)) {
             continue;

@@ -229,6 +229,20 @@ fn every_key_of_a_listener_with_codecs_reaches_the_plan() {
 }
 
 #[test]
+fn large_frames_raise_what_may_be_under_way_unless_it_is_written() {
+    let with = |limits: &str| {
+        let listener = format!("protocol: bolt\n    limits: {{ {limits} }} #");
+        let loaded = parse_here(&FIRST.replace("protocol: http", &listener), Format::Yaml).unwrap();
+        let under_way = loaded.plan.listeners[0].limits.rpc_bytes_max;
+        assert_eq!(loaded.effective["listeners"][0]["limits"]["rpc_bytes_max"], under_way);
+        under_way
+    };
+    assert_eq!(with("frame_bytes_max: 33554432"), 32 << 20);
+    assert_eq!(with("frame_bytes_max: 1024"), 16 << 20);
+    assert_eq!(with("frame_bytes_max: 1024, rpc_bytes_max: 1024"), 1024);
+}
+
+#[test]
 fn a_list_without_a_codec_is_what_its_words_are() {
     let protocol = |word: &str| {
         let text = format!(

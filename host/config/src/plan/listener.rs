@@ -21,6 +21,9 @@ use crate::{
     model::{AcceptBalanceWord, ForwardingConfig, LimitsConfig, ListenerConfig, VirtualHostConfig},
 };
 
+/// Bytes under way on a connection with frames, where a single frame may not be more.
+const RPC_BYTES_MAX: u32 = 16_777_216;
+
 pub(super) fn listeners(
     models: &[ListenerConfig],
     at: &Cursor<'_>,
@@ -260,9 +263,12 @@ fn forwarding(model: &ForwardingConfig, at: &Cursor<'_>) -> Option<Forwarding> {
     }
 }
 
+/// What `rpc_bytes_max` is where nothing is said of it.
+pub(super) fn rpc_bytes_max(model: &LimitsConfig) -> u32 {
+    model.frame_bytes_max.max(RPC_BYTES_MAX)
+}
+
 fn limits(model: &LimitsConfig, at: &Cursor<'_>) -> Limits {
-    let default = Limits::default();
-    let frame_bytes_max = size(model.frame_bytes_max);
     if model.rpc_bytes_max.is_some_and(|bytes| bytes < model.frame_bytes_max) {
         at.key("rpc_bytes_max").refuse_with::<()>(
             "`rpc_bytes_max` is less than `frame_bytes_max`",
@@ -276,11 +282,8 @@ fn limits(model: &LimitsConfig, at: &Cursor<'_>) -> Limits {
         header_count_max: size(model.header_count_max),
         header_bytes_max: size(model.header_bytes_max),
         held_body_bytes_max: size(model.held_body_bytes_max),
-        frame_bytes_max,
-        rpc_bytes_max: match model.rpc_bytes_max {
-            Some(bytes) => size(bytes),
-            None => default.rpc_bytes_max.max(frame_bytes_max),
-        },
+        frame_bytes_max: size(model.frame_bytes_max),
+        rpc_bytes_max: size(model.rpc_bytes_max.unwrap_or_else(|| rpc_bytes_max(model))),
         frame_timeout_max: milliseconds(model.frame_timeout_max_ms),
         header_timeout: milliseconds(model.header_timeout_ms),
         idle_timeout: milliseconds(model.idle_timeout_ms),

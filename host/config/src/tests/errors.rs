@@ -168,6 +168,24 @@ fn keys_and_words_are_suggested() {
 }
 
 #[test]
+fn limits_that_contradict_each_other_are_refused() {
+    check(
+        "routes:",
+        "limits: { rpc_bytes_max: 1048576 }\n    routes:",
+        expect![[r#"
+        mortise:3:30: `rpc_bytes_max` is less than `frame_bytes_max` (raise it to `frame_bytes_max` at least, or lower that one)
+    "#]],
+    );
+    check(
+        "routes:",
+        "limits: { frame_timeout_max_ms: 0 }\n    routes:",
+        expect![[r#"
+        mortise:3:37: `frame_timeout_max_ms` must be between 1 and 86400000, not 0
+    "#]],
+    );
+}
+
+#[test]
 fn values_of_the_wrong_kind_are_refused() {
     check(
         "address: 127.0.0.1:8080",
