@@ -11,8 +11,8 @@ use abi_manifest::{Argument, Capability};
 
 use self::limits::write_limits;
 use crate::{
-    Enforcement, FACTS, FRAMING, HostCall, KernelFacts, Policy, Preset, ROUTING, Restriction,
-    Rights, Runs, SYSTEM,
+    Enforcement, FACTS, FRAMING, HostCall, KernelFacts, Policy, Preset, ROUTING, RPC_ROUTING,
+    Restriction, Rights, Runs, SYSTEM,
 };
 
 /// The catalogue: capabilities, fields of the host, presets, limits, restrictions.
@@ -159,6 +159,11 @@ fn fields(text: &mut String) -> Written {
         "\n## Fields of the host\n\n\
          - Fields that **route** a request ({}) take `route`, whatever else is granted. `host` of \
          a request is its `:authority`: what is said of one name holds for the other.\n\
+         - Where a request is a frame of an RPC protocol, the fields that route it there ({}) take \
+         `route`, too, in any case and with every codec; in HTTP they are ordinary. The codec of a \
+         plugin cannot name others by which its servers route: deny those to the plugins that must \
+         not change them (`headers.request.write:NAME`). What a body says of the call \
+         `body.request.write` covers.\n\
          - Fields that **frame** a message or belong to one connection ({}) must be named by a \
          grant without a `*`, or take the preset `{}`. Even then the proxy frames what it sends: \
          no plugin makes an ambiguous message. One removal needs no grant, since SDKs make it before \
@@ -166,6 +171,7 @@ fn fields(text: &mut String) -> Written {
          its head, unless the policy denies that.\n\
          - Trailers count as the head's side that they follow.",
         list(&ROUTING).join(", "),
+        list(&RPC_ROUTING).join(", "),
         list(&FRAMING).join(", "),
         Preset::Trusted.word(),
     )

@@ -17,6 +17,20 @@ pub enum FieldClass {
 /// The fields that route a request.
 pub const ROUTING: [&str; 5] = [":authority", ":method", ":path", ":scheme", "host"];
 
+/// The fields that route a request of the RPC protocols that are built in, in any of them: the
+/// header block of bolt and the attachments of Dubbo. In HTTP they are ordinary. What the codec of
+/// a plugin routes by, nobody knows but the plugin.
+pub const RPC_ROUTING: [&str; 8] = [
+    "group",
+    "interface",
+    "method",
+    "path",
+    "service",
+    "sofa_head_method_name",
+    "sofa_head_target_service",
+    "version",
+];
+
 /// The fields that frame a message or belong to one connection.
 pub const FRAMING: [&str; 10] = [
     "connection",
@@ -31,7 +45,7 @@ pub const FRAMING: [&str; 10] = [
     ":protocol",
 ];
 
-/// What a field decides, by its name in any case.
+/// What a field decides, by its name in any case; but for [`RPC_ROUTING`].
 #[must_use]
 pub fn class_of(name: &[u8]) -> FieldClass {
     let is_in =
@@ -44,6 +58,13 @@ pub fn class_of(name: &[u8]) -> FieldClass {
         }
         _ => FieldClass::Ordinary,
     }
+}
+
+/// True for a field that routes a request where that is a frame. Case does not count: a write may
+/// hit a field that differs in case.
+pub(crate) fn routes_frames(capability: Capability, name: &[u8]) -> bool {
+    capability == Capability::HeadersRequestWrite
+        && RPC_ROUTING.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
 }
 
 /// True for the capabilities to which it matters what a field decides.

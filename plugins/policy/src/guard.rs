@@ -28,7 +28,7 @@ use self::{
     outbound::{GuardedGrpcStream, Place, UnderWay},
     sections::{Hidden, PAIRS_MAX, Replacement},
 };
-use crate::{Access, HostCall, Ward};
+use crate::{Access, HostCall, Ward, fields::routes_frames};
 
 /// The host calls of one worker as one plugin may use them.
 ///
@@ -138,6 +138,19 @@ impl Guard {
             && !rights.denies(Access::to(needs::fields_write(map), name))
     }
 
+    /// What it is to write a field. The host is asked what head it stands in only where that
+    /// matters, which is rare.
+    fn write_to<'n>(&self, stream: &Stream, map: HeaderMapKind, name: &'n [u8]) -> Access<'n> {
+        let access = Access::to(needs::fields_write(map), name);
+        let mut is_frame = false;
+        if routes_frames(access.capability, name) {
+            let mut look = |headers: &Headers| is_frame = headers.list().is_some();
+            // Where there is no head, nothing is written, either.
+            let _no_head = self.calls.headers(stream, map, &mut look);
+        }
+        access.of_frame(is_frame)
+    }
+
     /// Writes a whole section, but for what the plugin may not write or cannot see.
     fn replace_section(
         &self,
@@ -147,9 +160,10 @@ impl Guard {
     ) -> CallResult<()> {
         let rights = &self.gate.ward.rights;
         let replacement = Replacement { rights, map, pairs };
-        let (mut outcome, mut changes) = (None, Vec::new());
+        let (mut outcome, mut changes, mut is_frame) = (None, Vec::new(), false);
         let is_noted = self.gate.ward.recorder.is_some();
         let mut compare = |current: &Headers| {
+            is_frame = current.list().is_some();
             outcome = Some(replacement.outcome(current));
             if is_noted {
                 changes = replacement.changes(current);
@@ -160,12 +174,12 @@ impl Guard {
             compare(&Headers::trailers(HeaderMap::new()));
         }
         let outcome = outcome.unwrap_or_default();
-        let write = needs::fields_write(map);
+        let write = |name| Access::to(needs::fields_write(map), name).of_frame(is_frame);
         let denied = outcome.denied.and_then(|place| pairs.get(place));
         if let Some((name, _value)) = denied {
-            self.gate.deny(Access::to(write, name))?;
+            self.gate.deny(write(name))?;
         }
-        self.gate.note_each(write, &changes);
+        self.gate.note_each(changes.iter().map(|name| write(name)));
         if rights.is_permissive() || outcome.changes_nothing() {
             return self.calls.write_header(stream, map, FieldWrite::SetAll(pairs));
         }
@@ -246,7 +260,7 @@ impl HostCalls for Guard {
         if self.leaves_length_to_host(map, write) {
             self.gate.count(HostCall::WriteHeader, true);
         } else {
-            self.gate.check(HostCall::WriteHeader, Access::to(needs::fields_write(map), name))?;
+            self.gate.check(HostCall::WriteHeader, self.write_to(stream, map, name))?;
         }
         self.calls.write_header(stream, map, write)
     }

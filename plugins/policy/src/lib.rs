@@ -33,7 +33,7 @@ pub use catalogue::catalogue;
 pub use counts::CallCounts;
 pub use denial::{Denial, DenialCounts};
 pub use enforcement::{Enforcement, KernelFacts, Runs, Unenforced, UnenforcedError};
-pub use fields::{FRAMING, FieldClass, ROUTING, class_of};
+pub use fields::{FRAMING, FieldClass, ROUTING, RPC_ROUTING, class_of};
 pub use grant::{GrantsOf, advice};
 pub use guard::Guard;
 pub use policy::{Mode, Policy, Restriction};

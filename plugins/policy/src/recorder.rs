@@ -5,11 +5,7 @@ use std::{collections::BTreeSet, fmt};
 use abi_manifest::{Argument, Capability, Permission};
 use parking_lot::Mutex;
 
-use crate::{
-    Access,
-    fields::{FieldClass, class_of, writes_fields},
-    grant::grant_for,
-};
+use crate::{Access, fields::FieldClass, grant::grant_for};
 
 /// Grants of one plugin that are told apart.
 const GRANTS_MAX: usize = 1000;
@@ -43,7 +39,7 @@ impl Recorder {
         let capability = access.capability;
         if capability.argument() == Argument::None {
             self.note_all(capability);
-        } else if writes_fields(capability) && class_of(access.name) == FieldClass::Routing {
+        } else if access.field_class() == FieldClass::Routing {
             // This is what it takes.
             self.note_all(Capability::Route);
         } else {

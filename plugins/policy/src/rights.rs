@@ -10,7 +10,7 @@ use abi_manifest::{Argument, Capability, Pattern, Permission};
 pub use self::report::{CapabilityReport, Extent, Names, Source, WhyNot};
 use crate::{
     Mode, Policy,
-    fields::{FieldClass, class_of, writes_fields},
+    fields::{FieldClass, class_of, routes_frames, writes_fields},
 };
 
 /// One thing that a plugin is about to do.
@@ -21,6 +21,8 @@ pub struct Access<'a> {
     /// To which field, path, cluster, namespace or function; empty where the capability is not
     /// about names.
     pub name: &'a [u8],
+    /// True for a field of an RPC frame, of which others route a request than in HTTP.
+    pub is_of_frame: bool,
 }
 
 /// By which rule something is allowed or not.
@@ -90,13 +92,31 @@ impl<'a> Access<'a> {
     /// To something that has no name.
     #[must_use]
     pub fn whole(capability: Capability) -> Self {
-        Self { capability, name: &[] }
+        Self::to(capability, &[])
     }
 
     /// To what has this name.
     #[must_use]
     pub fn to(capability: Capability, name: &'a [u8]) -> Self {
-        Self { capability, name }
+        Self { capability, name, is_of_frame: false }
+    }
+
+    /// The same, to a field of an RPC frame or not.
+    #[must_use]
+    pub fn of_frame(self, is_of_frame: bool) -> Self {
+        Self { is_of_frame, ..self }
+    }
+
+    /// What the field decides that this is about; nothing, where it is not about writing one.
+    #[inline]
+    pub(crate) fn field_class(self) -> FieldClass {
+        if !writes_fields(self.capability) {
+            FieldClass::Ordinary
+        } else if self.is_of_frame && routes_frames(self.capability, self.name) {
+            FieldClass::Routing
+        } else {
+            class_of(self.name)
+        }
     }
 
     /// True for what a plugin shares in this namespace.
@@ -176,8 +196,7 @@ impl Rights {
     #[inline]
     pub fn allows(&self, access: Access<'_>) -> bool {
         if self.whole & bit(access.capability) != 0 {
-            let class = field_class(access);
-            if class == FieldClass::Ordinary {
+            if access.field_class() == FieldClass::Ordinary {
                 return true;
             }
         }
@@ -267,7 +286,7 @@ impl Rights {
         if let Some(entry) = self.find_denial(access) {
             return Decision::Denied(entry.place);
         }
-        let class = field_class(access);
+        let class = access.field_class();
         if class == FieldClass::Routing {
             let route = self.decide(Access::whole(Capability::Route));
             return if matches!(route, Decision::Granted(_)) { route } else { Decision::Routing };
@@ -358,11 +377,6 @@ impl Rights {
         let why_not = || self.report_of(capability).why_not;
         reads && why_not().is_some_and(|why_not| why_not != WhyNot::NotAsked)
     }
-}
-
-#[inline]
-fn field_class(access: Access<'_>) -> FieldClass {
-    if writes_fields(access.capability) { class_of(access.name) } else { FieldClass::Ordinary }
 }
 
 fn bit(capability: Capability) -> u32 {

@@ -62,9 +62,9 @@ impl Gate {
     }
 
     /// Notes that these names were written to.
-    pub(super) fn note_each(&self, capability: Capability, names: &[Box<[u8]>]) {
+    pub(super) fn note_each<'n>(&self, accesses: impl Iterator<Item = Access<'n>>) {
         if let Some(recorder) = &self.ward.recorder {
-            names.iter().for_each(|name| recorder.note(Access::to(capability, name)));
+            accesses.for_each(|access| recorder.note(access));
         }
     }
 

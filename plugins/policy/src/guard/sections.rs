@@ -83,7 +83,7 @@ impl<'a> Replacement<'a> {
     pub(super) fn outcome(&self, current: &Headers) -> Outcome {
         let mut outcome = Outcome::default();
         for (place, (name, _value)) in self.pairs.iter().enumerate() {
-            if self.may_write(name) {
+            if self.may_write(name, current) {
                 continue;
             }
             let is_denied = || !self.sees(name) || self.is_changed(name, current);
@@ -97,7 +97,7 @@ impl<'a> Replacement<'a> {
         // Pseudo-header fields that no pair names stay by themselves.
         let fields = current.iter().filter(|(name, _value)| !is_pseudo(name));
         for (name, value) in fields {
-            let stays = !self.may_write(name) || !self.sees(name);
+            let stays = !self.may_write(name, current) || !self.sees(name);
             if stays && !self.names(name) {
                 outcome.kept.push((name.into(), value.into()));
             }
@@ -124,8 +124,9 @@ impl<'a> Replacement<'a> {
         own.map(|(_place, pair)| *pair).chain(kept).collect()
     }
 
-    fn may_write(&self, name: &[u8]) -> bool {
-        self.rights.allows(Access::to(needs::fields_write(self.map), name))
+    fn may_write(&self, name: &[u8], current: &Headers) -> bool {
+        let write = Access::to(needs::fields_write(self.map), name);
+        self.rights.allows(write.of_frame(current.list().is_some()))
     }
 
     fn sees(&self, name: &[u8]) -> bool {
@@ -136,12 +137,16 @@ impl<'a> Replacement<'a> {
         self.pairs.iter().any(|(name, _value)| self.canonical(name).eq_ignore_ascii_case(wanted))
     }
 
-    /// Whether a name would have other values than it has.
+    /// Whether a name would have other values than it has, or be spelled otherwise in a frame,
+    /// where case counts.
     fn is_changed(&self, name: &[u8], current: &Headers) -> bool {
         let wanted = self.canonical(name);
         let same = |name: &[u8]| name.eq_ignore_ascii_case(wanted);
         let next = self.pairs.iter().filter(|(name, _)| same(self.canonical(name)));
         let now = current.iter().filter(|(name, _)| same(name));
+        if current.list().is_some() {
+            return !next.map(|(name, value)| (self.canonical(name), *value)).eq(now);
+        }
         !next.map(|(_, value)| *value).eq(now.map(|(_, value)| value))
     }
 

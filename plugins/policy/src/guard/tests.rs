@@ -1,4 +1,5 @@
 mod cost;
+mod frames;
 mod host;
 mod limits;
 mod sections;
@@ -29,7 +30,8 @@ use http::{
 use self::{host::Host, table::rows};
 use super::Guard;
 use crate::{
-    CallCounts, Capability, DenialCounts, HostCall, Mode, Policy, Preset, Recorder, Rights, Ward,
+    Access, CallCounts, Capability, DenialCounts, HostCall, Mode, Policy, Preset, Recorder, Rights,
+    Ward,
 };
 
 /// A guard of the plugin `greet`, with the host behind it.
