@@ -52,5 +52,16 @@ pub async fn connect(address: SocketAddr, timeout: Duration) -> Result<TcpStream
     Ok(stream)
 }
 
+/// Ends the connection with an error where the peer acknowledges nothing of what was sent for so
+/// long (`TCP_USER_TIMEOUT`); the system itself would go on for a quarter of an hour. A peer that
+/// is there and takes nothing counts, too: it is for connections whose writer has no more patience
+/// than that.
+///
+/// # Errors
+/// The system refused.
+pub fn limit_unacknowledged(stream: &TcpStream, limit: Duration) -> io::Result<()> {
+    SockRef::from(stream).set_tcp_user_timeout(Some(limit))
+}
+
 #[cfg(test)]
 mod tests;

@@ -11,7 +11,7 @@ mod listen;
 mod prefixed;
 mod tunnel;
 
-pub use connect::{ConnectError, connect};
+pub use connect::{ConnectError, connect, limit_unacknowledged};
 pub use listen::{BindError, Listener, bind};
 pub use prefixed::PrefixedIo;
 pub use tunnel::{TunnelEnd, TunnelHow, tunnel};

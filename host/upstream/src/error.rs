@@ -34,6 +34,13 @@ pub enum UpstreamError {
         /// Which endpoint.
         endpoint: Box<SocketAddr>,
     },
+    /// The request waited for a connection that others share, and it could not be made. Nothing
+    /// was sent.
+    #[error("cluster `{cluster}`: the connection that was waited for could not be made")]
+    NotConnected {
+        /// The cluster.
+        cluster: ClusterName,
+    },
     /// All connections are in use and too many requests wait already. Nothing was sent.
     #[error("cluster `{cluster}`: all connections are in use and its waiting line is full")]
     PoolFull {
@@ -136,6 +143,7 @@ impl UpstreamError {
             }
             Self::ConnectFailed { .. }
             | Self::ConnectTimedOut { .. }
+            | Self::NotConnected { .. }
             | Self::Reset { .. }
             | Self::Protocol { .. }
             | Self::ConnectionEnded { .. }
@@ -159,6 +167,7 @@ impl UpstreamError {
             Self::NoEndpoint { .. }
             | Self::ConnectFailed { .. }
             | Self::ConnectTimedOut { .. }
+            | Self::NotConnected { .. }
             | Self::PoolFull { .. }
             | Self::PendingTimedOut { .. }
             | Self::QueueFull { .. }

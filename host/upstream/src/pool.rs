@@ -137,7 +137,8 @@ impl Pool {
         })?;
         match tokio::time::timeout(self.plan.pool.pending_timeout, place.turn()).await {
             Ok(Some(turn)) => Ok(turn),
-            Ok(None) | Err(_) => Err(UpstreamError::PendingTimedOut { cluster: cluster() }),
+            Ok(None) => Err(UpstreamError::NotConnected { cluster: cluster() }),
+            Err(_elapsed) => Err(UpstreamError::PendingTimedOut { cluster: cluster() }),
         }
     }
 
@@ -209,6 +210,12 @@ impl Pool {
         if let Some(head) = head {
             drop(head.send(turn));
         }
+    }
+
+    /// The connection that these wait for cannot be made: they had better go elsewhere.
+    pub(crate) fn send_away(&self, key: &rpc::Key) {
+        let waited = self.line.borrow_mut().clear(&Lane::Rpc(key.clone()));
+        drop(waited);
     }
 
     fn is_full(&self) -> bool {

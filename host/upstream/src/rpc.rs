@@ -26,7 +26,7 @@ use host_extension::{Codec, CodecProfile, FilterFactory, PoolMode};
 use host_types::{Frame, ProtocolName};
 
 pub use end::ConnectionEnd;
-pub(crate) use lists::{Ask, Key, Lists};
+pub(crate) use lists::{Ask, Connecting, Key, Lists};
 pub(crate) use seat::Seat;
 pub use session::RpcSession;
 pub use tried::RpcTried;

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 
-use super::{ConnectError, connect};
+use super::{ConnectError, connect, limit_unacknowledged};
 
 const LONG: Duration = Duration::from_secs(10);
 
@@ -40,4 +40,14 @@ async fn a_silent_address_times_out() {
         assert!(held.len() < 64, "the backlog has no limit here");
     };
     assert!(matches!(error, ConnectError::TimedOut { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn the_wait_for_an_acknowledgement_can_be_limited() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let stream = connect(listener.local_addr().unwrap(), LONG).await.unwrap();
+    let limit = || socket2::SockRef::from(&stream).tcp_user_timeout().unwrap();
+    assert_eq!(limit(), None);
+    limit_unacknowledged(&stream, LONG).unwrap();
+    assert_eq!(limit(), Some(LONG));
 }

@@ -89,6 +89,13 @@ impl Line {
         self.remove(lane, ticket).map(|waiting| waiting.sender)
     }
 
+    /// Takes all out of a lane. To be dropped with no borrow held.
+    pub(super) fn clear(&mut self, lane: &Lane) -> impl Sized + use<> {
+        let waiting = self.lanes.remove(lane).unwrap_or_default();
+        self.count -= waiting.len();
+        waiting
+    }
+
     fn remove(&mut self, lane: &Lane, ticket: u64) -> Option<Waiting> {
         let waiting = self.lanes.get_mut(lane)?;
         let removed = waiting.remove(&ticket)?;
@@ -110,7 +117,7 @@ impl Want {
 }
 
 impl Place {
-    /// Waits to be called.
+    /// Waits to be called; none where it was sent away.
     pub(super) async fn turn(mut self) -> Option<Turn> {
         (&mut self.receiver).await.ok()
     }

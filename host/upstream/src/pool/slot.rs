@@ -1,8 +1,13 @@
 //! The right to have one connection open.
 
-use std::{cell::Cell, net::SocketAddr, rc::Rc};
+use std::{
+    cell::{Cell, RefCell},
+    net::SocketAddr,
+    rc::Rc,
+};
 
 use super::Pool;
+use crate::rpc::Connecting;
 
 /// One of the `connections_max` of a pool. Gives itself back when it is dropped, or before
 /// that by [`Slot::release`].
@@ -11,6 +16,8 @@ pub(crate) struct Slot {
     pool: Rc<Pool>,
     state: Cell<State>,
     local: Cell<Option<SocketAddr>>,
+    /// Counted from the moment on that somebody has the right, whatever becomes of it.
+    connecting: RefCell<Option<Connecting>>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -28,7 +35,8 @@ impl Slot {
         pool.open.set(pool.open.get() + 1);
         pool.opening.set(pool.opening.get() + 1);
         let state = Cell::new(State::Opening);
-        Some(Self { pool: Rc::clone(pool), state, local: Cell::new(None) })
+        let (local, connecting) = (Cell::new(None), RefCell::default());
+        Some(Self { pool: Rc::clone(pool), state, local, connecting })
     }
 
     pub(crate) fn pool(&self) -> &Rc<Pool> {
@@ -38,6 +46,16 @@ impl Slot {
     /// Our address on the connection, once it is there.
     pub(crate) fn local_address(&self) -> Option<SocketAddr> {
         self.local.get()
+    }
+
+    /// The connection will be one that the others of its kind wait for.
+    pub(crate) fn hold(&self, connecting: Connecting) {
+        self.connecting.replace(Some(connecting));
+    }
+
+    /// Those who wait for the connection need not any more: it is in the lists.
+    pub(crate) fn settled(&self) {
+        self.connecting.take();
     }
 
     /// The connection is there, with this address of ours.
@@ -64,6 +82,7 @@ impl Slot {
 impl Drop for Slot {
     fn drop(&mut self) {
         self.release();
+        self.settled();
         self.pool.serve();
     }
 }

@@ -20,6 +20,7 @@ use tokio::{sync::oneshot, time::Instant};
 use super::{
     RpcProtocol,
     ids::{Ids, Owner},
+    life::Silence,
     lists::{self, Key},
     queue::{Queue, Ticket},
     seat::Seat,
@@ -58,6 +59,7 @@ pub(crate) struct Connection {
     /// When frames came last, and how often they did.
     pub(super) heard: Cell<Instant>,
     pub(super) reads: Cell<u64>,
+    silence: Silence,
     /// A heartbeat is on its way, which a ping-pong protocol lets nothing overtake.
     beating: Cell<bool>,
     /// Raised when a bound connection ends.
@@ -115,6 +117,7 @@ impl Connection {
             idle_since: Cell::new(Some(Instant::now())),
             heard: Cell::new(Instant::now()),
             reads: Cell::new(0),
+            silence: Silence::default(),
             beating: Cell::new(false),
             ended,
         })
@@ -272,6 +275,7 @@ impl Connection {
     /// Frames of any kind came.
     pub(super) fn heard(&self) {
         self.heard.set(Instant::now());
+        self.silence.broken();
         self.reads.set(self.reads.get().wrapping_add(1));
         self.end_heartbeat();
     }
@@ -312,22 +316,25 @@ impl Connection {
         &self.metrics
     }
 
-    /// Nobody waits for the answer any more.
-    pub(super) fn give_up(self: &Rc<Self>, key: u64, ticket: Ticket) {
+    /// Nobody waits any more for the answer to what was asked at this time.
+    pub(super) fn give_up(self: &Rc<Self>, key: u64, ticket: Ticket, asked: Instant) {
         if self.state.get() == State::Ended {
             return;
         }
         let unsent = self.queue.take_back(ticket);
         let mut ids = self.ids.borrow_mut();
-        if !ids.give_up(key, unsent) || unsent {
+        if !ids.give_up(key, ticket, unsent) || unsent {
             return;
         }
         let late = ids.late();
         drop(ids);
+        let seems_dead = self.silence.given_up(asked.max(self.heard.get()), Instant::now());
         match self.mode {
             // The next request would get its answer.
             PoolMode::PingPong => self.end(ConnectionEnd::GivenUp),
-            PoolMode::Multiplexed | PoolMode::Bound if late >= LATE_MAX => self.drain(),
+            PoolMode::Multiplexed | PoolMode::Bound if late >= LATE_MAX || seems_dead => {
+                self.drain();
+            }
             PoolMode::Multiplexed | PoolMode::Bound => {}
         }
     }

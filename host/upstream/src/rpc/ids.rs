@@ -103,10 +103,13 @@ impl Ids {
         }
     }
 
-    /// Nobody waits for it any more. Free again where `unsent`; else it stays taken until its
-    /// response comes. False where nobody waited.
-    pub(super) fn give_up(&mut self, id: u64, unsent: bool) -> bool {
-        if !matches!(self.taken.get(&id), Some(Entry::Waiting { .. })) {
+    /// The request of this ticket waits no more. Its id is free again where it is `unsent`; else
+    /// it stays taken until the response comes. False where it did not wait, even if another
+    /// request does under the same id.
+    pub(super) fn give_up(&mut self, id: u64, given_up: Ticket, unsent: bool) -> bool {
+        let waits =
+            |entry: &Entry| matches!(entry, Entry::Waiting { ticket, .. } if *ticket == given_up);
+        if !self.taken.get(&id).is_some_and(waits) {
             return false;
         }
         if unsent {

@@ -84,7 +84,7 @@ struct Group {
 
 /// A shared connection is being opened; the others wait for it.
 #[derive(Debug)]
-pub(super) struct Connecting {
+pub(crate) struct Connecting {
     pool: Rc<Pool>,
     key: Key,
 }
@@ -102,7 +102,8 @@ pub(crate) fn find(pool: &Rc<Pool>, ask: &Ask, may_open: bool) -> Option<Turn> {
         let open = lists.groups.get(key).map_or(0, |group| group.open.len());
         (open, lists.connecting.get(key).copied().unwrap_or_default())
     };
-    let has_place = !ask.shares || open < pool.plan().rpc.connections_per_endpoint_max.max(1);
+    let limit = pool.plan().rpc.connections_per_endpoint_max.max(1);
+    let has_place = !ask.shares || open + connecting < limit;
     if !(ask.wants_new && has_place)
         && let Some(seat) = take(pool, key, ask.shares)
     {
@@ -116,6 +117,9 @@ pub(crate) fn find(pool: &Rc<Pool>, ask: &Ask, may_open: bool) -> Option<Turn> {
         && may_open
         && let Some(slot) = pool.slot()
     {
+        if ask.shares {
+            slot.hold(Connecting::new(pool, key.clone()));
+        }
         return Some(Turn::Open(slot));
     }
     take_any(pool, ask).map(Turn::Rpc)
@@ -167,6 +171,13 @@ pub(super) fn add(pool: &Pool, connection: &Rc<Connection>) {
         lists.bound.push(Rc::clone(connection));
     } else {
         lists.groups.entry(connection.key.clone()).or_default().open.push(Rc::clone(connection));
+    }
+}
+
+/// A connection could not be made: nobody waits any more, where there is no other to wait for.
+pub(super) fn cannot_connect(pool: &Pool, key: &Key) {
+    if !pool.rpc.borrow().groups.contains_key(key) {
+        pool.send_away(key);
     }
 }
 
@@ -246,7 +257,7 @@ impl Lists {
 }
 
 impl Connecting {
-    pub(super) fn new(pool: &Rc<Pool>, key: Key) -> Self {
+    fn new(pool: &Rc<Pool>, key: Key) -> Self {
         *pool.rpc.borrow_mut().connecting.entry(key.clone()).or_default() += 1;
         Self { pool: Rc::clone(pool), key }
     }

@@ -7,7 +7,7 @@ use std::{net::SocketAddr, rc::Rc};
 use bytes::Bytes;
 use host_extension::PoolMode;
 use host_types::Frame;
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::Instant};
 
 use super::{
     connection::{Connection, ONLY},
@@ -31,6 +31,7 @@ pub(super) struct Waiting {
     key: u64,
     ticket: Ticket,
     answer: oneshot::Receiver<Frame>,
+    asked: Instant,
     seat: Seat,
 }
 
@@ -73,7 +74,7 @@ impl Seat {
         connection.wait(key, tell, ticket);
         // From here on the table says how long it is taken.
         self.id = None;
-        Ok(Waiting { key, ticket, answer, seat: self })
+        Ok(Waiting { key, ticket, answer, asked: Instant::now(), seat: self })
     }
 
     /// Puts a one-way request into the queue.
@@ -117,7 +118,7 @@ impl Waiting {
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        self.seat.connection.give_up(self.key, self.ticket);
+        self.seat.connection.give_up(self.key, self.ticket, self.asked);
     }
 }
 

@@ -6,7 +6,7 @@
 use std::{net::SocketAddr, pin::Pin, rc::Rc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
-use host_extension::{CodecStep, FaultKind, PluginFault, PoolMode, Signal};
+use host_extension::{CodecStep, FRAMES_MAX, FaultKind, PluginFault, Signal};
 use host_types::{Frame, FrameKind};
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite},
@@ -18,7 +18,7 @@ use super::{
     RpcProtocol,
     connection::Connection,
     life,
-    lists::{self, Connecting, Key},
+    lists::{self, Key},
     seat::Seat,
 };
 use crate::{
@@ -29,9 +29,6 @@ use crate::{
 /// How long a peer may take no byte of what waits for it, and a codec may take for an answer;
 /// past it the connection is taken for dead.
 pub(super) const STALL: Duration = Duration::from_secs(30);
-
-/// A codec that answers with so many frames may have left some in the rest.
-const FRAMES_MAX: usize = 1024;
 
 /// Room for one read.
 const READ_BYTES: usize = 16 * 1024;
@@ -44,23 +41,29 @@ pub(super) async fn open(
     ended: Option<Rc<Signal>>,
 ) -> Result<Seat, UpstreamError> {
     let pool = Rc::clone(slot.pool());
-    let connecting = (protocol.profile.pool == PoolMode::Multiplexed)
-        .then(|| Connecting::new(&pool, Key::new(address, protocol)));
     let codec = protocol.factory.codec().map_err(|fault| UpstreamError::CodecFailed {
         cluster: pool.plan().name.clone(),
         source: Box::new(fault),
     })?;
-    let stream = connect::open(&pool, address).await?;
+    let key = Key::new(address, protocol);
+    let stream = connect::open(&pool, address).await.inspect_err(|_| {
+        // Each of those who wait would try in its turn.
+        lists::cannot_connect(&pool, &key);
+    })?;
+    host_net::limit_unacknowledged(&stream, STALL).map_err(|source| {
+        let error = host_net::ConnectError::Failed { address, source };
+        UpstreamError::connect(pool.plan().name.clone(), error)
+    })?;
     slot.opened(stream.local_addr().ok());
     let slot = Rc::new(slot);
-    let connection = Connection::new(protocol, codec, Key::new(address, protocol), &slot, ended);
+    let connection = Connection::new(protocol, codec, key, &slot, ended);
     let seat = connection.first_seat();
     if pool.keeps(address) {
         lists::add(&pool, &connection);
     }
+    slot.settled();
     let task = Task { connection, slot, protocol: protocol.clone() };
     tokio::task::spawn_local(task.run(stream));
-    drop(connecting);
     // Those who waited for this connection share it.
     pool.serve();
     Ok(seat)
@@ -132,11 +135,15 @@ impl Task {
         let mut rest = buffer;
         loop {
             let decoded = answer(self.connection.codec.decode(rest)).await?;
+            // So many frames, and there may be some in the rest.
             let more = decoded.frames.len() >= FRAMES_MAX && !decoded.rest.is_empty();
             if !decoded.frames.is_empty() {
                 self.connection.heard();
             }
             for frame in decoded.frames {
+                if frame.raw.len() > bytes_max {
+                    return Err(ConnectionEnd::FrameTooLarge { bytes_max });
+                }
                 self.take(frame).await?;
             }
             if let Some(why) = decoded.lost {
@@ -160,6 +167,12 @@ impl Task {
         let connection = &self.connection;
         match frame.kind {
             FrameKind::Response => connection.answered(frame),
+            // Damage can hide what kind it is. Whoever waits under its id waits for nothing else.
+            FrameKind::Request | FrameKind::OneWay | FrameKind::GoAway
+                if frame.malformed.is_some() =>
+            {
+                connection.answered(frame);
+            }
             FrameKind::Request | FrameKind::OneWay => connection.unknown(),
             FrameKind::HeartbeatReply => {}
             FrameKind::Heartbeat => {

@@ -8,5 +8,7 @@ mod elsewhere;
 mod ends;
 mod life;
 mod limits;
+mod line;
 mod multiplexed;
 mod ping_pong;
+mod silence;

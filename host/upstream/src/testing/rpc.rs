@@ -27,12 +27,14 @@ use crate::{
 
 const HEAD: usize = 13;
 
-/// The letter of each kind.
-const LETTERS: [(u8, FrameKind); 7] = [
+/// The letter of each kind. `m` and `x` are malformed, the latter so that it does not show that
+/// it is a response.
+const LETTERS: [(u8, FrameKind); 8] = [
     (b'q', FrameKind::Request),
     (b'o', FrameKind::OneWay),
     (b'r', FrameKind::Response),
     (b'm', FrameKind::Response),
+    (b'x', FrameKind::Request),
     (b'h', FrameKind::Heartbeat),
     (b'p', FrameKind::HeartbeatReply),
     (b'g', FrameKind::GoAway),
@@ -175,7 +177,7 @@ fn decode(mut rest: BytesMut) -> Result<Decoded, PluginFault> {
             break;
         }
         let raw = rest.split_to(length).freeze();
-        let malformed = (raw[4] == b'm').then(|| "it says so itself".into());
+        let malformed = matches!(raw[4], b'm' | b'x').then(|| "it says so itself".into());
         let (id, body) = ((&raw[5..]).get_u64(), raw.slice(HEAD..));
         if &body[..] == b"fault" {
             return Err(PluginFault::new(FaultKind::Trapped, "it was told to"));

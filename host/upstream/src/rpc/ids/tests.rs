@@ -57,8 +57,8 @@ fn an_id_that_was_given_up_stays_taken_until_its_response_comes() {
     let mut ids = ids();
     let id = ids.reserve();
     let _answer = wait(&mut ids, id);
-    assert!(ids.give_up(id, false));
-    assert!(!ids.give_up(id, false), "once only");
+    assert!(ids.give_up(id, Ticket::for_test(id), false));
+    assert!(!ids.give_up(id, Ticket::for_test(id), false), "once only");
     assert_eq!(ids.late(), 1);
     assert!(ids.is_busy(id));
     ids.last = id - 1;
@@ -73,7 +73,7 @@ fn an_id_whose_request_was_never_sent_is_free_at_once() {
     let mut ids = ids();
     let id = ids.reserve();
     let _answer = wait(&mut ids, id);
-    assert!(ids.give_up(id, true));
+    assert!(ids.give_up(id, Ticket::for_test(id), true));
     assert_eq!((ids.late(), ids.taken()), (0, 0));
 }
 
@@ -87,4 +87,18 @@ fn all_who_wait_learn_that_it_is_over() {
         assert!(matches!(answer.try_recv(), Err(oneshot::error::TryRecvError::Closed)));
     }
     assert_eq!(ids.taken(), 0);
+}
+
+#[test]
+fn who_gives_up_late_leaves_the_next_request_with_its_id_alone() {
+    let mut ids = ids();
+    let _first = wait(&mut ids, 7);
+    assert!(matches!(ids.answered(7, sent), Owner::Waiting { .. }));
+    let (tell, mut second) = oneshot::channel();
+    ids.wait(7, tell, Ticket::for_test(8));
+    assert!(!ids.give_up(7, Ticket::for_test(7), false));
+    assert_eq!(ids.late(), 0);
+    let Owner::Waiting { answer } = ids.answered(7, sent) else { panic!("nobody waits") };
+    answer.send(Frame::default()).unwrap();
+    assert!(second.try_recv().is_ok());
 }

@@ -144,6 +144,42 @@ fn without_a_codec_no_connection_is_opened() {
 }
 
 #[test]
+fn a_malformed_frame_that_does_not_look_like_a_response_fails_its_request_too() {
+    for pool in [PoolMode::Multiplexed, PoolMode::PingPong, PoolMode::Bound] {
+        worker(async move {
+            let server = peers(|mut peer, _| async move {
+                let got = peer.request().await.unwrap();
+                peer.write(b'x', got.id, "what?").await;
+                peer.echo().await;
+            })
+            .await;
+            let caller = caller(plan(&[server.address]), Tiny::new(pool));
+            let error = caller.call(7, "x").await.unwrap_err();
+            let UpstreamError::MalformedResponse { .. } = &error.error else { panic!("{error:?}") };
+            assert_eq!(caller.call(8, "next").await.unwrap(), "next");
+            assert_eq!(server.connections.get(), 1);
+            assert_eq!(caller.bench.metrics.rpc_unknown_total.value(), 0);
+        });
+    }
+}
+
+#[test]
+fn a_malformed_frame_of_nobody_is_counted() {
+    worker(async {
+        let server = peers(|mut peer, _| async move {
+            let got = peer.request().await.unwrap();
+            peer.write(b'x', got.id + 1, "what?").await;
+            peer.answer(&got).await;
+            peer.closed().await;
+        })
+        .await;
+        let caller = caller(plan(&[server.address]), tiny());
+        assert_eq!(caller.call(7, "x").await.unwrap(), "x");
+        assert_eq!(caller.bench.metrics.rpc_unknown_total.value(), 1);
+    });
+}
+
+#[test]
 fn a_malformed_response_fails_its_request_and_the_connection_lives() {
     worker(async {
         let server = peers(|mut peer, _| async move {

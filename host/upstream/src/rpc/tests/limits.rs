@@ -7,10 +7,10 @@ use host_types::ReplyReason;
 use tokio::task::yield_now;
 
 use crate::{
-    RpcTried, UpstreamError,
+    ConnectionEnd, RpcProtocol, RpcTried, UpstreamError,
     testing::{
         echo_path, http1_server, plan,
-        rpc::{Tiny, call_on, caller, peers, text},
+        rpc::{Tiny, call_on, caller, peers, protocol, text},
         worker,
     },
 };
@@ -128,7 +128,7 @@ fn who_waits_for_one_endpoint_holds_up_nobody_else() {
         yield_now().await;
         assert_eq!(caller.bench.metrics.pending_active.value(), 1);
         // Another protocol: it has a lane of its own.
-        let other = crate::testing::rpc::protocol(&Rc::new(Tiny::new(PoolMode::Multiplexed)));
+        let other = protocol(&Rc::new(Tiny::new(PoolMode::Multiplexed)));
         let place = caller
             .bench
             .cluster
@@ -187,5 +187,33 @@ fn a_connection_that_lets_too_many_down_gets_no_more() {
             }
         }
         assert_eq!(caller.call(1, "x").await.unwrap(), "x");
+    });
+}
+
+#[test]
+fn a_frame_over_the_limit_is_refused_even_where_it_comes_in_one_read() {
+    worker(async {
+        let server = peers(|mut peer, number| async move {
+            let got = peer.request().await.unwrap();
+            peer.write(b'r', got.id, &"x".repeat(87)).await;
+            let got = peer.request().await.unwrap();
+            peer.write(b'r', got.id, &"x".repeat(if number == 1 { 88 } else { 87 })).await;
+            peer.closed().await;
+        })
+        .await;
+        let caller = caller(plan(&[server.address]), Tiny::new(PoolMode::Multiplexed));
+        let protocol = RpcProtocol { frame_bytes_max: 100, ..protocol(&caller.tiny) };
+        let call = async || {
+            let (cluster, session) = (&caller.bench.cluster, &caller.session);
+            let place = cluster.rpc(&protocol, session, false, &mut RpcTried::default()).await;
+            call_on(place.unwrap(), 1, "x").await
+        };
+        assert_eq!(call().await.unwrap().frame.raw.len(), 100);
+        let error = call().await.unwrap_err();
+        let UpstreamError::ConnectionEnded { source, .. } = &error.error else {
+            panic!("{error:?}")
+        };
+        assert!(matches!(**source, ConnectionEnd::FrameTooLarge { bytes_max: 100 }), "{source:?}");
+        assert_eq!(call().await.unwrap().frame.raw.len(), 100);
     });
 }
