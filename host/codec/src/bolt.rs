@@ -9,8 +9,9 @@
 //!
 //! The fields of a frame are its header block; the name of the content's class is the attribute
 //! `:class`. The service of a request is its field `sofa_head_target_service`, or else `service`;
-//! its method is `sofa_head_method_name`, which callers with hessian often leave out. Fields
-//! without a value are not seen, and are gone where the block is written anew.
+//! its method is `sofa_head_method_name`, which callers with hessian often leave out; these names
+//! count in just this case. A block with a name twice is malformed. Fields without a value are not
+//! seen, and are gone where the block is written anew.
 //!
 //! A frame with a CRC32 has no place for its id: the sum is written anew with it. The proxy's own
 //! heartbeats are of the version that was last seen on the connection.
@@ -29,7 +30,7 @@ use self::head::{Flavour, Head, Kind};
 use crate::{
     BoltSettings,
     read::Cursor,
-    wire::{Cut, FIELDS_MAX, Wire},
+    wire::{Cut, DOUBLE, FIELDS_MAX, Wire, has_double, last_of_each},
 };
 
 /// What holds of all connections.
@@ -255,14 +256,15 @@ fn read_fields(frame: &mut Frame, raw: &Bytes, head: &Head) {
         frame.fields.push_attribute(":class", class);
     }
     if frame.kind != FrameKind::Response {
-        let service = frame.fields.get(TARGET_SERVICE).or_else(|| frame.fields.get(SERVICE));
-        frame.service = lossy(service);
-        frame.method = lossy(frame.fields.get(METHOD_NAME));
+        let field = |name| frame.fields.get_exact(name);
+        frame.service = lossy(field(TARGET_SERVICE).or_else(|| field(SERVICE)));
+        frame.method = lossy(field(METHOD_NAME));
     }
 }
 
 fn read_block(fields: &mut FieldList, raw: &[u8], block: Range<usize>) -> Result<(), &'static str> {
     let mut cursor = Cursor::from(raw.get(..block.end).unwrap_or_default(), block.start);
+    let mut without_value = Vec::new();
     for _field in 0..FIELDS_MAX {
         if cursor.is_done() {
             break;
@@ -270,12 +272,18 @@ fn read_block(fields: &mut FieldList, raw: &[u8], block: Range<usize>) -> Result
         let (Some(name), Some(value)) = (text(&mut cursor), text(&mut cursor)) else {
             return Err("the header block ends within a field");
         };
-        if let (Some(name), Some(value)) = (name, value) {
-            let there = fields.push_span(name, value);
-            debug_assert!(there, "the cursor does not leave the frame");
-        }
+        let Some(name) = name else { continue };
+        let there = match value {
+            Some(value) => fields.push_span(name, value),
+            None => raw.get(name).map(|name| without_value.push(name)).is_some(),
+        };
+        debug_assert!(there, "the cursor does not leave the frame");
     }
-    if cursor.is_done() { Ok(()) } else { Err("the header block has too many fields") }
+    if !cursor.is_done() {
+        return Err("the header block has too many fields");
+    }
+    let names = fields.block().map(|(name, _value)| name).chain(without_value.iter().copied());
+    if has_double(names) { Err(DOUBLE) } else { Ok(()) }
 }
 
 /// The place of a name or value; nothing where it has no bytes but a mark that it is absent.
@@ -292,7 +300,7 @@ fn lossy(bytes: Option<&[u8]>) -> Box<str> {
 
 /// Nothing where the fields are more than fit.
 fn write_block(fields: &FieldList, block: &mut Vec<u8>) -> Option<()> {
-    for (name, value) in fields.block() {
+    for (name, value) in last_of_each(fields) {
         for text in [name, value] {
             block.put_u32(u32::try_from(text.len()).ok()?);
             block.put_slice(text);

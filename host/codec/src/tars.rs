@@ -13,8 +13,8 @@
 //! In TUP (versions 2 and 3) a response has the fields of a request, and in its status the texts
 //! `STATUS_RESULT_CODE` and `STATUS_RESULT_DESC`.
 //!
-//! The fields of a frame are the map `context`, which may be changed. The map `status` is read only:
-//! an entry `a` is the attribute `:status.a`. Others are `:version`, `:message-type` and, of a
+//! The fields of a frame are the map `context`, which may be changed. A map with a name twice is
+//! malformed: servers differ in which one they keep. The map `status` is read only: an entry `a` is the attribute `:status.a`. Others are `:version`, `:message-type` and, of a
 //! response, `:description`. Service and method are servant and function. A negative return code is
 //! seen as a frame's status as its 32 bits.
 //!
@@ -31,10 +31,10 @@ use bytes::Bytes;
 use host_extension::{CodecProfile, Detection, PoolMode, Rejection, Rewrite};
 use host_types::{FieldList, Frame, FrameKind, FrameStatus, IdPlace, IdWidth};
 
-use self::packet::{Form, Packet};
+use self::packet::{Entry, Form, Packet};
 use crate::{
     read::Cursor,
-    wire::{Cut, Wire},
+    wire::{Cut, DOUBLE, Wire, has_double},
 };
 
 /// What holds of all connections.
@@ -175,7 +175,7 @@ fn fill(frame: &mut Frame, packet: &Packet, raw: &Bytes) -> Result<(), &'static 
     });
     let payload = packet.bytes(raw, packet.form.payload())?;
     frame.body = payload.map_or_else(Bytes::new, |payload| raw.slice(payload));
-    for (name, value) in packet.map(raw, CONTEXT)? {
+    for (name, value) in map(packet, raw, CONTEXT)? {
         let there = frame.fields.push_span(name, value);
         debug_assert!(there, "a map lies within the packet");
     }
@@ -200,12 +200,19 @@ fn fill(frame: &mut Frame, packet: &Packet, raw: &Bytes) -> Result<(), &'static 
     Ok(())
 }
 
+/// The places of the texts of a map that has each name once.
+fn map(packet: &Packet, raw: &[u8], tag: u8) -> Result<Vec<Entry>, &'static str> {
+    let entries = packet.map(raw, tag)?;
+    let names = entries.iter().map(|(name, _value)| raw.get(name.clone()).unwrap_or_default());
+    if has_double(names) { Err(DOUBLE) } else { Ok(entries) }
+}
+
 fn attributes(frame: &mut Frame, packet: &Packet, raw: &Bytes) -> Result<(), &'static str> {
     for (tag, name) in [(VERSION, ":version"), (packet.form.message_type(), ":message-type")] {
         let number = packet.int(raw, tag).unwrap_or_default();
         frame.fields.push_attribute(name, number.to_string().as_bytes());
     }
-    for (name, value) in packet.map(raw, packet.form.status())? {
+    for (name, value) in map(packet, raw, packet.form.status())? {
         let name = format!(":status.{}", text(raw, Some(name)));
         frame.fields.push_attribute(&name, raw.get(value).unwrap_or_default());
     }

@@ -3,14 +3,18 @@
 //! A protocol's module says where a frame ends and what is in it ([`Wire`]); here the frames are
 //! taken out of the bytes, without a copy. All answers stand at once.
 
-use std::{fmt, rc::Rc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    rc::Rc,
+};
 
 use bytes::{Bytes, BytesMut};
 use host_extension::{
     Codec, CodecProfile, CodecStep, Decoded, Detection, FilterFactory, Phases, PluginFault,
     Rejection, Rewrite,
 };
-use host_types::Frame;
+use host_types::{FieldList, Frame};
 
 /// The wire format of one protocol, on one connection.
 pub(crate) trait Wire: fmt::Debug {
@@ -53,6 +57,40 @@ pub(crate) trait Wire: fmt::Debug {
 /// Most fields of one frame; one with more is malformed. What is kept of a field is a multiple of
 /// the bytes that a short one has.
 pub(crate) const FIELDS_MAX: usize = 1024;
+
+/// What a frame is whose header block has a name twice. Servers differ in which one they read,
+/// and no caller writes so: its block is a map.
+pub(crate) const DOUBLE: &str = "a name stands twice among the fields";
+
+/// So many names are compared one by one.
+const FEW: usize = 32;
+
+/// True where two names are the same, byte by byte.
+pub(crate) fn has_double<'a>(mut names: impl Iterator<Item = &'a [u8]> + Clone) -> bool {
+    if names.clone().nth(FEW).is_some() {
+        let mut seen = BTreeSet::new();
+        return !names.all(|name| seen.insert(name));
+    }
+    while let Some(name) = names.next() {
+        if names.clone().any(|other| other == name) {
+            return true;
+        }
+    }
+    false
+}
+
+/// The fields as they are written: of several with just the same name, which filters may have
+/// added, only the last.
+pub(crate) fn last_of_each(fields: &FieldList) -> Vec<(&[u8], &[u8])> {
+    let mut pairs: Vec<(&[u8], &[u8])> = fields.block().collect();
+    if has_double(pairs.iter().map(|(name, _value)| *name)) {
+        let places = pairs.iter().enumerate().map(|(place, (name, _value))| (*name, place));
+        let last: BTreeMap<&[u8], usize> = places.collect();
+        let mut place = 0..;
+        pairs.retain(|(name, _value)| last.get(name).copied() == place.next());
+    }
+    pairs
+}
 
 /// Where a frame ends.
 #[derive(Debug, Eq, PartialEq)]

@@ -20,7 +20,8 @@ pub(super) fn http(status: u16) -> u16 {
     }
 }
 
-/// The protocol's own number for what HTTP would say.
+/// The protocol's own number for what HTTP would say. A redirect leads nowhere here: it is an
+/// error.
 pub(super) fn of_http(status: u16) -> u16 {
     match status {
         200..=299 => SUCCESS,

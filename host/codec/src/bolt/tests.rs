@@ -171,7 +171,12 @@ fn a_frame_that_is_wrong_inside_is_refused_alone() {
 fn a_frame_may_have_so_many_fields_and_no_more() {
     let head = Head { command: RESPONSE, ..Head::default() };
     let with = |fields: usize| {
-        let block = b"\0\0\0\x01a\0\0\0\0".repeat(fields);
+        let mut list = FieldList::default();
+        for number in 0..fields {
+            list.push(number.to_string().as_bytes(), b"");
+        }
+        let mut block = Vec::new();
+        write_block(&list, &mut block).unwrap();
         frame(&*bolt(), &compose(head, &[], &block, &[]).unwrap())
     };
     assert_eq!(with(FIELDS_MAX).malformed, None);
@@ -193,6 +198,71 @@ fn fields_without_a_name_or_a_value_are_not_seen() {
     read.fields.add(b"d", b"e").unwrap();
     let again = frame(&*bolt(), &encode(&*bolt(), &read, 0).unwrap());
     assert_eq!((again.fields.len(), again.fields.get(b"d")), (2, Some(&b"e"[..])));
+}
+
+/// A request with these pairs of names and perhaps values.
+fn with_block(pairs: &[(&str, Option<&str>)]) -> Frame {
+    let mut block = Vec::new();
+    for (name, value) in pairs {
+        block.put_u32(u32::try_from(name.len()).unwrap());
+        block.put_slice(name.as_bytes());
+        block.put_u32(value.map_or(ABSENT, |value| u32::try_from(value.len()).unwrap()));
+        block.put_slice(value.unwrap_or_default().as_bytes());
+    }
+    let kind = Kind::Request { timeout: 1000, one_way: false };
+    let head = Head { kind, command: REQUEST, ..Head::default() };
+    frame(&*bolt(), &compose(head, &[], &block, b"x").unwrap())
+}
+
+#[test]
+fn a_name_that_stands_twice_is_malformed() {
+    let other = ("a", Some("b"));
+    for name in ["sofa_head_target_service", "service", "sofa_head_method_name", "x", ":x", ""] {
+        for (first, second) in [(Some("1"), Some("2")), (Some("1"), Some("1")), (Some("1"), None)] {
+            for pair in
+                [[(name, first), other, (name, second)], [(name, second), other, (name, first)]]
+            {
+                assert_eq!(with_block(&pair).malformed.as_deref(), Some(DOUBLE), "{pair:?}");
+            }
+        }
+        assert_eq!(with_block(&[(name, Some("1")), other]).malformed, None);
+    }
+    let cases = with_block(&[("x", Some("1")), ("X", Some("2"))]);
+    assert_eq!(cases.malformed, None, "they are two for a server, too");
+    let response = Head { command: RESPONSE, ..Head::default() };
+    let block = b"\0\0\0\x01a\0\0\0\0".repeat(2);
+    let response = frame(&*bolt(), &compose(response, &[], &block, &[]).unwrap());
+    assert_eq!((response.kind, response.malformed.as_deref()), (FrameKind::Response, Some(DOUBLE)));
+}
+
+#[test]
+fn names_of_the_protocol_count_in_just_their_case() {
+    let named = |names: &[(&str, Option<&str>)]| {
+        let read = with_block(names);
+        assert_eq!(read.malformed, None);
+        (read.service, read.method)
+    };
+    let other_case = [
+        ("SOFA_HEAD_TARGET_SERVICE", Some("decoy")),
+        ("Sofa_Head_Method_Name", Some("decoy")),
+        ("Service", Some("decoy")),
+    ];
+    assert_eq!(named(&other_case), ("".into(), "".into()));
+    let called = [("service", Some("called")), ("sofa_head_method_name", Some("say"))];
+    let both = [&other_case[..], &called].concat();
+    assert_eq!(named(&both), ("called".into(), "say".into()));
+    let without_value = [("sofa_head_target_service", None), called[0], called[1]];
+    assert_eq!(named(&without_value), ("called".into(), "say".into()));
+}
+
+#[test]
+fn a_name_that_a_filter_added_twice_is_written_once() {
+    let mut read = frame(&*bolt(), REQUEST_V1);
+    read.fields.add(b"a", b"1").unwrap();
+    read.fields.add(b"a", b"2").unwrap();
+    let again = frame(&*bolt(), &encode(&*bolt(), &read, 1).unwrap());
+    assert_eq!(again.malformed, None);
+    assert_eq!(again.fields.get_all(b"a").collect::<Vec<_>>(), [b"2"]);
 }
 
 #[test]
@@ -254,8 +324,18 @@ fn a_heartbeat_is_answered_in_its_own_version() {
 #[test]
 fn a_refusal_is_a_response_with_a_status_and_a_message() {
     let codec = bolt();
-    let cases =
-        [(200, 0), (400, 9), (403, 2), (404, 6), (429, 4), (500, 3), (502, 6), (503, 4), (504, 7)];
+    let cases = [
+        (200, 0),
+        (302, 3),
+        (400, 9),
+        (403, 2),
+        (404, 6),
+        (429, 4),
+        (500, 3),
+        (502, 6),
+        (503, 4),
+        (504, 7),
+    ];
     for sample in [REQUEST_V1.to_vec(), REQUEST_V2.to_vec(), with_sum(REQUEST_SUM)] {
         let request = frame(&*codec, &sample);
         for (http, status) in cases {
@@ -367,7 +447,7 @@ proptest! {
     fn what_is_written_is_read(
         heads in prop::collection::vec(any_head(), 1..4),
         class in "[a-zA-Z.]{0,40}",
-        pairs in prop::collection::vec(("[a-zA-Z_:-]{1,20}", ".{0,20}"), 0..5),
+        pairs in prop::collection::btree_map("[a-zA-Z_:-]{1,20}", ".{0,20}", 0..5),
         content in prop::collection::vec(any::<u8>(), 0..80),
     ) {
         let mut fields = FieldList::default();

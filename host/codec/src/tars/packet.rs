@@ -49,6 +49,7 @@ impl Form {
 #[derive(Debug, Default)]
 pub(super) struct Packet {
     pub(super) form: Form,
+    /// The last one may be damaged.
     known: [Option<Value>; KNOWN],
 }
 
@@ -63,13 +64,16 @@ struct Value {
 struct Field {
     tag: u8,
     value: Value,
-    whole: Range<usize>,
+    /// Nothing where its value is damaged.
+    whole: Option<Range<usize>>,
 }
 
-type Entry = (Range<usize>, Range<usize>);
+/// The places of a name and its value.
+pub(super) type Entry = (Range<usize>, Range<usize>);
 
 impl Packet {
-    /// Reads all fields, and what is wrong with them; then the fields before are still known.
+    /// Reads all fields, and what is wrong with them; then the fields before are still known, and
+    /// of the damaged one of what type it is.
     pub(super) fn read(raw: &[u8]) -> (Self, Option<&'static str>) {
         let mut packet = Self::default();
         let damage = packet.fill(raw).err();
@@ -84,7 +88,7 @@ impl Packet {
     fn fill(&mut self, raw: &[u8]) -> Result<(), &'static str> {
         let mut before = None;
         for field in fields(raw) {
-            let Field { tag, value, .. } = field?;
+            let Field { tag, value, whole } = field?;
             // What a reader makes of fields in disorder is not what the next one does.
             if before.replace(tag).is_some_and(|before| before >= tag) {
                 return Err("the fields of the packet are in disorder");
@@ -92,6 +96,7 @@ impl Packet {
             if let Some(known) = self.known.get_mut(usize::from(tag)) {
                 *known = Some(value);
             }
+            whole.ok_or(DAMAGED)?;
         }
         Ok(())
     }
@@ -149,7 +154,8 @@ impl Packet {
     }
 }
 
-/// The fields of a packet in order, up to the first that is damaged.
+/// The fields of a packet in order, up to the first that is damaged, with this one where its head
+/// is sound.
 fn fields(raw: &[u8]) -> impl Iterator<Item = Result<Field, &'static str>> + '_ {
     let mut cursor = Cursor::from(raw, LENGTH_BYTES);
     let mut values = VALUES_MAX;
@@ -158,9 +164,9 @@ fn fields(raw: &[u8]) -> impl Iterator<Item = Result<Field, &'static str>> + '_ 
         if is_over || cursor.is_done() {
             return None;
         }
-        let field = field(&mut cursor, &mut values).ok_or("a field of the packet is damaged");
-        is_over = field.is_err();
-        Some(field)
+        let field = field(&mut cursor, &mut values);
+        is_over = field.as_ref().is_none_or(|field| field.whole.is_none());
+        Some(field.ok_or(DAMAGED))
     })
 }
 
@@ -168,8 +174,8 @@ fn field(cursor: &mut Cursor<'_>, values: &mut usize) -> Option<Field> {
     let start = cursor.place();
     let (tag, of) = value::head(cursor)?;
     let value = Value { of, start: cursor.place() };
-    value::skip(cursor, of, values)?;
-    Some(Field { tag, value, whole: start..cursor.place() })
+    let whole = value::skip(cursor, of, values).map(|()| start..cursor.place());
+    Some(Field { tag, value, whole })
 }
 
 /// The packet with some fields written anew, or added, in the order of their numbers.
@@ -180,6 +186,7 @@ pub(super) fn edited(raw: &[u8], edits: &[(u8, Vec<u8>)]) -> Option<Bytes> {
     let mut edits = edits.iter().peekable();
     for field in fields(raw) {
         let Field { tag, whole, .. } = field.ok()?;
+        let whole = whole?;
         while let Some((_tag, bytes)) = edits.next_if(|(edit, _)| *edit < tag) {
             out.put_slice(bytes);
         }
@@ -194,6 +201,7 @@ pub(super) fn edited(raw: &[u8], edits: &[(u8, Vec<u8>)]) -> Option<Bytes> {
     Some(out.freeze())
 }
 
+const DAMAGED: &str = "a field of the packet is damaged";
 const NO_TEXTS: &str = "a map is none of texts";
 /// Most values of all fields together, so that a packet takes no longer than its bytes are worth.
 const VALUES_MAX: usize = 16 * FIELDS_MAX;

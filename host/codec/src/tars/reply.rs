@@ -64,7 +64,8 @@ pub(super) fn http(code: i32) -> u16 {
     }
 }
 
-/// The protocol's own number for what HTTP would say.
+/// The protocol's own number for what HTTP would say. A redirect leads nowhere here: it is an
+/// error.
 fn of_http(status: u16) -> i32 {
     match status {
         200..=299 => SUCCESS,

@@ -146,11 +146,11 @@ fn a_packet_that_is_wrong_inside_is_refused_alone() {
     check(&packet(&[b"\x10\x01\x4c\x56\x00\xa8\x00\x01\x06\x00\x06\x00"]), no_texts);
 }
 
-/// A packet with a field more: some head, a size and as many of the same part.
-fn with_parts(head: u8, size: usize, part: &[u8]) -> Frame {
+/// A packet with a field more: some head, a size and as many parts.
+fn with_parts(head: u8, size: usize, part: impl Fn(usize) -> Vec<u8>) -> Frame {
     let mut more = vec![head];
     value::put_int(&mut more, 0, i32::try_from(size).unwrap());
-    more.extend(part.repeat(size));
+    more.extend((0..size).flat_map(part));
     let before = if head == 0x98 { &REQUEST[4..33] } else { &REQUEST[4..] };
     let raw = [&[0; 4], before, &more].concat();
     let mut length = raw.clone();
@@ -160,13 +160,65 @@ fn with_parts(head: u8, size: usize, part: &[u8]) -> Frame {
 
 #[test]
 fn there_may_be_so_many_values_and_no_more() {
-    let text = b"\x06\0\x16\0";
-    assert_eq!(with_parts(0x98, FIELDS_MAX, text).malformed, None);
-    let much = with_parts(0x98, FIELDS_MAX + 1, text).malformed;
+    let pair = |number: usize| {
+        let mut pair = Vec::new();
+        value::put_text(&mut pair, 0, number.to_string().as_bytes()).unwrap();
+        value::put_text(&mut pair, 1, b"").unwrap();
+        pair
+    };
+    assert_eq!(with_parts(0x98, FIELDS_MAX, pair).malformed, None);
+    let much = with_parts(0x98, FIELDS_MAX + 1, pair).malformed;
     assert_eq!(much.as_deref(), Some("a map has too many texts"));
-    assert_eq!(with_parts(0xb9, 16_000, &[0x0c]).malformed, None);
-    let much = with_parts(0xb9, 16_384, &[0x0c]).malformed;
+    assert_eq!(with_parts(0xb9, 16_000, |_number| vec![0x0c]).malformed, None);
+    let much = with_parts(0xb9, 16_384, |_number| vec![0x0c]).malformed;
     assert_eq!(much.as_deref(), Some("a field of the packet is damaged"));
+}
+
+#[test]
+fn a_name_that_stands_twice_is_malformed() {
+    let doubled = |name: &str| {
+        let pair = [&b"\x06\x01"[..], name.as_bytes(), b"\x16\x01b"].concat();
+        [&b"\x00\x03"[..], &pair, b"\x06\x03who\x16\x02me", &pair].concat()
+    };
+    for name in ["a", ":", "A"] {
+        let context = packet(&[&REQUEST[4..33], b"\x98", &doubled(name), b"\xa8\x0c"]);
+        assert_eq!(frame(&*codec(TARS), &context).malformed.as_deref(), Some(DOUBLE), "{name}");
+    }
+    let status = packet(&[&REQUEST[4..33], b"\xa8", &doubled("a")]);
+    assert_eq!(frame(&*codec(TARS), &status).malformed.as_deref(), Some(DOUBLE));
+    let cases = b"\x98\x00\x02\x06\x01a\x16\x00\x06\x01A\x16\x00";
+    let cases = packet(&[&REQUEST[4..33], cases]);
+    assert_eq!(frame(&*codec(TARS), &cases).malformed, None);
+    let result = b"\x06\x12STATUS_RESULT_CODE\x16\x01\x30";
+    let tup = packet(&[&TUP_RESPONSE[4..20], b"\xa8\x00\x02", result, result]);
+    let tup = frame(&*codec(TARS), &tup);
+    assert_eq!((tup.kind, tup.malformed.as_deref()), (FrameKind::Response, Some(DOUBLE)));
+}
+
+#[test]
+fn a_name_that_a_filter_added_twice_is_written_once() {
+    let mut read = request();
+    read.fields.add(b"who", b"you").unwrap();
+    let again = frame(&*codec(TARS), &encode(&*codec(TARS), &read, 42).unwrap());
+    assert_eq!(again.malformed, None);
+    assert_eq!(again.fields.get_all(b"who").collect::<Vec<_>>(), [b"you"]);
+}
+
+#[test]
+fn a_response_that_is_wrong_inside_is_one() {
+    for end in 11..RESPONSE.len() {
+        let cut = packet(&[&RESPONSE[4..end]]);
+        let response = frame(&*codec(TARS), &cut);
+        assert_eq!((response.kind, response.id), (FrameKind::Response, 42), "{end}");
+    }
+    let no_code = packet(&[&RESPONSE[4..10], b"\x50"]);
+    let response = frame(&*codec(TARS), &no_code);
+    assert_eq!((response.kind, response.id), (FrameKind::Response, 42));
+    assert!(response.malformed.is_some());
+    let no_text = packet(&[&REQUEST[4..10], b"\x56\x07App"]);
+    let request = frame(&*codec(TARS), &no_text);
+    assert_eq!((request.kind, request.id), (FrameKind::Request, 42));
+    assert!(request.malformed.is_some());
 }
 
 #[test]
@@ -265,7 +317,7 @@ proptest! {
         numbers in any::<(i32, i32)>(),
         servant in ".{0,90}",
         payload in prop::collection::vec(any::<u8>(), 0..80),
-        pairs in prop::collection::vec(("[a-zA-Z_:-]{0,20}", ".{0,20}"), 0..5),
+        pairs in prop::collection::btree_map("[a-zA-Z_:-]{0,20}", ".{0,20}", 0..5),
     ) {
         let mut fields = FieldList::default();
         for (name, value) in &pairs {

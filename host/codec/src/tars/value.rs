@@ -5,7 +5,7 @@ use std::ops::Range;
 use bytes::BufMut;
 use host_types::FieldList;
 
-use crate::read::Cursor;
+use crate::{read::Cursor, wire::last_of_each};
 
 const BYTE: u8 = 0;
 const SHORT: u8 = 1;
@@ -156,8 +156,9 @@ pub(super) fn put_bytes(out: &mut Vec<u8>, tag: u8, bytes: &[u8]) -> Option<()> 
 /// Writes fields as a map of texts; nothing where they are too long.
 pub(super) fn put_map(out: &mut Vec<u8>, tag: u8, fields: &FieldList) -> Option<()> {
     put_head(out, tag, MAP);
-    put_int(out, 0, i32::try_from(fields.block().count()).ok()?);
-    for (name, value) in fields.block() {
+    let pairs = last_of_each(fields);
+    put_int(out, 0, i32::try_from(pairs.len()).ok()?);
+    for (name, value) in pairs {
         put_text(out, 0, name)?;
         put_text(out, 1, value)?;
     }

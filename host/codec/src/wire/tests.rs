@@ -64,3 +64,28 @@ fn the_last_frame_is_alone_with_its_bytes() {
     let raw = decoded.frames.remove(0).raw;
     assert!(raw.is_unique(), "an id can be written in place");
 }
+
+#[test]
+fn doubles_are_found_among_few_names_and_among_many() {
+    let names: Vec<String> = (0..100).map(|number| number.to_string()).collect();
+    for count in [0, 1, 2, FEW, FEW + 1, 100] {
+        let mut some: Vec<&[u8]> = names[..count].iter().map(String::as_bytes).collect();
+        assert!(!has_double(some.iter().copied()), "{count}");
+        if let Some(first) = some.first().copied() {
+            some.push(first);
+            assert!(has_double(some.iter().copied()), "{count}");
+        }
+    }
+    assert!(!has_double([&b"a"[..], b"A", b""].into_iter()), "case counts");
+}
+
+#[test]
+fn of_several_fields_of_a_name_the_last_is_written() {
+    let mut fields = FieldList::default();
+    for (name, value) in [("a", "1"), ("b", "2"), ("a", "3"), ("A", "4"), ("b", "5")] {
+        fields.push(name.as_bytes(), value.as_bytes());
+    }
+    let expect = [(&b"a"[..], &b"3"[..]), (b"A", b"4"), (b"b", b"5")];
+    assert_eq!(last_of_each(&fields), expect);
+    assert_eq!(last_of_each(&FieldList::default()), []);
+}

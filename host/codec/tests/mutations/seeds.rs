@@ -70,7 +70,9 @@ fn bolt() -> Seeds {
         ("a", "b"),
         ("rpc_trace_context.sofaRpcId", "0"),
     ]);
-    let many = bolt_pairs(&[("name", "value"); 1000]);
+    let names: Vec<String> = (0..1000).map(|number| format!("name{number}")).collect();
+    let many: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "value")).collect();
+    let many = bolt_pairs(&many);
     let request = b"\x01\x01\x00\x01\x01\x00\x00\x00\x2a\x01\x00\x00\x0b\xb8";
     let response = b"\x01\x00\x00\x02\x01\x00\x00\x00\x2a\x01\x00\x00";
     let one_way = b"\x01\x02\x00\x01\x01\x00\x00\x00\x2a\x01\xff\xff\xff\xff";
@@ -172,7 +174,8 @@ fn dubbo() -> Seeds {
         dubbo_frame(0xc6, 0, b"\"2.0.2\"\n\"com.demo.Echo\"\n\"1.0\"\n\"say\"\n\"I\"\n1\n{}\n"),
         dubbo_frame(0xc8, 0, b"\x80\x81\x82"),
     ];
-    let pairs = b"\x04name\x05value".repeat(1000);
+    let pair = |number: u16| format!("\x08name{number:04}\x05value");
+    let pairs: Vec<u8> = (0..1000).flat_map(|number| pair(number).into_bytes()).collect();
     let deep = [vec![b'W'; 1000], vec![b'Z'; 1000]].concat();
     let large = vec![
         dubbo_frame(0xc2, 0, &call(&[b"\x00H", &pairs, b"Z"])),
