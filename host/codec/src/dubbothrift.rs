@@ -8,6 +8,9 @@
 //! strings: length i32, bytes
 //! ```
 //!
+//! Providers to whom a path is sent look the service up by it; so it is the service of such a
+//! request, and the string before it the attribute `:interface`.
+//!
 //! The body of a frame is the struct: arguments, result or exception. There is no header block, so
 //! fields cannot be written; what the message says of itself are the attributes `:message-type`
 //! (1 call, 2 reply, 3 exception, 4 one-way) and `:seq-id`. The status of a response is its message
@@ -73,6 +76,7 @@ impl Wire for DubboThrift {
         let mut frame = match Layout::read(&raw) {
             Ok(layout) => layout.frame(&raw),
             Err(why) => Frame {
+                kind: type_of(&raw).map_or(FrameKind::Request, kind_of),
                 id: Header::read(&raw).map_or(0, |header| header.id),
                 malformed: Some(why.into()),
                 ..Frame::default()
@@ -90,16 +94,16 @@ impl Wire for DubboThrift {
         let layout = Layout::read(&frame.raw).ok()?;
         let head = frame.raw.get(..layout.message.body)?;
         let body = if rewrite.body_changed { &frame.body[..] } else { layout.body(&frame.raw) };
-        compose(head, layout.id_offset, rewrite.id, body)
+        compose(head, layout.header.id_offset, rewrite.id, body)
     }
 
     fn reject(&self, rejection: &Rejection<'_>) -> Option<Bytes> {
         let raw = &rejection.request.raw;
         let header = Header::read(raw).ok()?;
-        let asked = Message::read(raw, header.end).ok();
-        if asked.as_ref().is_some_and(|asked| asked.of != Type::Call) {
+        if type_of(raw).is_some_and(|of| of != Type::Call) {
             return None;
         }
+        let asked = Message::read(raw, header.end).ok();
         let method = asked.as_ref().and_then(|asked| raw.get(asked.name.clone()));
         let success = (200..300).contains(&rejection.status);
         let of = if success { Type::Reply } else { Type::Exception };
@@ -119,6 +123,7 @@ impl Wire for DubboThrift {
 /// The places of what stands before the message.
 struct Header {
     service: Range<usize>,
+    path: Option<Range<usize>>,
     id: u64,
     id_offset: usize,
     end: usize,
@@ -127,38 +132,58 @@ struct Header {
 impl Header {
     fn read(raw: &[u8]) -> Result<Self, &'static str> {
         let mut cursor = Cursor::from(raw, PREFIX_BYTES);
-        let end = cursor.u16().map(|bytes| usize::from(bytes) + SIZE_BYTES);
+        let _end = cursor.u16();
         let version = cursor.u8();
-        let header =
-            end.and_then(|end| raw.get(..end)).ok_or("the header is no part of the frame")?;
+        let header = header_end(raw).and_then(|end| raw.get(..end));
+        let header = header.ok_or("the header is no part of the frame")?;
         if version != Some(VERSION) {
             return Err("the version of the frame is unknown");
         }
         let mut cursor = Cursor::from(header, cursor.place());
         let service = string(&mut cursor).ok_or("the header ends within the service")?;
+        let mut path = None;
         if cursor.rest().len() != ID_BYTES {
-            string(&mut cursor).ok_or("the header ends within the path")?;
+            path = Some(string(&mut cursor).ok_or("the header ends within the path")?);
         }
         let id_offset = cursor.place();
         match cursor.u64() {
-            Some(id) if cursor.is_done() => Ok(Self { service, id, id_offset, end: header.len() }),
+            Some(id) if cursor.is_done() => {
+                Ok(Self { service, path, id, id_offset, end: header.len() })
+            }
             _ => Err("the header does not end with an id"),
         }
     }
 }
 
+/// Where the header of a frame ends, as its size says.
+fn header_end(raw: &[u8]) -> Option<usize> {
+    Cursor::from(raw, PREFIX_BYTES).u16().map(|bytes| usize::from(bytes) + SIZE_BYTES)
+}
+
+/// The type of a frame's message, also where all else of the frame is wrong.
+fn type_of(raw: &[u8]) -> Option<Type> {
+    Type::read(raw, header_end(raw)?)
+}
+
+fn kind_of(of: Type) -> FrameKind {
+    match of {
+        Type::Call => FrameKind::Request,
+        Type::OneWay => FrameKind::OneWay,
+        Type::Reply | Type::Exception => FrameKind::Response,
+    }
+}
+
 /// The places of all parts of a frame.
 struct Layout {
-    service: Range<usize>,
-    id: u64,
-    id_offset: usize,
+    header: Header,
     message: Message,
 }
 
 impl Layout {
     fn read(raw: &[u8]) -> Result<Self, &'static str> {
-        let Header { service, id, id_offset, end } = Header::read(raw)?;
-        Ok(Self { service, id, id_offset, message: Message::read(raw, end)? })
+        let header = Header::read(raw)?;
+        let message = Message::read(raw, header.end)?;
+        Ok(Self { header, message })
     }
 
     fn body<'a>(&self, raw: &'a [u8]) -> &'a [u8] {
@@ -169,20 +194,18 @@ impl Layout {
         let text = |range: &Range<usize>| {
             String::from_utf8_lossy(raw.get(range.clone()).unwrap_or_default()).into()
         };
+        let Header { service, path, id, id_offset, .. } = &self.header;
+        let path = path.as_ref().filter(|path| !path.is_empty());
         let of = self.message.of;
         let mut frame = Frame {
-            kind: match of {
-                Type::Call => FrameKind::Request,
-                Type::OneWay => FrameKind::OneWay,
-                Type::Reply | Type::Exception => FrameKind::Response,
-            },
-            id: self.id,
+            kind: kind_of(of),
+            id: *id,
             id_place: Some(IdPlace {
-                offset: self.id_offset,
+                offset: *id_offset,
                 width: IdWidth::Eight,
                 little_endian: false,
             }),
-            service: text(&self.service),
+            service: text(path.unwrap_or(service)),
             method: text(&self.message.name),
             fields: FieldList::new(raw.clone()),
             body: raw.slice(self.message.body..),
@@ -191,6 +214,10 @@ impl Layout {
         if frame.kind == FrameKind::Response {
             let http = message::http(of, &frame.body);
             frame.status = FrameStatus { code: of.number().into(), http };
+        }
+        if path.is_some() {
+            let interface = raw.get(service.clone()).unwrap_or_default();
+            frame.fields.push_attribute(":interface", interface);
         }
         let mut attribute = |name, number: i64| {
             frame.fields.push_attribute(name, number.to_string().as_bytes());

@@ -37,6 +37,16 @@ impl Type {
         }
     }
 
+    /// The type of the message at a place, whatever else is wrong with it.
+    pub(super) fn read(raw: &[u8], at: usize) -> Option<Self> {
+        let mut cursor = Cursor::from(raw, at);
+        if cursor.peek()? >= 0x80 {
+            return cursor.array().and_then(|[_, _, _, of]| Self::of(of));
+        }
+        string(&mut cursor)?;
+        Self::of(cursor.u8()?)
+    }
+
     fn of(number: u8) -> Option<Self> {
         [Self::Call, Self::Reply, Self::Exception, Self::OneWay]
             .into_iter()

@@ -58,8 +58,11 @@ fn a_call_says_what_it_is() {
 fn a_header_may_have_a_path() {
     let raw = sample("svc", Some("/a/path"), 9, Type::Call, "say", b"\0");
     let call = frame(&*codec(THRIFT), &raw);
-    assert_eq!((call.id, &*call.service, &*call.method), (9, "svc", "say"));
+    assert_eq!((call.id, &*call.service, &*call.method), (9, "/a/path", "say"));
+    assert_eq!(call.fields.get(b":interface"), Some(&b"svc"[..]));
     check_laws(THRIFT, &raw);
+    let empty = frame(&*codec(THRIFT), &sample("svc", Some(""), 9, Type::Call, "say", b"\0"));
+    assert_eq!((&*empty.service, empty.fields.get(b":interface")), ("svc", None));
 }
 
 #[test]
@@ -145,6 +148,28 @@ fn a_frame_that_is_wrong_inside_is_refused_alone() {
 }
 
 #[test]
+fn a_response_that_is_wrong_inside_is_one() {
+    for of in [Type::Reply, Type::Exception] {
+        let sound = sample("svc", None, 7, of, "say", b"\0");
+        for (place, byte, id) in [(35, 60, 7), (32, 0xff, 7), (30, 1, 7), (13, 0x80, 0), (12, 2, 0)]
+        {
+            let response = frame(&*codec(THRIFT), &changed(&sound, place, byte));
+            assert!(response.malformed.is_some(), "{place}");
+            assert_eq!((response.kind, response.id), (FrameKind::Response, id), "{place}");
+        }
+    }
+    let one_way = frame(&*codec(THRIFT), &changed(&changed(CALL, TYPE, 4), 35, 60));
+    assert_eq!((one_way.kind, one_way.id), (FrameKind::OneWay, 7));
+    let mut older = CALL[..28].to_vec();
+    older.extend(b"\x00\x00\x00\x03say\x02\x00");
+    let size = u8::try_from(older.len() - SIZE_BYTES).unwrap();
+    (older[3], older[9]) = (size, size);
+    let older = frame(&*codec(THRIFT), &older);
+    assert_eq!((older.kind, older.id), (FrameKind::Response, 7));
+    assert!(older.malformed.is_some());
+}
+
+#[test]
 fn the_body_can_be_changed_and_fields_cannot() {
     let codec = codec(THRIFT);
     let mut call = call();
@@ -162,10 +187,11 @@ fn a_refusal_is_an_exception_of_thrift() {
     let codec = codec(THRIFT);
     for raw in [CALL.into(), sample("svc", Some("/p"), 7, Type::Call, "say", b"\0")] {
         let call = frame(&*codec, &raw);
-        for (status, about, http) in [(404, 1, 404), (400, 7, 500), (503, 6, 500)] {
+        let service = &*call.service;
+        for (status, about, http) in [(302, 6, 500), (404, 1, 404), (400, 7, 500), (503, 6, 500)] {
             let answer = frame(&*codec, &reject(&*codec, &call, status, "no way"));
             assert_eq!((answer.kind, answer.id), (FrameKind::Response, 7));
-            assert_eq!((answer.status.http, &*answer.service), (http, "svc"));
+            assert_eq!((answer.status.http, &*answer.service), (http, service));
             assert_eq!(&*answer.method, "say");
             assert_eq!(answer.fields.get(b":seq-id"), Some(&b"3"[..]));
             let body =
@@ -225,7 +251,8 @@ proptest! {
         let raw = sample(&service, path.as_deref(), id, of, &name, &body);
         check_laws(THRIFT, &raw);
         let read = frame(&*codec(THRIFT), &raw);
-        prop_assert_eq!((read.id, &*read.service, &*read.method), (id, &*service, &*name));
+        let called = path.as_deref().filter(|path| !path.is_empty()).unwrap_or(&service);
+        prop_assert_eq!((read.id, &*read.service, &*read.method), (id, called, &*name));
         prop_assert_eq!(&read.body[..], &body[..]);
     }
 
