@@ -15,13 +15,16 @@
 //! serializations the payload is the body and goes on as it is; of fastjson's the first lines tell
 //! service and method.
 //!
+//! A request whose service is not the same to all providers is malformed (`target.rs`), and so is
+//! one that has a name twice among its attachments.
+//!
 //! Attributes of all frames: `:serialization`; of requests: `:dubbo`, `:interface`, `:version`,
 //! `:group`; of a response with an exception: `:exception`.
 //!
 //! What can be changed:
 //! - attachments that are strings, and the body, of payloads in Hessian. The others are kept
-//!   byte by byte, and nobody sees them. An attachment has one value: of several, the last is
-//!   written.
+//!   byte by byte, and nobody sees them. `path` and `version` cannot be changed: they stand in
+//!   front, too.
 //! - Responses without attachments get none: the provider leaves them out where the consumer is
 //!   too old for them (its protocol is none of 2.0.2 to 2.0.99) and would not understand the
 //!   frame. Nor has an error any, which is only a message. Fields that are added there are left
@@ -38,6 +41,7 @@ mod head;
 mod json;
 mod payload;
 mod reply;
+mod target;
 
 use std::time::Duration;
 
@@ -48,7 +52,7 @@ use host_types::{FieldList, Frame, FrameKind, FrameStatus, IdPlace, IdWidth};
 use self::head::{EVENT, HEAD_BYTES, Head, MAGIC, OK, REQUEST, TWO_WAY};
 use crate::{
     hessian,
-    wire::{Cut, Wire},
+    wire::{Cut, DOUBLE, Wire, has_double},
 };
 
 /// The wire format of Dubbo.
@@ -163,13 +167,13 @@ fn payload_of(raw: &[u8]) -> &[u8] {
 
 fn read_request(head: &Head, frame: &mut Frame) {
     let names = if head.is_hessian() {
-        let read = payload::read_request(frame);
-        read.map_err(|why| frame.malformed = Some(why.into())).unwrap_or_default()
+        payload::read_request(frame)
     } else if head.serialization() == head::FASTJSON {
-        json::read_names(payload_of(&frame.raw)).unwrap_or_default()
+        json::read_names(payload_of(&frame.raw)).map(Option::unwrap_or_default)
     } else {
-        payload::Names::default()
+        Ok(payload::Names::default())
     };
+    let names = names.map_err(|why| frame.malformed = Some(why.into())).unwrap_or_default();
     frame.timeout = names.timeout.map(Duration::from_millis);
     frame.fields.push_attribute(":serialization", head.serialization_name().as_bytes());
     for (name, value) in
@@ -192,6 +196,9 @@ fn read_response(head: &Head, frame: &mut Frame) {
         match payload::read_response(frame) {
             Ok(kind) => is_exception = kind.is_exception(),
             Err(why) => frame.malformed = Some(why.into()),
+        }
+        if has_double(frame.fields.block().map(|(name, _value)| name)) {
+            frame.malformed = Some(DOUBLE.into());
         }
     }
     frame.fields.push_attribute(":serialization", head.serialization_name().as_bytes());

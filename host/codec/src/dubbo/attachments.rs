@@ -5,7 +5,7 @@
 //! stay right whatever becomes of the strings between them. What they refer to may lie in the
 //! body, too. So where the body was changed and they do not stand alone, nothing is written.
 
-use std::{collections::BTreeMap, ops::Range};
+use std::{collections::BTreeSet, ops::Range};
 
 use host_types::FieldList;
 
@@ -15,7 +15,7 @@ use crate::{
         write_text,
     },
     read::Cursor,
-    wire::FIELDS_MAX,
+    wire::{FIELDS_MAX, last_of_each},
 };
 
 /// Where the attachments lie.
@@ -41,7 +41,9 @@ enum Form {
 /// A pair that is not of two strings.
 #[derive(Debug)]
 struct Other {
+    /// Nothing where it is no string.
     name: Option<Text>,
+    is_null: bool,
     place: Range<usize>,
     /// Means the same wherever it stands.
     alone: bool,
@@ -114,6 +116,20 @@ impl Attachments {
         Ok(Self { place: start..cursor.place(), form, others })
     }
 
+    /// True where something else stands in their place.
+    pub(super) fn is_no_map(&self) -> bool {
+        matches!(self.form, Form::Fixed)
+    }
+
+    /// The pairs that are no fields: the name, where it is a string, and whether there is no value.
+    pub(super) fn others<'a>(
+        &'a self,
+        message: &'a [u8],
+    ) -> impl Iterator<Item = (Option<&'a [u8]>, bool)> + Clone {
+        let name = |other: &'a Other| other.name.as_ref().map(|name| name.bytes(message));
+        self.others.iter().map(move |other| (name(other), other.is_null))
+    }
+
     /// Writes them, and what lay behind them, with these fields. `None` where that would not be
     /// right.
     pub(super) fn write(
@@ -151,24 +167,20 @@ impl Attachments {
             Form::None => out.push(MAP),
             Form::Fixed => return None,
         }
-        let pairs: Vec<(&[u8], &[u8])> = fields.block().collect();
-        // A map has one value for a name: the last.
-        let last: BTreeMap<&[u8], usize> =
-            pairs.iter().enumerate().map(|(place, (name, _value))| (*name, place)).collect();
+        let pairs = last_of_each(fields);
+        let written: BTreeSet<&[u8]> = pairs.iter().map(|(name, _value)| *name).collect();
         for other in &self.others {
             let name = other.name.as_ref().map(|name| name.bytes(message));
-            match name.is_some_and(|name| last.contains_key(name)) {
+            match name.is_some_and(|name| written.contains(name)) {
                 false => out.extend_from_slice(message.get(other.place.clone())?),
                 // A string takes its place; but without it others would be counted wrongly.
                 true if other.alone => {}
                 true => return None,
             }
         }
-        for (place, (name, value)) in pairs.iter().enumerate() {
-            if last.get(name) == Some(&place) {
-                write_text(out, name)?;
-                write_text(out, value)?;
-            }
+        for (name, value) in pairs {
+            write_text(out, name)?;
+            write_text(out, value)?;
         }
         out.push(END);
         Some(())
@@ -239,7 +251,8 @@ fn pair(
         found.limit(u64::try_from(number).ok());
     }
     alone &= values.skip(cursor)?;
-    Ok(Some(Other { name, place: start..cursor.place(), alone }))
+    let is_null = tag == Some(NULL);
+    Ok(Some(Other { name, is_null, place: start..cursor.place(), alone }))
 }
 
 #[cfg(test)]

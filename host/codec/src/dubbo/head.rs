@@ -156,10 +156,10 @@ pub(super) fn http_status(status: u8) -> u16 {
     }
 }
 
-/// The status of Dubbo for one of HTTP.
+/// The status of Dubbo for one of HTTP. A redirect leads nowhere here: it is an error.
 pub(super) fn status_of(http: u16) -> u8 {
     match http {
-        0..=399 => OK,
+        200..=299 => OK,
         // To whoever calls, only that the service refused.
         401 | 403 => 70,
         404 => 60,

@@ -1,19 +1,43 @@
 //! The little of fastjson's payloads that is known: lines, each with one value in JSON.
 
-use super::payload::Names;
+mod pairs;
+
+use self::pairs::Pairs;
+use super::payload::{Names, count_types};
 use crate::hessian::Read;
 
 /// Longest line that is read for a name.
-const NAME_BYTES_MAX: usize = 1024;
+const NAME_BYTES_MAX: usize = 4096;
 
-/// The names that a request begins with. An error where the lines do not hold them: the request
-/// goes on unread.
-pub(super) fn read_names(payload: &[u8]) -> Read<Names> {
+/// The names that a request begins with. `None` where nobody can be sure that a provider reads
+/// the same: the request goes on unread.
+///
+/// # Errors
+/// The attachments name another service.
+pub(super) fn read_names(payload: &[u8]) -> Read<Option<Names>> {
     let mut lines = payload.split(|byte| *byte == b'\n');
     let mut next = || name(lines.next().unwrap_or_default());
-    let (dubbo, service, version, method) = (next()?, next()?, next()?, next()?);
+    let (Ok(dubbo), Ok(service), Ok(version), Ok(method), Ok(types)) =
+        (next(), next(), next(), next(), next())
+    else {
+        return Ok(None);
+    };
+    // Others begin a line behind each return.
+    let is_strange = payload.windows(2).any(|two| matches!(two, [b'\r', next] if *next != b'\n'));
+    let Some(arguments) = count_types(types.as_bytes()).filter(|_count| !is_strange) else {
+        return Ok(None);
+    };
+    let line = lines.nth(arguments).unwrap_or_default().trim_ascii();
+    let Some(pairs) = Pairs::read(line) else { return Ok(None) };
     let interface = service.clone();
-    Ok(Names { dubbo, service, interface, version, method, ..Names::default() })
+    let mut names = Names { dubbo, service, interface, version, method, ..Names::default() };
+    pairs.settle(&mut names)?;
+    Ok(Some(names))
+}
+
+/// The version of the protocol that a request begins with.
+pub(super) fn read_version(payload: &[u8]) -> Option<Box<str>> {
+    name(payload.split(|byte| *byte == b'\n').next()?).ok()
 }
 
 /// A string without escapes, which no name has, or null.

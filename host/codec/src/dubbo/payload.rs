@@ -14,6 +14,7 @@ use host_types::{FieldList, Frame};
 use super::{
     attachments::{Attachments, Found},
     head::HEAD_BYTES,
+    target,
 };
 use crate::{
     hessian::{Read, Values, read_int, read_text},
@@ -91,13 +92,21 @@ pub(super) fn read_request(frame: &mut Frame) -> Read<Names> {
     let raw = frame.raw.clone();
     let mut found = Found::of(FieldList::new(raw.clone()));
     let (mut names, request) = request(&raw, Some(&mut found))?;
+    target::settle(&mut names, &raw, &found.fields, &request.attachments)?;
     frame.body = raw.slice(request.arguments);
     frame.fields = found.fields;
     names.timeout = found.timeout;
-    names.group = frame.fields.get(b"group").map(Into::into);
-    let interface = frame.fields.get(b"interface").and_then(|name| std::str::from_utf8(name).ok());
+    let field = |name| frame.fields.get_exact(name);
+    names.group = field(b"group").map(Into::into);
+    let interface = field(b"interface").and_then(|name| std::str::from_utf8(name).ok());
     names.interface = interface.map_or_else(|| names.service.clone(), Into::into);
     Ok(names)
+}
+
+/// The version of the protocol that a request begins with.
+pub(super) fn read_version(raw: &[u8]) -> Read<Box<str>> {
+    let version = read_text(&mut Cursor::from(raw, HEAD_BYTES))?;
+    version.map_or_else(|| Ok(Box::default()), |version| version.text(raw).map(Into::into))
 }
 
 fn request(raw: &[u8], found: Option<&mut Found>) -> Read<(Names, Request)> {
@@ -122,7 +131,7 @@ fn request(raw: &[u8], found: Option<&mut Found>) -> Read<(Names, Request)> {
 }
 
 /// How many types are written one behind the other, in the form of the Java machine.
-fn count_types(types: &[u8]) -> Option<usize> {
+pub(super) fn count_types(types: &[u8]) -> Option<usize> {
     let (mut rest, mut count) = (types, 0);
     while let Some((first, behind)) = rest.split_first() {
         rest = behind;
@@ -148,7 +157,11 @@ fn count_types(types: &[u8]) -> Option<usize> {
 /// Writes the payload of a request in which something was changed.
 pub(super) fn write_request(out: &mut Vec<u8>, rewrite: &Rewrite<'_>) -> Option<()> {
     let frame = rewrite.frame;
-    let (_names, request) = request(&frame.raw, None).ok()?;
+    let (mut names, request) = request(&frame.raw, None).ok()?;
+    let (fields, attachments) = (&frame.fields, &request.attachments);
+    if fields.is_changed() && !target::is_kept(&mut names, &frame.raw, fields, attachments) {
+        return None;
+    }
     out.extend_from_slice(frame.raw.get(HEAD_BYTES..request.arguments.start)?);
     if rewrite.body_changed {
         are_values(&frame.body, request.arguments_count)?;

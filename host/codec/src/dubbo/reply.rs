@@ -9,10 +9,14 @@ use bytes::Bytes;
 use host_extension::Rejection;
 
 use super::{
-    head::{self, Head, OK},
-    payload::Holds,
+    head::{self, HEAD_BYTES, Head, OK},
+    json,
+    payload::{self, Holds},
 };
-use crate::hessian::{END, MAP, write_text};
+use crate::{
+    hessian::{END, MAP, write_text},
+    wire::last_of_each,
+};
 
 /// The response to a request.
 pub(super) fn write(rejection: &Rejection<'_>) -> Option<Bytes> {
@@ -29,7 +33,7 @@ pub(super) fn write(rejection: &Rejection<'_>) -> Option<Bytes> {
         return head::finish(out);
     }
     // A route answers itself: with a string, or with no value.
-    let is_attached = request.fields.get(b":dubbo").is_some_and(takes_attachments);
+    let is_attached = takes_attachments(&version_of(&asked, &request.raw));
     let head = Head { flags: head::HESSIAN, status, ..Head::default() };
     let mut out = head.begin(request.id, body.len());
     Holds::value(!body.is_empty(), is_attached).write(&mut out);
@@ -38,7 +42,7 @@ pub(super) fn write(rejection: &Rejection<'_>) -> Option<Bytes> {
     }
     if is_attached {
         out.push(MAP);
-        for (name, value) in rejection.fields.block() {
+        for (name, value) in last_of_each(rejection.fields) {
             write_text(&mut out, name)?;
             write_text(&mut out, value)?;
         }
@@ -47,10 +51,19 @@ pub(super) fn write(rejection: &Rejection<'_>) -> Option<Bytes> {
     head::finish(out)
 }
 
+/// The version of the protocol that a request says, where it can be read.
+fn version_of(asked: &Head, raw: &[u8]) -> Box<str> {
+    let version = match asked.serialization() {
+        head::HESSIAN => payload::read_version(raw).ok(),
+        head::FASTJSON => raw.get(HEAD_BYTES..).and_then(json::read_version),
+        _ => None,
+    };
+    version.unwrap_or_default()
+}
+
 /// True where a consumer of this version of the protocol reads attachments of responses: from
 /// 2.0.2 to 2.0.99. Consumers of old wrote the version of their library there, which is higher.
-fn takes_attachments(version: &[u8]) -> bool {
-    let version = std::str::from_utf8(version).unwrap_or_default();
+fn takes_attachments(version: &str) -> bool {
     let digits = |part: &str| part.parse::<u32>().ok();
     let mut parts = version.split('.').map(digits);
     let number = (parts.next().flatten(), parts.next().flatten(), parts.next().flatten());

@@ -1,4 +1,5 @@
 mod java;
+mod target;
 
 use bytes::{Bytes, BytesMut};
 use host_types::HeaderError;
@@ -206,6 +207,7 @@ fn a_response_that_lies_is_malformed() {
     for payload in [&b""[..], b"\x96", b"\x8f", b"\x01a", b"\x94", b"\x94\x60HZ", b"\x95H\x01aZ"] {
         let response = frame(&wire(head::HESSIAN, OK, payload));
         assert!(response.malformed.is_some(), "{payload:02x?}");
+        assert_eq!((response.kind, response.id), (FrameKind::Response, 7), "somebody waits for it");
     }
 }
 
@@ -339,6 +341,7 @@ fn a_refusal_is_a_status_and_a_string() {
     let codec = testing::codec(BuiltinCodec::Dubbo);
     let request = frame(&call(b"HZ"));
     for (http, status) in [
+        (302, 80),
         (400, 40),
         (401, 70),
         (403, 70),
@@ -377,6 +380,14 @@ fn a_reply_of_a_route_is_a_value() {
     assert_eq!(reply(&request, 200, b"pong"), wire(2, OK, b"\x94\x04pongH\x01a\x01bZ"));
     assert_eq!(reply(&request, 204, b""), wire(2, OK, b"\x95H\x01a\x01bZ"));
     assert_eq!(reply(&request, 403, b"denied"), wire(2, 70, b"\x06denied"));
+    let mut routed = request.clone();
+    routed.fields = FieldList::default();
+    let expect = wire(2, OK, b"\x95H\x01a\x01bZ");
+    assert_eq!(reply(&routed, 200, b""), expect, "the proxy has the fields elsewhere");
+    let json = wire(REQUEST | TWO_WAY | head::FASTJSON, 0, b"\"2.0.2\"\n");
+    assert_eq!(reply(&frame(&json), 200, b""), expect);
+    let other = wire(REQUEST | TWO_WAY | 8, 0, b"\x052.0.2");
+    assert_eq!(reply(&frame(&other), 200, b""), wire(2, OK, b"\x92"));
     let old = strings(&["2.6.2", "Echo", "", "say", ""]);
     let old = frame(&wire(REQUEST_FLAGS, 0, &[&old[..], b"HZ"].concat()));
     assert_eq!(reply(&old, 200, b"pong"), wire(2, OK, b"\x91\x04pong"));
