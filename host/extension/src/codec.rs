@@ -29,8 +29,8 @@ use crate::PluginFault;
 pub enum CodecStep<T> {
     /// It stands.
     Ready(Result<T, PluginFault>),
-    /// It comes when the future is done; past the listener's `stall_timeout` the connection is
-    /// closed.
+    /// It comes when the future is done; past the listener's `stall_timeout`, and past 30 s for
+    /// what an upstream sent, the connection is closed.
     Later(LocalBoxFuture<'static, Result<T, PluginFault>>),
 }
 
