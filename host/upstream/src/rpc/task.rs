@@ -141,9 +141,6 @@ impl Task {
                 self.connection.heard();
             }
             for frame in decoded.frames {
-                if frame.raw.len() > bytes_max {
-                    return Err(ConnectionEnd::FrameTooLarge { bytes_max });
-                }
                 self.take(frame).await?;
             }
             if let Some(why) = decoded.lost {
@@ -164,7 +161,10 @@ impl Task {
     }
 
     async fn take(&self, frame: Frame) -> Result<(), ConnectionEnd> {
-        let connection = &self.connection;
+        let (connection, bytes_max) = (&self.connection, self.protocol.frame_bytes_max);
+        if frame.raw.len() > bytes_max {
+            return Err(ConnectionEnd::FrameTooLarge { bytes_max });
+        }
         match frame.kind {
             FrameKind::Response => connection.answered(frame),
             // Damage can hide what kind it is. Whoever waits under its id waits for nothing else.
