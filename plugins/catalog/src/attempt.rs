@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use host_extension::{FaultKind, InstanceSpec, LoadedPlugin, Phases, PluginFault};
+use host_extension::{FaultKind, InstanceSpec, LoadedPlugin, PluginFault};
 use plugins_policy::Recorder;
 
 use crate::{
@@ -18,7 +18,7 @@ use crate::{
     needs::missing,
     snapshot::{Entry, Generation, Health},
     source::{self, Artifact, Digest, Reading},
-    trial::{TrialWorker, Trials},
+    trial::{Traits, TrialWorker, Trials},
 };
 
 /// What an attempt needs.
@@ -188,7 +188,7 @@ impl Attempt<'_> {
     }
 
     fn try_all(&self, generation: (&dyn LoadedPlugin, &Charge), known: Option<&Trials>) -> Trials {
-        let started = |spec: &InstanceSpec| -> Option<Phases> { known?.get(spec)?.clone().ok() };
+        let started = |spec: &InstanceSpec| -> Option<Traits> { known?.get(spec)?.clone().ok() };
         let start =
             |spec: &InstanceSpec| self.trial.start(self.plan, generation, &self.account, spec);
         let is_known = |spec: &&InstanceSpec| started(spec).is_some();

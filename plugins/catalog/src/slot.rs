@@ -23,6 +23,7 @@ use crate::{
     confine::has_process,
     recovery::{Breaker, FAULTS_MAX, OPEN_FOR, Recovery, WINDOW},
     snapshot::Generation,
+    trial::Traits,
     worker::MonotonicClock,
 };
 
@@ -33,12 +34,10 @@ const ON_STREAM: &str = "plugin failed on a stream";
 pub(crate) struct Slot {
     filter_use: FilterUse,
     generation: Arc<Generation>,
-    /// The phases that the instance of the trial wanted; those to come are no different.
-    phases: Phases,
+    /// What the instance of the trial said of itself, so that it is known also while none lives.
+    traits: Traits,
     worker: Worker,
     live: RefCell<Option<Rc<dyn FilterFactory>>>,
-    /// What the last instance said of its protocol, where it is a codec's.
-    profile: Cell<CodecProfile>,
     recovery: RefCell<Recovery>,
     last_fault: RefCell<Option<PluginFault>>,
     /// What the pipeline holds it to; over all its instances.
@@ -66,7 +65,7 @@ impl Slot {
     pub(crate) fn new(
         filter_use: FilterUse,
         generation: Arc<Generation>,
-        phases: Phases,
+        traits: Traits,
         worker: Worker,
         random: fastrand::Rng,
     ) -> Rc<Self> {
@@ -74,10 +73,9 @@ impl Slot {
         Rc::new_cyclic(|own| Self {
             filter_use,
             generation,
-            phases,
+            traits,
             worker,
             live: RefCell::default(),
-            profile: Cell::default(),
             recovery: RefCell::new(Recovery::new(random)),
             last_fault: RefCell::default(),
             bounds,
@@ -114,7 +112,6 @@ impl Slot {
             Ok(factory) => {
                 let now = (self.worker.clock)();
                 self.update(|recovery| recovery.started(now));
-                self.profile.set(factory.codec_profile());
                 self.live.replace(Some(Rc::clone(&factory)));
                 self.starts.set(self.starts.get() + 1);
                 if self.starts.get() > 1 {
@@ -319,7 +316,7 @@ type Created<T> = Result<T, PluginFault>;
 
 impl FilterFactory for Slot {
     fn phases(&self) -> Phases {
-        self.phases
+        self.traits.phases
     }
 
     fn stream_filter(&self, stream: &Rc<Stream>) -> Created<Box<dyn StreamFilter>> {
@@ -335,7 +332,7 @@ impl FilterFactory for Slot {
     }
 
     fn codec_profile(&self) -> CodecProfile {
-        self.profile.get()
+        self.traits.profile
     }
 
     fn is_security(&self) -> bool {

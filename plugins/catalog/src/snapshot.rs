@@ -10,14 +10,16 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use host_extension::{
-    Condition, FaultKind, FilterUse, InstanceSpec, LoadedPlugin, Phases, PluginFault,
-};
+use host_extension::{Condition, FaultKind, FilterUse, InstanceSpec, LoadedPlugin, PluginFault};
 use host_types::PluginName;
 use parking_lot::Mutex;
 use plugins_policy::Policy;
 
-use crate::{Digest, LoadWarning, PluginPlan, charge::Charge, trial::Trials};
+use crate::{
+    Digest, LoadWarning, PluginPlan,
+    charge::Charge,
+    trial::{Traits, Trials},
+};
 
 /// All plugins of a configuration at one time. Cheap to clone; never changes.
 #[derive(Clone, Debug, Default)]
@@ -260,7 +262,7 @@ impl CatalogSnapshot {
     pub(crate) fn resolve(
         &self,
         filter_use: &FilterUse,
-    ) -> Result<(&Arc<Generation>, Phases), PluginFault> {
+    ) -> Result<(&Arc<Generation>, Traits), PluginFault> {
         let Some(entry) = self.entry(&filter_use.plugin) else {
             return Err(PluginFault::new(FaultKind::LoadFailed, "no such plugin is configured"));
         };
@@ -272,12 +274,12 @@ impl Entry {
     pub(crate) fn resolve(
         &self,
         spec: &InstanceSpec,
-    ) -> Result<(&Arc<Generation>, Phases), PluginFault> {
+    ) -> Result<(&Arc<Generation>, Traits), PluginFault> {
         let Some(generation) = &self.serving else {
             return Err(self.failure_of(spec));
         };
         match self.trials.get(spec) {
-            Some(Ok(phases)) => Ok((generation, *phases)),
+            Some(Ok(traits)) => Ok((generation, *traits)),
             Some(Err(fault)) => Err(fault.clone()),
             None => Err(PluginFault::new(
                 FaultKind::LoadFailed,

@@ -18,10 +18,10 @@ use std::{
 };
 
 use host_extension::{
-    BodyKind, CallError, CallResult, ExtensionPoint, FieldWrite, FilterFactory, GrpcMethod,
-    GrpcStream, HeaderMapKind, HostCalls, HttpCall, InstanceSpec, LoadedPlugin, LocalReply,
-    LogLevel, MetricId, MetricKind, OnGrpcEvent, OnHttpAnswer, Phases, PluginFault, PropertyValue,
-    QueueId, SharedInstances, Stream, Subject, Subscription, WorkerScope,
+    BodyKind, CallError, CallResult, CodecProfile, ExtensionPoint, FieldWrite, FilterFactory,
+    GrpcMethod, GrpcStream, HeaderMapKind, HostCalls, HttpCall, InstanceSpec, LoadedPlugin,
+    LocalReply, LogLevel, MetricId, MetricKind, OnGrpcEvent, OnHttpAnswer, Phases, PluginFault,
+    PropertyValue, QueueId, SharedInstances, Stream, Subject, Subscription, WorkerScope,
 };
 use host_telemetry::{DefinedMetrics, log_plugin_line};
 use host_types::Headers;
@@ -30,9 +30,18 @@ use plugins_shared::{SharedState, call_foreign};
 
 use crate::{PluginPlan, charge::Charge, ledger::Account};
 
-/// How the trials of a generation ended, by use: the phases that the instance
-/// wants, or why it did not start.
-pub(crate) type Trials = HashMap<InstanceSpec, Result<Phases, PluginFault>>;
+/// How the trials of a generation ended, by use: what the instance said of itself, or why it did
+/// not start.
+pub(crate) type Trials = HashMap<InstanceSpec, Result<Traits, PluginFault>>;
+
+/// What an instance says of itself; those of the same use and generation are no different.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Traits {
+    /// The phases that it wants.
+    pub(crate) phases: Phases,
+    /// What holds of its protocol, where it is a codec's.
+    pub(crate) profile: CodecProfile,
+}
 
 /// What stands for a worker in the trials of one load.
 #[derive(Default)]
@@ -51,7 +60,7 @@ impl TrialWorker {
         (loaded, charge): (&dyn LoadedPlugin, &Charge),
         account: &Account,
         spec: &InstanceSpec,
-    ) -> Result<Phases, PluginFault> {
+    ) -> Result<Traits, PluginFault> {
         let calls: Rc<dyn HostCalls> = Rc::<TrialCalls>::clone(&self.calls);
         let account = Account { calls: Arc::<CallCounts>::default(), ..account.clone() };
         let guard = Guard::new(charge.ward(plan, &account, &calls), calls);
@@ -68,11 +77,11 @@ impl TrialWorker {
             // What is no codec is to be known before a client's bytes come to it.
             drop(factory.codec()?);
         }
-        let phases = factory.phases();
+        let traits = Traits { phases: factory.phases(), profile: factory.codec_profile() };
         if plan.shares_machines() {
             self.held.borrow_mut().push(factory);
         }
-        Ok(phases)
+        Ok(traits)
     }
 }
 

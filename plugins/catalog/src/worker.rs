@@ -26,6 +26,7 @@ use crate::{
     ledger::Ledger,
     slot::{Slot, Worker},
     snapshot::Generation,
+    trial::Traits,
 };
 
 /// Tells the time since the beginning that the pipeline counts budgets from; never goes back.
@@ -78,7 +79,7 @@ impl WorkerCatalog {
         let is_current = |filter_use: &FilterUse, slot: &Slot| {
             let served = snapshot.resolve(filter_use);
             uses.contains(filter_use)
-                && served.is_ok_and(|(generation, _phases)| slot.serves(generation))
+                && served.is_ok_and(|(generation, _traits)| slot.serves(generation))
         };
         let mut slots = self.slots.take();
         slots.retain(|filter_use, slot| is_current(filter_use, slot));
@@ -116,7 +117,7 @@ impl WorkerCatalog {
     pub fn instance(&self, filter_use: &FilterUse) -> Rc<dyn FilterFactory> {
         let snapshot = self.snapshot.borrow().clone();
         let is_security = snapshot.is_security(&filter_use.plugin);
-        let (generation, phases) = match snapshot.resolve(filter_use) {
+        let (generation, traits) = match snapshot.resolve(filter_use) {
             Ok(served) => served,
             Err(fault) => return Rc::new(Refused { fault, is_security }),
         };
@@ -125,7 +126,7 @@ impl WorkerCatalog {
             slot.set_security(is_security);
             return slot;
         }
-        let slot = self.slot(filter_use, generation, phases);
+        let slot = self.slot(filter_use, generation, traits);
         slot.set_security(is_security);
         slot.warm();
         self.slots.borrow_mut().insert(filter_use.clone(), Rc::clone(&slot));
@@ -136,7 +137,7 @@ impl WorkerCatalog {
         &self,
         filter_use: &FilterUse,
         generation: &Arc<Generation>,
-        phases: Phases,
+        traits: Traits,
     ) -> Rc<Slot> {
         let plugin = &filter_use.plugin;
         let metrics = self.metrics(plugin);
@@ -148,7 +149,7 @@ impl WorkerCatalog {
             clock: Rc::clone(&self.clock),
         };
         let own = self.random.borrow_mut().fork();
-        Slot::new(filter_use.clone(), Arc::clone(generation), phases, worker, own)
+        Slot::new(filter_use.clone(), Arc::clone(generation), traits, worker, own)
     }
 
     /// The host calls as a plugin may use them.

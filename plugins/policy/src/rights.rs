@@ -195,10 +195,9 @@ impl Rights {
     #[must_use]
     #[inline]
     pub fn allows(&self, access: Access<'_>) -> bool {
-        if self.whole & bit(access.capability) != 0 {
-            if access.field_class() == FieldClass::Ordinary {
-                return true;
-            }
+        let is_whole = self.whole & bit(access.capability) != 0;
+        if is_whole && access.field_class() == FieldClass::Ordinary {
+            return true;
         }
         matches!(self.decide(access), Decision::Granted(_))
     }

@@ -9,6 +9,7 @@ use host_extension::{
 use host_types::PluginName;
 
 use crate::{
+    backoff::DELAY_MAX,
     fake::{House, filter_use, serve, serve_codec, trapped},
     recovery::{FAULTS_MAX, OPEN_FOR, QUIET},
 };
@@ -85,6 +86,22 @@ fn a_codec_is_made_anew_where_its_instance_failed_and_the_protocol_is_known_mean
     assert_eq!(house.alive(), 0);
     assert_eq!(slot.codec_profile().pool, PoolMode::PingPong);
     assert_eq!(serve_codec(slot.as_ref()).as_deref(), Ok("v1#2"));
+}
+
+#[test]
+fn the_protocol_is_known_before_an_instance_has_started_on_the_worker() {
+    let house = House::new();
+    house.write("greet", "v1");
+    let spec = InstanceSpec { point: ExtensionPoint::Codec, ..InstanceSpec::default() };
+    let one = FilterUse { spec, ..filter_use("greet", "", OnError::Closed) };
+    house.reload(std::slice::from_ref(&one));
+    house.script.failing_starts.store(1, Relaxed);
+    let slot = house.worker.instance(&one);
+    assert_eq!(house.alive(), 0);
+    assert_eq!(slot.codec_profile().pool, PoolMode::PingPong);
+    house.pass(DELAY_MAX);
+    assert_eq!(serve_codec(slot.as_ref()).as_deref(), Ok("v1#1"));
+    assert_eq!(slot.codec_profile().pool, PoolMode::PingPong);
 }
 
 #[test]

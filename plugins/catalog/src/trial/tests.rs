@@ -1,4 +1,5 @@
-use host_extension::Codec;
+use host_extension::{Codec, PoolMode};
+use host_types::IdWidth;
 use plugins_policy::{Policy, Preset, Rights};
 
 use super::*;
@@ -46,7 +47,7 @@ fn trusted() -> Arc<Rights> {
 }
 
 /// Starts a plugin that may do everything.
-fn start_on(worker: &TrialWorker, plugin: &Starts) -> Result<Phases, PluginFault> {
+fn start_on(worker: &TrialWorker, plugin: &Starts) -> Result<Traits, PluginFault> {
     let charge = Charge { rights: trusted(), denials: Arc::default(), recorder: None };
     worker.start(&greet(), (plugin, &charge), &Account::default(), &InstanceSpec::default())
 }
@@ -58,8 +59,18 @@ fn check(
 ) {
     let plugin = Starts(Box::new(start));
     let started = start_on(worker, &plugin);
-    assert_eq!(started.map_err(|fault| fault.to_string()), Ok(Phases::ALL));
+    let phases = started.map(|traits| traits.phases);
+    assert_eq!(phases.map_err(|fault| fault.to_string()), Ok(Phases::ALL));
 }
+
+/// What the codec says of its protocol.
+const ONE_AT_A_TIME: CodecProfile = CodecProfile {
+    pool: PoolMode::PingPong,
+    id_width: IdWidth::Four,
+    heartbeats: false,
+    go_away: false,
+    default_timeout: None,
+};
 
 /// A plugin that is a codec, or fails at it.
 #[derive(Clone, Debug)]
@@ -80,24 +91,29 @@ impl FilterFactory for Frames {
         Phases::NONE
     }
 
+    fn codec_profile(&self) -> CodecProfile {
+        ONE_AT_A_TIME
+    }
+
     fn codec(&self) -> Result<Rc<dyn Codec>, PluginFault> {
         self.0.clone().map(|()| Rc::new(NoFrames::default()) as Rc<dyn Codec>)
     }
 }
 
 #[track_caller]
-fn check_codec(plugin: &dyn LoadedPlugin, expect: Result<Phases, &str>) {
+fn check_codec(plugin: &dyn LoadedPlugin, expect: Result<CodecProfile, &str>) {
     let charge = Charge { rights: trusted(), denials: Arc::default(), recorder: None };
     let spec = InstanceSpec { point: ExtensionPoint::Codec, ..InstanceSpec::default() };
     let worker = TrialWorker::default();
     let started = worker.start(&greet(), (plugin, &charge), &Account::default(), &spec);
+    let started = started.map(|traits| traits.profile);
     let started = started.map_err(|fault| fault.message.to_string());
     assert_eq!(started, expect.map_err(str::to_owned));
 }
 
 #[test]
 fn what_is_put_in_as_a_codec_must_make_one() {
-    check_codec(&Frames(Ok(())), Ok(Phases::NONE));
+    check_codec(&Frames(Ok(())), Ok(ONE_AT_A_TIME));
     let broken = PluginFault::new(host_extension::FaultKind::Trapped, "out of bounds");
     check_codec(&Frames(Err(broken)), Err("out of bounds"));
     check_codec(&Starts(Box::new(|_calls| Ok(()))), Err("the plugin serves no protocols"));
