@@ -391,7 +391,10 @@ typedef struct mortise_host {
     mortise_status (*codec_frame)(mortise_handle *, const mortise_frame *);
     /* What is behind the last frame: the beginning of one that has `needed` bytes in all (0: that
      * cannot be told yet), or none of the protocol, for the reason `lost`, which is no null then.
-     * Without a word from here nothing is known of it. */
+     * Without a word from here nothing is known of it. The proxy does not ask again before `needed`
+     * bytes are there. Say it as soon as the frame's beginning tells: at 0 it asks with each read,
+     * with all that has come, which costs the square of a frame's length where that comes in small
+     * pieces. */
     mortise_status (*codec_rest)(mortise_handle *, size_t needed, const mortise_bytes *lost);
     /* What `codec_encode` and the callbacks behind it were asked to write; the last one counts. */
     mortise_status (*codec_bytes)(mortise_handle *, mortise_bytes bytes);
