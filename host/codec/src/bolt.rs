@@ -8,10 +8,12 @@
 //! ```
 //!
 //! The fields of a frame are its header block; the name of the content's class is the attribute
-//! `:class`. The service of a request is its field `sofa_head_target_service`, or else `service`;
-//! its method is `sofa_head_method_name`, which callers with hessian often leave out; these names
-//! count in just this case. A block with a name twice is malformed. Fields without a value are not
-//! seen, and are gone where the block is written anew.
+//! `:class`. The service of a request is its field `sofa_head_target_service`, or `service`; servers
+//! differ in which one they read first, so a request where both are there and not the same is
+//! malformed. Its method is `sofa_head_method_name`, which callers with hessian often leave out, and
+//! which their servers read from the content. These names count in just this case. A block with a
+//! name twice is malformed. Fields without a value are not seen, and are gone where the block is
+//! written anew.
 //!
 //! A frame with a CRC32 has no place for its id: the sum is written anew with it. The proxy's own
 //! heartbeats are of the version that was last seen on the connection.
@@ -30,7 +32,7 @@ use self::head::{Flavour, Head, Kind};
 use crate::{
     BoltSettings,
     read::Cursor,
-    wire::{Cut, DOUBLE, FIELDS_MAX, Wire, has_double, last_of_each},
+    wire::{Cut, DOUBLE, FIELDS_MAX, Wire, has_double, last_of, last_of_each},
 };
 
 /// What holds of all connections.
@@ -142,6 +144,9 @@ impl Wire for Bolt {
         let raw = |range: Range<usize>| frame.raw.get(range);
         let mut block = Vec::new();
         let block = if frame.fields.is_changed() {
+            if frame.kind != FrameKind::Response {
+                service(&frame.fields).ok()?;
+            }
             write_block(&frame.fields, &mut block)?;
             &block
         } else {
@@ -256,9 +261,19 @@ fn read_fields(frame: &mut Frame, raw: &Bytes, head: &Head) {
         frame.fields.push_attribute(":class", class);
     }
     if frame.kind != FrameKind::Response {
-        let field = |name| frame.fields.get_exact(name);
-        frame.service = lossy(field(TARGET_SERVICE).or_else(|| field(SERVICE)));
-        frame.method = lossy(field(METHOD_NAME));
+        frame.method = lossy(last_of(&frame.fields, METHOD_NAME));
+        match service(&frame.fields) {
+            Ok(service) => frame.service = lossy(service),
+            Err(why) => drop(frame.malformed.get_or_insert_with(|| why.into())),
+        }
+    }
+}
+
+/// The service that a request with these fields calls.
+fn service(fields: &FieldList) -> Result<Option<&[u8]>, &'static str> {
+    match (last_of(fields, TARGET_SERVICE), last_of(fields, SERVICE)) {
+        (Some(target), Some(service)) if target != service => Err("two services are named"),
+        (target, service) => Ok(target.or(service)),
     }
 }
 

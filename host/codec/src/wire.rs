@@ -92,6 +92,12 @@ pub(crate) fn last_of_each(fields: &FieldList) -> Vec<(&[u8], &[u8])> {
     pairs
 }
 
+/// The field with just this name that is written: the last.
+pub(crate) fn last_of<'a>(fields: &'a FieldList, name: &[u8]) -> Option<&'a [u8]> {
+    let named = fields.block().filter(|(other, _value)| *other == name);
+    named.last().map(|(_name, value)| value)
+}
+
 /// Where a frame ends.
 #[derive(Debug, Eq, PartialEq)]
 pub(crate) enum Cut {

@@ -58,14 +58,6 @@ fn a_request_says_what_it_is() {
 }
 
 #[test]
-fn the_service_that_a_request_is_sent_to_is_the_one_that_is_called() {
-    let mut called = frame(&*bolt(), REQUEST_V1);
-    called.fields.add(b"sofa_head_target_service", b"called").unwrap();
-    let written = encode(&*bolt(), &called, 1).unwrap();
-    assert_eq!(&*frame(&*bolt(), &written).service, "called");
-}
-
-#[test]
 fn a_response_says_how_the_call_ended() {
     let read = frame(&*bolt(), RESPONSE_V1);
     assert_eq!((read.kind, read.id, &read.body[..]), (FrameKind::Response, 42, &b"ok"[..]));
@@ -253,6 +245,38 @@ fn names_of_the_protocol_count_in_just_their_case() {
     assert_eq!(named(&both), ("called".into(), "say".into()));
     let without_value = [("sofa_head_target_service", None), called[0], called[1]];
     assert_eq!(named(&without_value), ("called".into(), "say".into()));
+    let target = ("sofa_head_target_service", Some("called"));
+    assert_eq!(named(&[target, called[1]]), ("called".into(), "say".into()));
+    assert_eq!(named(&[target, called[0]]), ("called".into(), "".into()));
+}
+
+#[test]
+fn a_request_that_names_two_services_is_malformed() {
+    for (target, service) in [("Public", "Admin"), ("Public", ""), ("", "Admin"), ("a", "A")] {
+        let pairs = [("sofa_head_target_service", Some(target)), ("service", Some(service))];
+        for pairs in [pairs, [pairs[1], pairs[0]]] {
+            let read = with_block(&pairs);
+            assert_eq!(read.malformed.as_deref(), Some("two services are named"));
+            assert_eq!((read.kind, &*read.service), (FrameKind::Request, ""));
+        }
+    }
+}
+
+#[test]
+fn a_filter_that_sends_a_request_elsewhere_must_say_so_in_all_fields() {
+    let names = [&b"sofa_head_target_service"[..], b"service"];
+    let mut read = with_block(&[("sofa_head_target_service", Some("a")), ("service", Some("a"))]);
+    for name in names {
+        let mut half = read.clone();
+        half.fields.replace(name, b"b").unwrap();
+        assert_eq!(encode(&*bolt(), &half, 1), None);
+        half.fields.remove(name).unwrap();
+        assert!(encode(&*bolt(), &half, 1).is_some());
+    }
+    for name in names {
+        read.fields.replace(name, b"b").unwrap();
+    }
+    assert_eq!(&*frame(&*bolt(), &encode(&*bolt(), &read, 1).unwrap()).service, "b");
 }
 
 #[test]

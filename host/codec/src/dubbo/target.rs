@@ -11,7 +11,7 @@ use host_types::FieldList;
 use super::{attachments::Attachments, payload::Names};
 use crate::{
     hessian::Read,
-    wire::{DOUBLE, has_double},
+    wire::{DOUBLE, has_double, last_of},
 };
 
 const PATH: &[u8] = b"path";
@@ -87,9 +87,8 @@ fn said_by<'a>(
     attachments: &Attachments,
     name: &[u8],
 ) -> Option<&'a [u8]> {
-    let field = fields.block().filter(|(field, _value)| *field == name).last();
     let is_null = || attachments.others(raw).any(|(other, _is_null)| other == Some(name));
-    field.map(|(_name, value)| value).or_else(|| is_null().then_some(&[]))
+    last_of(fields, name).or_else(|| is_null().then_some(&[]))
 }
 
 /// True where providers look for a service without a version.

@@ -88,4 +88,6 @@ fn of_several_fields_of_a_name_the_last_is_written() {
     let expect = [(&b"a"[..], &b"3"[..]), (b"A", b"4"), (b"b", b"5")];
     assert_eq!(last_of_each(&fields), expect);
     assert_eq!(last_of_each(&FieldList::default()), []);
+    assert_eq!(last_of(&fields, b"a"), Some(&b"3"[..]));
+    assert_eq!((last_of(&fields, b"A"), last_of(&fields, b"B")), (Some(&b"4"[..]), None));
 }
