@@ -249,7 +249,7 @@ pub(crate) const CLUSTER: &[Family<ClusterMetrics>] = &[
     ),
     family(
         "mortise_cluster_requests",
-        "Requests sent upstream.",
+        "Requests sent upstream, each attempt of them.",
         Read::Counter(|m| &m.requests_total),
     ),
     family(

@@ -107,7 +107,7 @@ pub struct ClusterMetrics {
     pub connect_failures_total: Counter,
     /// Connections open now.
     pub connections_active: Gauge,
-    /// Requests sent.
+    /// Requests sent, each attempt of them.
     pub requests_total: Counter,
     /// Requests under way now.
     pub requests_active: Gauge,
