@@ -1,6 +1,6 @@
 //! A listener with several protocols tells them apart in their order.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use host_types::Limits;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -22,9 +22,13 @@ async fn world(http: bool, tcp: bool) -> World {
     start(http, tcp, address).await
 }
 
-async fn start(http: bool, tcp: bool, address: std::net::SocketAddr) -> World {
-    let slow = CodecFake { detect_bytes: 8, ..CodecFake::named("slow", b'A') };
+async fn start(http: bool, tcp: bool, address: SocketAddr) -> World {
     let quick = CodecFake::named("quick", b'A');
+    start_with(quick, http, tcp, address).await
+}
+
+async fn start_with(quick: CodecFake, http: bool, tcp: bool, address: SocketAddr) -> World {
+    let slow = CodecFake { detect_bytes: 8, ..CodecFake::named("slow", b'A') };
     let other = CodecFake::named("other", b'B');
     let limits = Limits {
         header_timeout: Duration::from_millis(100),
@@ -71,11 +75,15 @@ fn the_first_codec_that_knows_its_frames_has_the_connection() {
 #[test]
 fn who_needs_more_bytes_is_not_waited_for_for_ever() {
     local(async {
-        let world = world(false, false).await;
+        let quick = CodecFake::named("quick", b'A');
+        let (address, _) = echo().await;
+        let world = start_with(quick.clone(), false, false, address).await;
         let mut client = Talk::to(world.address).await;
         let bytes = request(b'A');
         client.io.write_all(&bytes[..3]).await.unwrap();
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        while quick.metrics.streams_total.value() == 0 {
+            tokio::task::yield_now().await;
+        }
         client.io.write_all(&bytes[3..]).await.unwrap();
         assert!(client.told().await.starts_with("r1 200 direct"));
         drop(client);
