@@ -19,7 +19,7 @@ pub(crate) fn run(
     more: &[&str],
 ) -> Result<()> {
     let binary = program(report)?;
-    let with_matrix = root().join("target/debug/mortise-with-matrix");
+    let with_matrix = binary.with_file_name("mortise-with-matrix");
     let mut build = cargo(&["build", "--locked", "-p", "tests-proxy"]);
     report.step("build mortise with the matrix plugin", &mut build)?;
     let mut test = cargo(&["test", "--locked", "-p", "tests-it", "--test", "it", "--", filter]);
