@@ -32,7 +32,7 @@ use self::head::{Flavour, Head, Kind};
 use crate::{
     BoltSettings,
     read::Cursor,
-    wire::{Cut, DOUBLE, FIELDS_MAX, Wire, has_double, last_of, last_of_each},
+    wire::{Cut, DOUBLE, FIELDS_MAX, Wire, has_double, last_of, last_of_each, words_of},
 };
 
 /// What holds of all connections.
@@ -186,10 +186,11 @@ impl Wire for Bolt {
         if write_block(rejection.fields, &mut block).is_none() {
             block.clear();
         }
-        if status == status::SUCCESS || !rejection.body.is_empty() {
+        if status == status::SUCCESS {
             return compose(head, &[], &block, rejection.body);
         }
-        let content = exception::saying(rejection.message);
+        // Clients close the connection on content of a failure that they cannot read.
+        let content = exception::saying(words_of(rejection));
         let head = Head { codec: HESSIAN, ..head };
         compose(head, exception::CLASS.as_bytes(), &block, &content)
     }

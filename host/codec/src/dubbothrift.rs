@@ -27,7 +27,7 @@ use host_types::{FieldList, Frame, FrameKind, FrameStatus, IdPlace, IdWidth};
 use self::message::{Message, Type};
 use crate::{
     read::Cursor,
-    wire::{Cut, Wire},
+    wire::{Cut, Wire, words_of},
 };
 
 /// What holds of all connections.
@@ -113,8 +113,7 @@ impl Wire for DubboThrift {
         let body = match (success, rejection.body) {
             (true, []) => message::NOTHING.to_vec(),
             (true, body) => body.to_vec(),
-            (false, []) => message::exception(rejection.message.as_bytes(), rejection.status)?,
-            (false, body) => message::exception(body, rejection.status)?,
+            (false, _) => message::exception(words_of(rejection).as_bytes(), rejection.status)?,
         };
         compose(&head, header.id_offset, header.id, &body)
     }

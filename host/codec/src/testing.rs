@@ -63,6 +63,13 @@ pub(crate) fn reject(codec: &dyn Codec, request: &Frame, status: u16, message: &
     now(codec.reject(rejection)).expect("the protocol has words for it")
 }
 
+/// The reply that the proxy makes to a request where a filter or a route gives its body.
+pub(crate) fn reject_with(codec: &dyn Codec, request: &Frame, status: u16, body: &[u8]) -> Bytes {
+    let fields = FieldList::default();
+    let rejection = Rejection { request, status, message: "no way", fields: &fields, body };
+    now(codec.reject(rejection)).expect("the protocol has words for it")
+}
+
 /// All that is to be seen of a frame, to be compared.
 pub(crate) fn seen(frame: &Frame) -> String {
     let fields: Vec<(String, String)> = frame

@@ -98,6 +98,12 @@ pub(crate) fn last_of<'a>(fields: &'a FieldList, name: &[u8]) -> Option<&'a [u8]
     named.last().map(|(_name, value)| value)
 }
 
+/// What a refusal says in words: its body, where that is a text, else its message.
+pub(crate) fn words_of<'a>(rejection: &Rejection<'a>) -> &'a str {
+    let body = str::from_utf8(rejection.body).unwrap_or_default();
+    if body.is_empty() { rejection.message } else { body }
+}
+
 /// Where a frame ends.
 #[derive(Debug, Eq, PartialEq)]
 pub(crate) enum Cut {

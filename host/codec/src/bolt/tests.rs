@@ -389,7 +389,32 @@ fn a_message_is_an_exception_in_hessian() {
 }
 
 #[test]
-fn a_refusal_carries_the_fields_and_the_content_that_were_given() {
+fn the_content_of_a_failure_is_always_an_exception() {
+    let codec = bolt();
+    let request = frame(&*codec, REQUEST_V1);
+    let text = b"no such service";
+    let response = reject_with(&*codec, &request, 404, text);
+    let class = b"com.alipay.remoting.rpc.exception.RpcServerException";
+    let content = [
+        b"O\xc8\x34",
+        &class[..],
+        b"\x92\x0ddetailMessage\x0astackTraceo\x90\x0fno such serviceVt\0\x1c",
+        b"[java.lang.StackTraceElementn\0z",
+    ]
+    .concat();
+    let head = b"\x01\x00\x00\x02\x01\x00\x00\x00\x2a\x01\x00\x06\x00\x34\x00\x00\x00\x00\x00";
+    let length = [u8::try_from(content.len()).unwrap()];
+    assert_eq!(response, [&head[..], &length, &class[..], &content].concat());
+    for body in [&b"\xff\xfe"[..], b""] {
+        let response = reject_with(&*codec, &request, 404, body);
+        assert_eq!(response, reject(&*codec, &request, 404, "no way"), "that is no text");
+    }
+    let direct = frame(&*codec, &reject_with(&*codec, &request, 200, b"\xff\xfe"));
+    assert_eq!((direct.body, direct.fields.get(b":class")), (b"\xff\xfe"[..].into(), None));
+}
+
+#[test]
+fn a_refusal_carries_the_fields_and_the_words_that_were_given() {
     let codec = bolt();
     let request = frame(&*codec, REQUEST_V1);
     let mut fields = FieldList::default();
@@ -400,10 +425,11 @@ fn a_refusal_carries_the_fields_and_the_content_that_were_given() {
     };
     let response = frame(&*codec, &refuse(&request, &fields).unwrap());
     assert_eq!(response.fields.get(b"Why"), Some(&b"because"[..]));
-    assert_eq!((&response.body[..], response.status.http), (&b"content"[..], 503));
+    assert_eq!(response.status.http, 503);
+    assert!(response.body.windows(8).any(|there| there == b"\x07content"));
     fields.add(b"large", &[b'x'; 0x8000]).unwrap();
     let response = frame(&*codec, &refuse(&request, &fields).unwrap());
-    assert!(response.fields.is_empty(), "a refusal is rather sent without");
+    assert_eq!(response.fields.block().next(), None, "a refusal is rather sent without");
     for other in [changed(REQUEST_V1, 1, 2), RESPONSE_V1.to_vec()] {
         assert_eq!(refuse(&frame(&*codec, &other), &fields), None, "nothing waits for a reply");
     }

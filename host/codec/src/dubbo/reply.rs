@@ -2,7 +2,7 @@
 //!
 //! An error of Dubbo is its status and one string. A consumer in Java throws it: a timeout as
 //! such, all others as failures of the call, with the string as their message. Nothing else has
-//! room in it, so the fields of the reply are left out, and its body, where it has one, is the
+//! room in it, so the fields of the reply are left out, and its body, where it is a text, is the
 //! string.
 
 use bytes::Bytes;
@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     hessian::{END, MAP, write_text},
-    wire::last_of_each,
+    wire::{last_of_each, words_of},
 };
 
 /// The response to a request.
@@ -23,16 +23,16 @@ pub(super) fn write(rejection: &Rejection<'_>) -> Option<Bytes> {
     let request = rejection.request;
     let asked = Head::read(&request.raw)?;
     let status = head::status_of(rejection.status);
-    let body = String::from_utf8_lossy(rejection.body);
     if status != OK {
         let serialization = head::serialization_of_reply(asked.serialization());
         let head = Head { flags: serialization, status, ..Head::default() };
-        let text = if body.is_empty() { rejection.message } else { &body };
+        let text = words_of(rejection);
         let mut out = head.begin(request.id, text.len());
         head::write_message(serialization, &mut out, text)?;
         return head::finish(out);
     }
     // A route answers itself: with a string, or with no value.
+    let body = String::from_utf8_lossy(rejection.body);
     let is_attached = takes_attachments(&version_of(&asked, &request.raw));
     let head = Head { flags: head::HESSIAN, status, ..Head::default() };
     let mut out = head.begin(request.id, body.len());

@@ -198,6 +198,10 @@ fn a_refusal_is_an_exception_of_thrift() {
                 [b"\x0b\x00\x01\x00\x00\x00\x06no way\x08\x00\x02\x00\x00\x00", &[about, 0][..]];
             assert_eq!(answer.body, body.concat());
         }
+        let words = reject(&*codec, &call, 404, "no such service");
+        assert_eq!(reject_with(&*codec, &call, 404, b"no such service"), words);
+        let no_text = reject_with(&*codec, &call, 404, b"\xff");
+        assert_eq!(no_text, reject(&*codec, &call, 404, "no way"));
         let answer = frame(&*codec, &reject(&*codec, &call, 200, ""));
         assert_eq!((answer.status.http, &answer.body[..]), (200, &[0][..]));
     }

@@ -10,6 +10,7 @@ use super::{
     packet::{Form, Packet, edited},
     value::{put_bytes, put_int, put_map, put_text},
 };
+use crate::wire::words_of;
 
 /// The response to a request that is refused, in the form that its version has.
 pub(super) fn refusal(asked: &Packet, rejection: &Rejection<'_>) -> Option<Bytes> {
@@ -18,6 +19,9 @@ pub(super) fn refusal(asked: &Packet, rejection: &Rejection<'_>) -> Option<Bytes
     let number = |tag| asked.int(raw, tag).unwrap_or_default();
     let (version, message_type) = (number(VERSION), number(Form::Request.message_type()));
     let code = of_http(rejection.status);
+    // Nobody reads the payload of a failure.
+    let body = if code == SUCCESS { rejection.body } else { &[] };
+    let text = if code == SUCCESS { rejection.message } else { words_of(rejection) };
     let mut out = vec![0; 4];
     put_int(&mut out, VERSION, version);
     put_int(&mut out, TYPE, 0);
@@ -28,21 +32,21 @@ pub(super) fn refusal(asked: &Packet, rejection: &Rejection<'_>) -> Option<Bytes
             let text = asked.text(raw, tag).ok().flatten().and_then(|text| raw.get(text));
             put_text(&mut out, tag, text.unwrap_or_default())?;
         }
-        let payload = if rejection.body.is_empty() { NO_ATTRIBUTES } else { rejection.body };
+        let payload = if body.is_empty() { NO_ATTRIBUTES } else { body };
         put_bytes(&mut out, Form::Request.payload(), payload)?;
         put_int(&mut out, TIMEOUT, 0);
         put_map(&mut out, CONTEXT, rejection.fields)?;
         let mut status = FieldList::default();
         status.push(RESULT_CODE, code.to_string().as_bytes());
-        status.push(RESULT_DESCRIPTION, rejection.message.as_bytes());
+        status.push(RESULT_DESCRIPTION, text.as_bytes());
         put_map(&mut out, Form::Request.status(), &status)?;
     } else {
         put_int(&mut out, Form::Response.id(), id);
         put_int(&mut out, Form::Response.message_type(), message_type);
         put_int(&mut out, RETURN_CODE, code);
-        put_bytes(&mut out, Form::Response.payload(), rejection.body)?;
+        put_bytes(&mut out, Form::Response.payload(), body)?;
         put_map(&mut out, Form::Response.status(), &FieldList::default())?;
-        put_text(&mut out, DESCRIPTION, rejection.message.as_bytes())?;
+        put_text(&mut out, DESCRIPTION, text.as_bytes())?;
         if rejection.fields.block().next().is_some() {
             put_map(&mut out, CONTEXT, rejection.fields)?;
         }

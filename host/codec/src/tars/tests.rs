@@ -271,20 +271,31 @@ fn a_refusal_is_a_response_with_a_return_code() {
 }
 
 #[test]
-fn a_refusal_carries_the_fields_and_the_payload_that_were_given() {
+fn a_refusal_carries_the_fields_and_the_words_that_were_given() {
     let codec = codec(TARS);
     let mut fields = FieldList::default();
     fields.add(b"Why", b"because").unwrap();
     let refuse = |raw: &[u8]| {
         let request = &decode(&*codec, raw).frames.remove(0);
-        let body = b"payload";
+        let body = b"words";
         now(codec.reject(Rejection { request, status: 503, message: "no", fields: &fields, body }))
     };
     for raw in [REQUEST, &changed(REQUEST, 5, 3), &changed(REQUEST, 27, 0x7f)] {
         let response = frame(&*codec, &refuse(raw).unwrap());
         assert_eq!(response.fields.get(b"Why"), Some(&b"because"[..]));
-        assert_eq!((response.id, &response.body[..]), (42, &b"payload"[..]));
+        let said = [&b":description"[..], b":status.STATUS_RESULT_DESC"];
+        let said = said.iter().find_map(|name| response.fields.get(name));
+        assert_eq!((response.id, said), (42, Some(&b"words"[..])));
+        assert!(!response.body.windows(5).any(|there| there == b"words"), "nobody reads it");
     }
+    let request = frame(&*codec, REQUEST);
+    let failed = reject_with(&*codec, &request, 404, b"none");
+    let expect = b"\0\0\0\x1b\x10\x01\x2c\x30\x2a\x4c\x50\xfc\x6d\x00\x0c\x78\x0c\x86\x04none";
+    assert_eq!(failed[4..], expect[4..]);
+    let binary = frame(&*codec, &reject_with(&*codec, &request, 404, b"\xff"));
+    assert_eq!(binary.fields.get(b":description"), Some(&b"no way"[..]));
+    let direct = frame(&*codec, &reject_with(&*codec, &request, 200, b"payload"));
+    assert_eq!(&direct.body[..], b"payload");
     let one_way = packet(&[b"\x10\x01\x20\x01\x3c\x40\x2a", &REQUEST[10..]]);
     for raw in [RESPONSE, TUP_RESPONSE, &one_way, &packet(&[b"\x10\x01\x2c\x3c\x56\x00"])] {
         assert_eq!(refuse(raw), None, "nothing waits for a reply, or nobody knows what");
