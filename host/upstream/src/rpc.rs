@@ -175,14 +175,16 @@ impl RpcExchange {
     /// Sends the request and waits for its response. `own_id` is the request's own id: that of
     /// the response where [`RpcExchange::id`] gives none.
     ///
-    /// The wait has no limit: it is the caller's deadline. Dropping the future gives the request
-    /// up.
+    /// Where much waits to be written already, the request waits for room, for at most as long as
+    /// for a connection. The wait for the response has no limit: it is the caller's deadline.
+    /// Dropping the future gives the request up.
     ///
     /// # Errors
-    /// The connection takes no more, ended, or the response is malformed.
+    /// The connection took no more in time, ended, or the response is malformed.
     pub async fn call(self, bytes: Bytes, own_id: u64) -> Result<RpcResponse, RpcError> {
         let Self { seat, request } = self;
         let connection = Rc::clone(&seat.connection);
+        seat.until_room().await?;
         let mut frame = seat.call(bytes, own_id)?.answer().await?;
         drop(request);
         if let Some(what) = frame.malformed.take() {
@@ -196,9 +198,10 @@ impl RpcExchange {
     /// Sends a request that is not answered. Done when it is written.
     ///
     /// # Errors
-    /// The connection takes no more, or ended.
+    /// The connection took no more in time, or ended.
     pub async fn notify(self, bytes: Bytes) -> Result<(), RpcError> {
         let Self { seat, request } = self;
+        seat.until_room().await?;
         seat.notify(bytes)?.written().await?;
         drop(request);
         Ok(())

@@ -10,6 +10,7 @@ use std::{
     net::SocketAddr,
     rc::{Rc, Weak},
     sync::Arc,
+    time::Duration,
 };
 
 use host_extension::{Codec, PoolMode, Signal};
@@ -45,6 +46,8 @@ pub(crate) struct Connection {
     /// Held by the connection's task: gone means that the connection is.
     slot: Weak<Slot>,
     pub(super) cluster: ClusterName,
+    /// Longest wait for room in the queue.
+    pub(super) pending_timeout: Duration,
     metrics: Arc<ClusterMetrics>,
     ids: RefCell<Ids>,
     state: Cell<State>,
@@ -106,6 +109,7 @@ impl Connection {
             queue: Queue::default(),
             slot: Rc::downgrade(slot),
             cluster: pool.plan().name.clone(),
+            pending_timeout: pool.plan().pool.pending_timeout,
             metrics: Arc::clone(pool.metrics()),
             ids: RefCell::new(Ids::new(profile.id_width, last)),
             state: Cell::new(state),

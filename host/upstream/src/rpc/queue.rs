@@ -14,22 +14,28 @@ use std::{
 };
 
 use bytes::Bytes;
-use tokio::{io::AsyncWrite, sync::oneshot};
+use tokio::{
+    io::AsyncWrite,
+    sync::{Notify, oneshot},
+};
 
-/// Bytes that may wait; past it a request is refused. A single frame may be larger.
+/// Bytes that may wait; past it requests wait outside. A single frame may be larger.
 pub(super) const QUEUE_BYTES_MAX: usize = 1024 * 1024;
 /// Frames that may wait, whatever their size.
 const QUEUE_FRAMES_MAX: usize = 16 * 1024;
-/// Bytes that may wait when the proxy answers or asks the peer itself; past it the peer takes
-/// nothing, and asks for more than it takes.
-const CONTROL_BYTES_MAX: usize = QUEUE_BYTES_MAX + 64 * 1024;
-const CONTROL_FRAMES_MAX: usize = QUEUE_FRAMES_MAX + 1024;
+/// Frames of the proxy's own that may wait, beside all others: past it the peer asks for more than
+/// it takes.
+const CONTROL_FRAMES_MAX: usize = 1024;
 /// Frames of one write.
 const WRITE_FRAMES_MAX: usize = 64;
 
 /// Frames that are to be written.
 #[derive(Debug, Default)]
-pub(super) struct Queue(RefCell<Inner>);
+pub(super) struct Queue {
+    inner: RefCell<Inner>,
+    /// Tells those who wait outside that there is room, or that there never will be.
+    room: Notify,
+}
 
 #[derive(Debug, Default)]
 struct Inner {
@@ -40,6 +46,8 @@ struct Inner {
     offset: usize,
     /// Bytes of all.
     bytes: usize,
+    /// Frames of the proxy's own.
+    controls: usize,
     writer: Option<Waker>,
     /// Nothing is taken any more.
     closed: bool,
@@ -51,6 +59,8 @@ struct Waiting {
     bytes: Bytes,
     /// Told when the last byte is written.
     written: Option<oneshot::Sender<()>>,
+    /// It is the proxy's own.
+    is_control: bool,
 }
 
 /// The number of a frame in its queue.
@@ -64,29 +74,41 @@ impl Queue {
         bytes: Bytes,
         written: Option<oneshot::Sender<()>>,
     ) -> Option<Ticket> {
-        let mut inner = self.0.borrow_mut();
-        let room = inner.bytes < QUEUE_BYTES_MAX && inner.frames.len() < QUEUE_FRAMES_MAX;
-        (room && !inner.closed).then(|| inner.push(bytes, written))
+        let mut inner = self.inner.borrow_mut();
+        (inner.has_room() && !inner.closed).then(|| inner.push(bytes, written, false))
+    }
+
+    /// Waits until a frame would be taken, or nothing is taken any more.
+    pub(super) async fn until_room(&self) {
+        while self.is_full() {
+            self.room.notified().await;
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        let inner = self.inner.borrow();
+        !inner.has_room() && !inner.closed
     }
 
     /// Takes a frame of the proxy's own. False where the peer takes nothing.
     pub(super) fn push_control(&self, bytes: Bytes) -> bool {
-        let mut inner = self.0.borrow_mut();
-        let room = inner.bytes < CONTROL_BYTES_MAX && inner.frames.len() < CONTROL_FRAMES_MAX;
+        let mut inner = self.inner.borrow_mut();
+        let room = inner.controls < CONTROL_FRAMES_MAX;
         if room && !inner.closed {
-            inner.push(bytes, None);
+            inner.controls += 1;
+            inner.push(bytes, None, true);
         }
         room
     }
 
     /// True where no byte of the frame was handed to the socket.
     pub(super) fn is_unsent(&self, ticket: Ticket) -> bool {
-        self.0.borrow().is_unsent(ticket)
+        self.inner.borrow().is_unsent(ticket)
     }
 
     /// Takes a frame back. False where a byte of it was sent already.
     pub(super) fn take_back(&self, ticket: Ticket) -> bool {
-        let mut inner = self.0.borrow_mut();
+        let mut inner = self.inner.borrow_mut();
         if !inner.is_unsent(ticket) {
             return false;
         }
@@ -100,23 +122,25 @@ impl Queue {
         while inner.frames.back().is_some_and(|frame| frame.bytes.is_empty()) {
             inner.frames.pop_back();
         }
+        self.tell_room(&inner);
         true
     }
 
     /// Drops all that waits and takes nothing any more. It can still be asked what was sent.
     pub(super) fn close(&self) {
-        let mut inner = self.0.borrow_mut();
+        let mut inner = self.inner.borrow_mut();
         inner.closed = true;
         inner.bytes = 0;
         let frames = std::mem::take(&mut inner.frames);
         drop(inner);
+        self.room.notify_waiters();
         // Only here, with no borrow held: who waits for them may look at the queue.
         drop(frames);
     }
 
     /// Ready once something is there to be written.
     pub(super) fn poll_filled(&self, context: &Context<'_>) -> Poll<()> {
-        let mut inner = self.0.borrow_mut();
+        let mut inner = self.inner.borrow_mut();
         inner.skip_taken_back();
         if inner.frames.is_empty() {
             inner.writer = Some(context.waker().clone());
@@ -131,7 +155,7 @@ impl Queue {
         writer: Pin<&mut impl AsyncWrite>,
         context: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
-        let mut inner = self.0.borrow_mut();
+        let mut inner = self.inner.borrow_mut();
         inner.skip_taken_back();
         if inner.frames.is_empty() {
             return Poll::Ready(Ok(()));
@@ -150,21 +174,38 @@ impl Queue {
             return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
         }
         inner.advance(written);
+        self.tell_room(&inner);
         Poll::Ready(Ok(()))
+    }
+
+    /// Wakes those who wait outside, all of them: the first that come fill what room there is.
+    fn tell_room(&self, inner: &Inner) {
+        if inner.has_room() {
+            self.room.notify_waiters();
+        }
     }
 
     /// How many bytes wait.
     #[cfg(test)]
     pub(super) fn waits(&self) -> usize {
-        self.0.borrow().bytes
+        self.inner.borrow().bytes
     }
 }
 
 impl Inner {
-    fn push(&mut self, bytes: Bytes, written: Option<oneshot::Sender<()>>) -> Ticket {
+    fn has_room(&self) -> bool {
+        self.bytes < QUEUE_BYTES_MAX && self.frames.len() < QUEUE_FRAMES_MAX
+    }
+
+    fn push(
+        &mut self,
+        bytes: Bytes,
+        written: Option<oneshot::Sender<()>>,
+        is_control: bool,
+    ) -> Ticket {
         let ticket = Ticket(self.first + u64::try_from(self.frames.len()).unwrap_or(u64::MAX));
         self.bytes += bytes.len();
-        self.frames.push_back(Waiting { bytes, written });
+        self.frames.push_back(Waiting { bytes, written, is_control });
         if let Some(writer) = self.writer.take() {
             writer.wake();
         }
@@ -197,6 +238,7 @@ impl Inner {
     fn pop(&mut self) {
         let Some(frame) = self.frames.pop_front() else { return };
         self.bytes = self.bytes.saturating_sub(frame.bytes.len());
+        self.controls = self.controls.saturating_sub(usize::from(frame.is_control));
         self.first += 1;
         self.offset = 0;
         if let Some(written) = frame.written {

@@ -7,7 +7,10 @@ use std::{net::SocketAddr, rc::Rc};
 use bytes::Bytes;
 use host_extension::PoolMode;
 use host_types::Frame;
-use tokio::{sync::oneshot, time::Instant};
+use tokio::{
+    sync::oneshot,
+    time::{Instant, timeout},
+};
 
 use super::{
     connection::{Connection, ONLY},
@@ -57,7 +60,15 @@ impl Seat {
         self.id
     }
 
-    /// Puts a request into the queue.
+    /// Waits until the queue takes a request, or the connection is over; but not for longer than
+    /// for a connection.
+    pub(super) async fn until_room(&self) -> Result<(), UpstreamError> {
+        let connection = &self.connection;
+        let room = connection.queue.until_room();
+        timeout(connection.pending_timeout, room).await.map_err(|_elapsed| self.queue_full())
+    }
+
+    /// Puts a request into the queue, where there is room for it.
     pub(super) fn call(mut self, bytes: Bytes, own_id: u64) -> Result<Waiting, UpstreamError> {
         let connection = &self.connection;
         let key = match connection.mode {
@@ -77,7 +88,7 @@ impl Seat {
         Ok(Waiting { key, ticket, answer, asked: Instant::now(), seat: self })
     }
 
-    /// Puts a one-way request into the queue.
+    /// Puts a one-way request into the queue, where there is room for it.
     pub(super) fn notify(self, bytes: Bytes) -> Result<Leaving, UpstreamError> {
         let (tell, written) = oneshot::channel();
         let ticket = self.push(bytes, Some(tell))?;
@@ -93,10 +104,12 @@ impl Seat {
         if connection.is_over() {
             return Err(connection.failure(false));
         }
-        connection.queue.push(bytes, written).ok_or_else(|| {
-            connection.metrics().overflow_total.increment();
-            UpstreamError::QueueFull { cluster: connection.cluster.clone() }
-        })
+        connection.queue.push(bytes, written).ok_or_else(|| self.queue_full())
+    }
+
+    fn queue_full(&self) -> UpstreamError {
+        self.connection.metrics().overflow_total.increment();
+        UpstreamError::QueueFull { cluster: self.connection.cluster.clone() }
     }
 }
 

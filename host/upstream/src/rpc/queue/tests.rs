@@ -123,15 +123,51 @@ fn who_sends_one_way_learns_when_the_last_byte_is_out() {
 fn it_is_full_by_bytes_and_by_frames() {
     let queue = Queue::default();
     let large = Bytes::from(vec![0; 2 * QUEUE_BYTES_MAX]);
+    let controls = |queue: &Queue| queue.push_control(Bytes::from_static(b"x"));
     let ticket = queue.push(large, None).expect("a single frame may be larger");
     assert!(queue.push(Bytes::from_static(b"x"), None).is_none());
-    assert!(!queue.push_control(Bytes::from_static(b"x")));
     assert!(queue.take_back(ticket));
     for _ in 0..QUEUE_FRAMES_MAX {
         push(&queue, "x");
     }
     assert!(queue.push(Bytes::from_static(b"x"), None).is_none());
-    assert!(queue.push_control(Bytes::from_static(b"x")), "the proxy's own have some room more");
+    assert!(controls(&queue), "the proxy's own have room of their own");
+}
+
+#[test]
+fn the_proxys_own_frames_have_a_limit_that_no_large_frame_touches() {
+    let queue = Queue::default();
+    queue.push(Bytes::from(vec![0; 8 * QUEUE_BYTES_MAX]), None).unwrap();
+    for _ in 0..CONTROL_FRAMES_MAX {
+        assert!(queue.push_control(Bytes::from_static(b"x")));
+    }
+    assert!(!queue.push_control(Bytes::from_static(b"x")));
+    let mut mouth = Mouth::default();
+    feed(&queue, &mut mouth, &[8 * QUEUE_BYTES_MAX + 1]);
+    assert!(queue.push_control(Bytes::from_static(b"x")), "one was written");
+}
+
+#[test]
+fn who_waits_outside_hears_of_room_and_of_the_end() {
+    let queue = Queue::default();
+    let fill = || queue.push(Bytes::from(vec![0; QUEUE_BYTES_MAX]), None).unwrap();
+    let context = &mut context();
+    let mut ticket = fill();
+    for written in [false, true] {
+        let mut waiting = std::pin::pin!(queue.until_room());
+        assert!(waiting.as_mut().poll(context).is_pending());
+        if written {
+            feed(&queue, &mut Mouth::default(), &[QUEUE_BYTES_MAX]);
+        } else {
+            assert!(queue.take_back(ticket));
+        }
+        assert!(waiting.as_mut().poll(context).is_ready());
+        ticket = fill();
+    }
+    let mut waiting = std::pin::pin!(queue.until_room());
+    assert!(waiting.as_mut().poll(context).is_pending());
+    queue.close();
+    assert!(waiting.as_mut().poll(context).is_ready(), "it takes nothing any more");
 }
 
 #[test]
