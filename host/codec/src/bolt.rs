@@ -58,19 +58,6 @@ impl Bolt {
     pub(crate) fn new(settings: BoltSettings) -> Self {
         Self { settings, seen: Cell::new(Flavour::V1) }
     }
-
-    fn kind(&self, head: &Head) -> Result<FrameKind, &'static str> {
-        match (head.kind, head.command) {
-            (Kind::Response { .. }, HEARTBEAT) => Ok(FrameKind::HeartbeatReply),
-            (Kind::Response { .. }, RESPONSE) => Ok(FrameKind::Response),
-            (Kind::Response { .. }, _) => Err("the command of the response is unknown"),
-            (_, HEARTBEAT) => Ok(FrameKind::Heartbeat),
-            (_, GO_AWAY) if self.settings.go_away => Ok(FrameKind::GoAway),
-            (Kind::Request { one_way: true, .. }, REQUEST) => Ok(FrameKind::OneWay),
-            (Kind::Request { .. }, REQUEST) => Ok(FrameKind::Request),
-            (Kind::Request { .. }, _) => Err("the command of the request is unknown"),
-        }
-    }
 }
 
 impl Wire for Bolt {
@@ -126,7 +113,7 @@ impl Wire for Bolt {
                 frame.status = FrameStatus { code: status.into(), http: status::http(status) };
             }
         }
-        match self.kind(&head) {
+        match kind(&head) {
             Ok(kind) => frame.kind = kind,
             Err(why) => frame.malformed = Some(why.into()),
         }
@@ -208,6 +195,20 @@ impl Wire for Bolt {
             ..Head::default()
         };
         compose(head, &[], &[], &[])
+    }
+}
+
+/// Go-away is known whoever may send it: a peer that says so must not get more requests.
+fn kind(head: &Head) -> Result<FrameKind, &'static str> {
+    match (head.kind, head.command) {
+        (Kind::Response { .. }, HEARTBEAT) => Ok(FrameKind::HeartbeatReply),
+        (Kind::Response { .. }, RESPONSE) => Ok(FrameKind::Response),
+        (Kind::Response { .. }, _) => Err("the command of the response is unknown"),
+        (_, HEARTBEAT) => Ok(FrameKind::Heartbeat),
+        (_, GO_AWAY) => Ok(FrameKind::GoAway),
+        (Kind::Request { one_way: true, .. }, REQUEST) => Ok(FrameKind::OneWay),
+        (Kind::Request { .. }, REQUEST) => Ok(FrameKind::Request),
+        (Kind::Request { .. }, _) => Err("the command of the request is unknown"),
     }
 }
 

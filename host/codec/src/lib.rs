@@ -39,7 +39,7 @@ pub enum BuiltinCodec {
 /// What can be said of bolt.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub struct BoltSettings {
-    /// Send and understand the go-away command (100), which only some peers know.
+    /// Send the go-away command (100), which only some peers know. It is always understood.
     pub go_away: bool,
 }
 
