@@ -40,8 +40,8 @@ pub(super) fn plugins(
     let mut seen = Seen::default();
     let plans = at.zip(models).filter_map(|(at, model)| {
         seen.check(&model.name, "plugin", &at.key("name"));
-        if protocol::builtin(&model.name).is_some() {
-            let message = format!("`{}` is the name of a codec that is built in", model.name);
+        if protocol::builtin(&model.name).is_some() || protocol::is_plain(&model.name) {
+            let message = format!("`{}` is the name of a protocol of the proxy's own", model.name);
             at.key("name").refuse::<()>(message, "a plugin needs another one");
         }
         plugin(model, shared, &at, scope)

@@ -692,12 +692,19 @@ fn protocols_are_words_codecs_and_lists_of_them() {
 }
 
 #[test]
-fn a_plugin_has_no_name_of_a_codec_that_is_built_in() {
+fn a_plugin_has_no_name_of_a_protocol_that_is_there() {
     let plugin = "plugins: [{ name: bolt, backend: wasm, source: ./greet.wasm }]\n";
     check_with(
         plugin,
         expect![[r#"
-        mortise:9:19: `bolt` is the name of a codec that is built in
+        mortise:9:19: `bolt` is the name of a protocol of the proxy's own
+    "#]],
+    );
+    let plugin = "plugins: [{ name: http, backend: wasm, source: ./greet.wasm }]\n";
+    check_with(
+        plugin,
+        expect![[r#"
+        mortise:9:19: `http` is the name of a protocol of the proxy's own
     "#]],
     );
 }
