@@ -17,7 +17,13 @@ mod outbox;
 mod reader;
 mod reply;
 
-use std::{cell::RefCell, pin::pin, rc::Rc, sync::Arc, time::Duration};
+use std::{
+    cell::{Cell, RefCell},
+    pin::pin,
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
 
 use host_extension::{
     Codec, CodecProfile, CodecStep, ConnectionFacts, FaultKind, Interrupt, PluginFault, Signal,
@@ -52,6 +58,8 @@ pub(crate) struct RpcConnection {
     /// Its upstream connections, where the protocol has one for each client.
     session: RpcSession,
     outbox: Outbox,
+    /// Bytes of its requests and responses that are under way.
+    held: Cell<usize>,
     counts: Arc<ProtocolMetrics>,
     /// What its requests say for a scheme.
     scheme: Scheme,
@@ -81,6 +89,7 @@ impl RpcConnection {
             profile: entry.factory.codec_profile(),
             session: RpcSession::default(),
             outbox: Outbox::default(),
+            held: Cell::default(),
             counts: state.metrics.protocol(&entry.name),
             scheme: head::scheme_of(&entry.name),
             stall: state.plan.limits.stall_timeout,
@@ -119,6 +128,18 @@ impl RpcConnection {
         })
     }
 
+    /// Counts the bytes of a request that begins, or of its response.
+    fn hold(self: &Rc<Self>, bytes: usize) -> Held {
+        self.held.set(self.held.get().saturating_add(bytes));
+        Held { connection: Rc::clone(self), bytes }
+    }
+
+    /// True where a request of so many bytes may begin: what is alone always may.
+    fn has_room_for(&self, bytes: usize) -> bool {
+        let (held, most) = (self.held.get(), self.listener.state().plan.limits.rpc_bytes_max);
+        held == 0 || held.saturating_add(bytes) <= most
+    }
+
     /// Ends it at once, and all that is under way on it; the first reason said stands.
     fn close(&self, reason: ReplyReason) {
         self.closed_because.borrow_mut().get_or_insert(reason);
@@ -139,6 +160,19 @@ impl RpcConnection {
         self.counts.malformed_total.increment();
         self.listener.state().refused_bytes(&self.facts, self.began, None, details);
         self.last_orders.raise();
+    }
+}
+
+/// Bytes of a connection that are under way; they have gone where this is dropped.
+struct Held {
+    connection: Rc<RpcConnection>,
+    bytes: usize,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let held = &self.connection.held;
+        held.set(held.get().saturating_sub(self.bytes));
     }
 }
 

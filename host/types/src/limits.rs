@@ -10,7 +10,8 @@ const MIB: usize = 1024 * KIB;
 pub struct Limits {
     /// Open downstream connections per worker; past it a new one is closed at once.
     pub connections_max: usize,
-    /// Concurrent streams of one HTTP/2 or RPC connection; past it a stream is refused.
+    /// Concurrent streams of one HTTP/2 or RPC connection; past it a stream of HTTP/2 is refused,
+    /// and requests of RPC wait.
     pub streams_per_connection_max: u32,
     /// Header fields of one head; past it 431.
     pub header_count_max: usize,
@@ -25,8 +26,9 @@ pub struct Limits {
     /// is kept for the frame.
     pub frame_bytes_max: usize,
     /// Bytes of the requests that are under way on one client connection of an RPC protocol, and
-    /// of their responses; past it no more frames are read until some have gone. Never less than
-    /// `frame_bytes_max`, and a frame that is alone always passes.
+    /// of their responses; past it no more requests begin until some have gone, and nothing is
+    /// read once a megabyte of them waits. Never less than `frame_bytes_max`, and a frame that is
+    /// alone always passes.
     pub rpc_bytes_max: usize,
     /// Longest timeout that a frame may ask for; longer ones are cut to it. What a route says is
     /// not cut.

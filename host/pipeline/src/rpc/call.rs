@@ -219,6 +219,7 @@ async fn respond(
     response: RpcResponse,
 ) -> Result<(), Interrupt> {
     let mut frame = response.frame;
+    let _held = call.connection.hold(frame.raw.len());
     let status = StatusCode::from_u16(frame.status.http).unwrap_or(StatusCode::OK);
     let body_changed = pass_response(exchange, status, &mut frame).await?;
     let body_bytes = frame.body.len() as u64;
@@ -260,7 +261,8 @@ impl Call {
 
     /// The caller's patience, or the route's where that is shorter.
     fn timeout(&self, target: &Target) -> Duration {
-        let said = match (self.frame.timeout, target.frame_timeout) {
+        let most = self.connection.listener.state().plan.limits.frame_timeout_max;
+        let said = match (self.frame.timeout.map(|said| said.min(most)), target.frame_timeout) {
             (Some(of_frame), Some(of_route)) => Some(of_frame.min(of_route)),
             (of_frame, of_route) => of_frame.or(of_route),
         };

@@ -1,7 +1,7 @@
 //! The reading side of a connection: bytes become frames, frames become tasks.
 //!
-//! Nothing is read while as many requests are under way as may be, or while the client does not
-//! take its replies; what was decoded already waits in order. Start reading at [`Reader::run`].
+//! Where as many requests are under way as may be, more wait in order, and heartbeats are answered
+//! past them. Nothing is read while enough wait, or while the client does not take its replies. Start reading at [`Reader::run`].
 
 use std::{
     collections::VecDeque,
@@ -27,6 +27,12 @@ use super::{RpcConnection, call::serve_call};
 /// Bytes of one read. They stand on the stack, so that a connection that is silent keeps none.
 const READ_BYTES_MAX: usize = 16 * 1024;
 
+/// Requests that wait for their turn, and their bytes, past which nothing more is read.
+const WAITING_MAX: usize = 1024;
+const WAITING_BYTES_MAX: usize = 1024 * 1024;
+
+const TOO_LARGE: &str = "a frame is larger than the listener's limit";
+
 /// Reads one connection.
 pub(super) struct Reader<'a, R> {
     connection: &'a Rc<RpcConnection>,
@@ -40,12 +46,19 @@ pub(super) struct Reader<'a, R> {
     /// There may be more whole frames in `bytes`.
     is_more: bool,
     /// Frames whose turn has not come.
-    waiting: VecDeque<Frame>,
+    waiting: VecDeque<Waiting>,
+    waiting_bytes: usize,
     /// Nothing more is read.
     ended: bool,
     draining: Draining,
     /// When the last frame came or went.
     active: Instant,
+}
+
+/// A frame, and when it came.
+struct Waiting {
+    frame: Frame,
+    came: Instant,
 }
 
 /// Whether the client is to go elsewhere.
@@ -82,6 +95,7 @@ impl<'a, R: AsyncRead + Unpin> Reader<'a, R> {
             needed: 0,
             is_more: false,
             waiting: VecDeque::new(),
+            waiting_bytes: 0,
             ended: false,
             draining: Draining::No,
             active: Instant::now(),
@@ -140,29 +154,36 @@ impl<'a, R: AsyncRead + Unpin> Reader<'a, R> {
     /// Starts what waits, as far as there may be more requests under way.
     async fn begin_calls(&mut self) -> Result<(), ReplyReason> {
         loop {
-            while let Some(frame) = self.next_waiting() {
-                self.begin(frame).await?;
+            while let Some(next) = self.next_waiting() {
+                self.begin(next).await?;
             }
-            if !(self.is_more && self.waiting.is_empty()) {
+            if !(self.is_more && self.may_more_wait()) {
                 return Ok(());
             }
             self.decode().await?;
         }
     }
 
-    fn next_waiting(&mut self) -> Option<Frame> {
-        if self.waiting.is_empty() || self.calls.len() >= self.calls_max() {
+    fn next_waiting(&mut self) -> Option<Waiting> {
+        let next = self.waiting.front()?.frame.raw.len();
+        if self.calls.len() >= self.calls_max() || !self.connection.has_room_for(next) {
             return None;
         }
+        self.waiting_bytes = self.waiting_bytes.saturating_sub(next);
         self.waiting.pop_front()
     }
 
-    async fn begin(&mut self, frame: Frame) -> Result<(), ReplyReason> {
+    async fn begin(&mut self, next: Waiting) -> Result<(), ReplyReason> {
+        let Waiting { frame, came } = next;
         if frame.kind == FrameKind::Heartbeat {
             return self.answer_heartbeat(&frame).await;
         }
         let connection = Rc::clone(self.connection);
-        self.calls.spawn_local(serve_call(connection, frame, self.active));
+        let held = connection.hold(frame.raw.len());
+        self.calls.spawn_local(async move {
+            serve_call(connection, frame, came).await;
+            drop(held);
+        });
         Ok(())
     }
 
@@ -179,8 +200,19 @@ impl<'a, R: AsyncRead + Unpin> Reader<'a, R> {
     }
 
     fn can_read(&self) -> bool {
-        let is_free = self.waiting.is_empty() && self.calls.len() < self.calls_max();
-        is_free && !self.ended && self.connection.outbox.has_room()
+        let is_wanted = !self.ended && !self.is_more && self.may_more_wait();
+        is_wanted && self.connection.outbox.has_room()
+    }
+
+    fn may_more_wait(&self) -> bool {
+        let most = self.connection.listener.state().plan.limits.rpc_bytes_max;
+        let bytes_max = WAITING_BYTES_MAX.min(most);
+        self.waiting.len() < WAITING_MAX && self.waiting_bytes < bytes_max
+    }
+
+    fn wait_in_line(&mut self, frame: Frame) {
+        self.waiting_bytes = self.waiting_bytes.saturating_add(frame.raw.len());
+        self.waiting.push_back(Waiting { frame, came: self.active });
     }
 
     /// True where the connection may end once everything is written.
@@ -213,14 +245,18 @@ impl<'a, R: AsyncRead + Unpin> Reader<'a, R> {
         // An empty rest may keep the memory of all that was read.
         self.bytes = if rest.is_empty() { BytesMut::new() } else { rest };
         self.needed = needed;
+        let frame_bytes_max = connection.listener.state().plan.limits.frame_bytes_max;
         for frame in frames {
+            if frame.raw.len() > frame_bytes_max {
+                self.refuse(TOO_LARGE);
+                return Ok(());
+            }
             self.accept(frame).await?;
         }
-        let frame_bytes_max = connection.listener.state().plan.limits.frame_bytes_max;
         if let Some(why) = lost {
             self.refuse(&why);
         } else if !self.is_more && needed.max(self.bytes.len()) > frame_bytes_max {
-            self.refuse("a frame is larger than the listener's limit");
+            self.refuse(TOO_LARGE);
         }
         Ok(())
     }
@@ -242,9 +278,9 @@ impl<'a, R: AsyncRead + Unpin> Reader<'a, R> {
             self.active = Instant::now();
         }
         match frame.kind {
-            FrameKind::Request | FrameKind::OneWay => self.waiting.push_back(frame),
+            FrameKind::Request | FrameKind::OneWay => self.wait_in_line(frame),
             // Without ids, a reply belongs to its place in the order.
-            FrameKind::Heartbeat if self.is_ping_pong() => self.waiting.push_back(frame),
+            FrameKind::Heartbeat if self.is_ping_pong() => self.wait_in_line(frame),
             FrameKind::Heartbeat => return self.answer_heartbeat(&frame).await,
             FrameKind::Response => counts.malformed_total.increment(), // nobody asked it
             FrameKind::HeartbeatReply | FrameKind::GoAway => {}
