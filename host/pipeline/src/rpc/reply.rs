@@ -25,11 +25,12 @@ pub(super) async fn local(
     reply: LocalReply,
 ) {
     note_local(&exchange.stream, reason.clone(), &reply);
+    let words = Words::new(&reason, reply);
     if call.is_one_way() {
-        return exchange.end.whole_sent(StatusCode::OK, 0); // nobody waits for it
+        // Nobody waits for it, so only logs and metrics tell that it went nowhere.
+        return exchange.end.whole_sent(words.status, 0);
     }
     exchange.chain.begin_reply();
-    let words = Words::new(&reason, reply);
     let answered = match answer(&mut exchange, call, &words).await {
         Err(Interrupt::Reply(reason, reply)) => {
             note_local(&exchange.stream, reason.clone(), &reply);
@@ -48,7 +49,7 @@ pub(super) async fn local(
 pub(super) async fn broken_off(mut exchange: Exchange, call: &Call, reason: ReplyReason) {
     exchange.stream.end_because(reason.clone());
     if call.is_one_way() {
-        return exchange.end.whole_sent(StatusCode::OK, 0);
+        return exchange.end.whole_sent(StatusCode::SERVICE_UNAVAILABLE, 0);
     }
     if reason == ReplyReason::ClientGone || call.connection.is_closed() {
         return;

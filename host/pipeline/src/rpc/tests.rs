@@ -188,7 +188,7 @@ fn a_one_way_is_sent_and_nobody_is_answered() {
         client.send_all(&[one_way.clone(), Wire::request(6, "Echo/say", "hi")]).await;
         assert_eq!(client.told().await, "r6 200 re hi by=peer;");
         assert_eq!(heard.borrow()[0].body, "news");
-        // One to nowhere is refused in silence.
+        // One to nowhere is refused in silence; the log tells.
         let lost = Wire::request(7, "nowhere/x", "").kind(b'o');
         client.send_all(&[lost, Wire::new(b'h', 8)]).await;
         assert_eq!(client.told().await, "H8 0  ");
@@ -196,7 +196,7 @@ fn a_one_way_is_sent_and_nobody_is_answered() {
         drop(client);
         let mut lines = lines(world).await;
         lines.sort();
-        assert_eq!(lines, [line("no_endpoint", 200), line("upstream", 200), line("upstream", 200)]);
+        assert_eq!(lines, [line("no_endpoint", 503), line("upstream", 200), line("upstream", 200)]);
     });
 }
 

@@ -60,6 +60,35 @@ fn a_malformed_request_is_refused_and_its_connection_lives() {
 }
 
 #[test]
+fn a_one_way_that_is_refused_is_logged_with_the_status_of_its_refusal() {
+    let refused = |setup: Setup, sent: Wire| {
+        local(async move {
+            let world = setup.start().await;
+            let mut client = world.talk().await;
+            client.send(&sent).await;
+            assert_eq!(client.ask(&Wire::new(b'h', 99)).await, "H99 0  ");
+            drop(client);
+            let lines = world.finish().await;
+            let field = |name| field(&lines[0], name).map(str::to_owned);
+            (field("reason"), field("status"), lines.len())
+        })
+    };
+    let one_way = |path| Wire { timeout_ms: 50, ..Wire::request(4, path, "hi") }.kind(b'o');
+    let gone = local(nobody());
+    let to_gone = || Setup::frames(&CodecFake::new(), gone);
+    let nowhere = Setup { domain: "app.test", ..to_gone() };
+    for (setup, sent, reason, status) in [
+        (nowhere, one_way("a/b"), "no_route", "404"),
+        (to_gone(), one_way("nowhere/b"), "no_endpoint", "503"),
+        (to_gone(), one_way("a/b"), "upstream_failed", "503"),
+        (to_gone(), one_way("direct/b"), "route", "200"),
+    ] {
+        let expect = (Some(reason.to_owned()), Some(status.to_owned()), 1);
+        assert_eq!(refused(setup, sent), expect);
+    }
+}
+
+#[test]
 fn a_response_of_a_client_is_dropped_and_counted() {
     local(async {
         let (world, _) = echoing(&CodecFake::new()).await;
