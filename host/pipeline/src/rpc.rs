@@ -38,7 +38,7 @@ use tokio::{
     time::timeout,
 };
 
-use self::{outbox::Outbox, reader::Reader};
+use self::{outbox::Outbox, reader::Reader, reply::ReadBack};
 use crate::{
     alarm::Alarm,
     connection::{Began, Carried},
@@ -54,6 +54,8 @@ pub(crate) struct RpcConnection {
     /// Reads all of its frames, and writes those that were changed.
     codec: Rc<dyn Codec>,
     entry: CodecEntry,
+    /// Reads the proxy's own replies for filters, where any looks at them.
+    read_back: ReadBack,
     profile: CodecProfile,
     /// Its upstream connections, where the protocol has one for each client.
     session: RpcSession,
@@ -86,6 +88,7 @@ impl RpcConnection {
         }
         Self {
             codec,
+            read_back: ReadBack::default(),
             profile: entry.factory.codec_profile(),
             session: RpcSession::default(),
             outbox: Outbox::default(),
@@ -185,11 +188,6 @@ impl CodecEntry {
             profile: self.factory.codec_profile(),
             frame_bytes_max,
         }
-    }
-
-    /// A codec for a connection.
-    pub(crate) fn codec(&self) -> CodecStep<Rc<dyn Codec>> {
-        CodecStep::Ready(self.factory.codec())
     }
 
     /// A codec of it failed: its instance is dealt with. Says why what was under way ends.

@@ -11,7 +11,7 @@ use http::{
 };
 
 use super::call::{Call, pass_response, unwritable};
-use crate::{forward, reply::note_local, stream::Exchange};
+use crate::{forward, listener::CodecEntry, reply::note_local, stream::Exchange};
 
 /// Longest text for the caller that is taken from a plugin's body.
 const MESSAGE_BYTES_MAX: usize = 256;
@@ -104,6 +104,11 @@ fn fields_of(mut map: HeaderMap) -> FieldList {
     fields
 }
 
+/// The codec that reads a connection's own replies, made when it is first needed: the one that
+/// reads the connection may be in the middle of a frame.
+#[derive(Debug, Default)]
+pub(super) struct ReadBack(tokio::sync::Mutex<Option<Rc<dyn Codec>>>);
+
 /// Shows the reply to the filters that want to see one, and writes it.
 async fn answer(exchange: &mut Exchange, call: &Call, words: &Words) -> Result<(), Interrupt> {
     let Some(bytes) = reject(call, words).await? else { return Ok(()) };
@@ -151,18 +156,37 @@ async fn reject(call: &Call, words: &Words) -> Result<Option<Bytes>, Interrupt> 
     Ok(bytes)
 }
 
-/// A reply of ours as filters see one, read by a codec of its own: that of the connection may be
-/// in the middle of something. Nothing where it does not read what it writes.
+/// A reply of ours as filters see one. Nothing where there is no codec to read it, or where that
+/// does not read what it writes: the reply goes out unseen then.
 async fn read_back(
     call: &Call,
     bytes: &Bytes,
 ) -> Result<Option<(Rc<dyn Codec>, Frame)>, Interrupt> {
     let connection = &call.connection;
-    let codec = connection.answer(connection.entry.codec()).await?;
+    // One at a time: what is behind a frame may come later.
+    let mut slot = connection.read_back.0.lock().await;
+    let Some(codec) = slot.take().or_else(|| new_codec(&connection.entry)) else {
+        return Ok(None);
+    };
     let decoded = connection.answer(codec.decode(BytesMut::from(&bytes[..]))).await?;
+    let is_at_border = decoded.rest.is_empty() && decoded.lost.is_none();
     let mut frames = decoded.frames.into_iter();
     let only = frames.next().filter(|frame| frame.kind == FrameKind::Response);
-    Ok(only.filter(|_| frames.next().is_none()).map(|frame| (codec, frame)))
+    let only = only.filter(|_| is_at_border && frames.next().is_none());
+    if only.is_some() {
+        *slot = Some(Rc::clone(&codec));
+    }
+    Ok(only.map(|frame| (codec, frame)))
+}
+
+/// A codec for the replies of one connection. A plugin that cannot make one has noted why; its
+/// connections with codecs of their own live on.
+fn new_codec(entry: &CodecEntry) -> Option<Rc<dyn Codec>> {
+    let made = entry.factory.codec();
+    let noted = made.inspect_err(|fault| {
+        tracing::debug!(codec = %entry.name, %fault, "a reply goes out without its filters");
+    });
+    noted.ok()
 }
 
 /// Writes a reply to the client as soon as there is room for it, and ends the stream with it.

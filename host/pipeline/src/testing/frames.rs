@@ -203,6 +203,9 @@ pub(crate) struct CodecFake {
     pub(crate) decoding: Rc<Cell<Mood>>,
     /// No codec of it can be made.
     pub(crate) making: Mood,
+    /// Most codecs of it that can be made, and how many were.
+    pub(crate) codecs_max: u32,
+    pub(crate) made: Rc<Cell<u32>>,
     /// It has no words for a refusal.
     pub(crate) is_speechless: bool,
     /// It writes nothing that was changed.
@@ -226,6 +229,8 @@ impl CodecFake {
             detect_bytes: 1,
             decoding: Rc::default(),
             making: Mood::Well,
+            codecs_max: u32::MAX,
+            made: Rc::default(),
             is_speechless: false,
             is_read_only: false,
             no_id_place: false,
@@ -340,7 +345,8 @@ impl FilterFactory for CodecFake {
     }
 
     fn codec(&self) -> Result<Rc<dyn Codec>, PluginFault> {
-        if self.making == Mood::Fails {
+        self.made.set(self.made.get() + 1);
+        if self.making == Mood::Fails || self.made.get() > self.codecs_max {
             return Err(PluginFault::new(FaultKind::LoadFailed, "it is not there"));
         }
         Ok(Rc::new(self.clone()))

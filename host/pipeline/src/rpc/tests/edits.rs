@@ -229,6 +229,31 @@ fn a_filter_may_answer_itself_and_others_see_its_answer() {
 }
 
 #[test]
+fn replies_of_the_proxy_are_read_back_by_one_codec_or_go_out_unseen() {
+    for (codecs_max, seen, made) in [(u32::MAX, "seen=yes;", 2), (1, "", 4)] {
+        local(async move {
+            let log = Log::default();
+            let filter = Fake::new(&log, "a").answering(|side, hook, stream| {
+                if (side, hook) == (Side::Response, Hook::Headers { end: false }) {
+                    let map = HeaderMapKind::ResponseHeaders;
+                    write(stream, map, FieldWrite::Add(b"seen", b"yes"));
+                }
+                Step::CONTINUE
+            });
+            let codec = CodecFake { codecs_max, ..CodecFake::new() };
+            let (world, _) = filtered(&codec, vec![filter]).await;
+            let mut client = world.talk().await;
+            for id in 1..=3 {
+                let told = client.ask(&Wire::request(id, "nowhere/x", "")).await;
+                let text = "the cluster of this route does not exist";
+                assert_eq!(told, format!("r{id} 503 {text} {seen}"));
+            }
+            assert_eq!((codec.made.get(), codec.faults.borrow().len()), (made, 0));
+        });
+    }
+}
+
+#[test]
 fn a_filter_may_end_a_request_from_beside() {
     local(async {
         let (address, came) = silent().await;
