@@ -120,16 +120,22 @@ impl IdPlace {
         let end = self.offset.checked_add(self.width.bytes())?;
         (end <= frame_bytes).then_some(self.offset..end)
     }
+
+    /// True where this id can be written here, in a frame of this length.
+    #[must_use]
+    pub fn takes(self, id: u64, frame_bytes: usize) -> bool {
+        id <= self.width.max() && self.range(frame_bytes).is_some()
+    }
 }
 
 impl Frame {
     /// The frame's bytes with another id in them, where that can be done without its codec: it
-    /// came with a place for the id, and the id fits.
+    /// came with a place for the id that takes it ([`IdPlace::takes`]).
     ///
     /// The bytes are written in place where nobody else holds them, and copied otherwise.
     #[must_use]
     pub fn patched(raw: Bytes, place: IdPlace, id: u64) -> Option<Bytes> {
-        if id > place.width.max() {
+        if !place.takes(id, raw.len()) {
             return None;
         }
         let range = place.range(raw.len())?;

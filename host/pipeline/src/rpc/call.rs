@@ -7,9 +7,9 @@
 use std::{pin::pin, rc::Rc, time::Duration};
 
 use bytes::Bytes;
-use host_extension::{Codec, Interrupt, Rewrite, Side};
+use host_extension::{Codec, Interrupt, LocalReply, Rewrite, Side};
 use host_router::Retry;
-use host_types::{Frame, FrameKind, Headers, IdPlace, ReplyReason};
+use host_types::{Frame, FrameKind, Headers, PluginName, ReplyReason};
 use host_upstream::{RpcError, RpcResponse, RpcTried, UpstreamError};
 use http::StatusCode;
 use tokio::time::{Instant, sleep_until};
@@ -108,12 +108,10 @@ async fn forward_and_respond(exchange: &mut Exchange, call: &mut Call) -> Result
 }
 
 fn malformed(why: &str) -> Interrupt {
-    let text = "the request is malformed\n";
-    let mut interrupt = stop::because(ReplyReason::Malformed, text);
-    if let Interrupt::Reply(_, reply) = &mut interrupt {
-        reply.details = why.into();
-    }
-    interrupt
+    let text = format!("the request is malformed: {why}\n");
+    let mut reply = LocalReply::text(StatusCode::BAD_REQUEST, text);
+    reply.details = why.into();
+    Interrupt::Reply(ReplyReason::Malformed, Box::new(reply))
 }
 
 /// Puts the request together again, as the filters left it.
@@ -138,6 +136,10 @@ async fn send(
 ) -> Result<Option<RpcResponse>, Interrupt> {
     let started = exchange.listener.worker.clock.tick();
     let deadline = call.came + call.timeout(target);
+    if Instant::now() >= deadline {
+        let text = "the request waited too long before it could be sent\n";
+        return Err(stop::because(ReplyReason::Timeout, text));
+    }
     let sent = {
         let sending = pin!(attempts(exchange, call, target));
         tokio::select! {
@@ -204,7 +206,7 @@ async fn attempt(
         Err(error) => return Ok(Err(error.into())),
     };
     exchange.stream.facts.borrow_mut().upstream_local = upstream.local_address();
-    let bytes = call.bytes_with(upstream.id().unwrap_or(call.frame.id)).await?;
+    let bytes = call.bytes_with(exchange, upstream.id().unwrap_or(call.frame.id)).await?;
     Ok(if call.is_one_way() {
         upstream.notify(bytes).await.map(|()| None)
     } else {
@@ -224,7 +226,7 @@ async fn respond(
     let body_changed = pass_response(exchange, status, &mut frame).await?;
     let body_bytes = frame.body.len() as u64;
     let bytes = call.connection.rewritten(&*response.codec, frame, call.frame.id, body_changed);
-    let bytes = bytes.await?.ok_or_else(|| unwritable(StatusCode::BAD_GATEWAY))?;
+    let bytes = bytes.await?.ok_or_else(|| unwritable(exchange, call, StatusCode::BAD_GATEWAY))?;
     reply::write(exchange, call, bytes, (status, body_bytes)).await;
     Ok(())
 }
@@ -247,10 +249,21 @@ pub(super) async fn pass_response(
     Ok(changed.map(|body| frame.body = body).is_some())
 }
 
-/// What filters wrote cannot stand in the protocol.
-pub(super) fn unwritable(status: StatusCode) -> Interrupt {
+/// What filters wrote cannot stand in the protocol; where none was there, its codec fails. Which of
+/// several it was nobody knows: the last one is named, and the log has all of them.
+pub(super) fn unwritable(exchange: &Exchange, call: &Call, status: StatusCode) -> Interrupt {
     let text = "what a plugin wrote cannot be said in this protocol\n";
-    stop::with_status(ReplyReason::Malformed, status, text)
+    let filters: Vec<PluginName> =
+        exchange.chain.times().into_iter().map(|(plugin, _time)| plugin).collect();
+    let codec = &call.connection.entry;
+    let reason = match filters.last() {
+        Some(last) => ReplyReason::PluginFailed(last.clone()),
+        None if codec.metrics.is_some() => {
+            ReplyReason::PluginFailed(PluginName::from(codec.name.as_str()))
+        }
+        None => ReplyReason::Internal,
+    };
+    stop::with_status(reason, status, text)
 }
 
 impl Call {
@@ -270,14 +283,14 @@ impl Call {
     }
 
     /// The request as it goes upstream under this id. It may have to be written once more.
-    async fn bytes_with(&self, id: u64) -> Result<Bytes, Interrupt> {
+    async fn bytes_with(&self, exchange: &Exchange, id: u64) -> Result<Bytes, Interrupt> {
         let (frame, connection) = (&self.frame, &self.connection);
         if let Some(bytes) = unchanged(frame, id, self.body_changed) {
             return Ok(bytes);
         }
         let rewrite = Rewrite { frame, id, body_changed: self.body_changed };
         let bytes = connection.answer(connection.codec.encode(rewrite)).await?;
-        bytes.ok_or_else(|| unwritable(StatusCode::BAD_REQUEST))
+        bytes.ok_or_else(|| unwritable(exchange, self, StatusCode::BAD_REQUEST))
     }
 }
 
@@ -291,11 +304,9 @@ impl RpcConnection {
         id: u64,
         body_changed: bool,
     ) -> Result<Option<Bytes>, Interrupt> {
-        let fits =
-            |place: &IdPlace| id <= place.width.max() && place.range(frame.raw.len()).is_some();
         if !body_changed
             && !frame.fields.is_changed()
-            && let Some(place) = frame.id_place.filter(fits)
+            && let Some(place) = frame.id_place.filter(|place| place.takes(id, frame.raw.len()))
         {
             // Nobody else holds the bytes behind this, and the id is written in place.
             let raw = std::mem::take(&mut frame.raw);

@@ -45,7 +45,14 @@ fn path_of(service: &str, method: &str) -> PathAndQuery {
     let mut path = String::with_capacity(service.len() + method.len() + 4);
     for name in [service, method] {
         path.push('/');
-        push_segment(&mut path, if name.is_empty() { NO_NAME } else { name });
+        match name {
+            "" => path.push_str(NO_NAME),
+            // Not to be taken for none, and not for a step in a path.
+            "-" => path.push_str("%2D"),
+            "." => path.push_str("%2E"),
+            ".." => path.push_str("%2E%2E"),
+            name => push_segment(&mut path, name),
+        }
     }
     let path = PathAndQuery::from_maybe_shared(Bytes::from(path));
     path.unwrap_or_else(|_refused| PathAndQuery::from_static("/-/-"))

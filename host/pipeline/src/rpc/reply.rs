@@ -75,9 +75,7 @@ impl Words {
         if status.is_informational() {
             status = StatusCode::INTERNAL_SERVER_ERROR; // a plugin's mistake
         }
-        let text = body.get(..body.len().min(MESSAGE_BYTES_MAX)).unwrap_or_default();
-        let text = std::str::from_utf8(text).unwrap_or_default();
-        let line = text.lines().next().unwrap_or_default().trim();
+        let line = beginning(&body).lines().next().unwrap_or_default().trim();
         let known = status.canonical_reason().unwrap_or_default();
         let message = if line.is_empty() { known } else { line }.to_owned();
         if matches!(reason, ReplyReason::Plugin(_) | ReplyReason::Route) {
@@ -86,6 +84,19 @@ impl Words {
             Self { status, message, fields: FieldList::default(), body: Bytes::new() }
         }
     }
+}
+
+/// The beginning of a text, cut at a character; nothing of what is no text.
+fn beginning(body: &[u8]) -> &str {
+    let first = body.get(..MESSAGE_BYTES_MAX).unwrap_or(body);
+    let whole = match str::from_utf8(first) {
+        // A character was cut.
+        Err(error) if error.error_len().is_none() && first.len() < body.len() => {
+            first.get(..error.valid_up_to()).unwrap_or_default()
+        }
+        Ok(_) | Err(_) => first,
+    };
+    str::from_utf8(whole).unwrap_or_default()
 }
 
 /// The fields of a reply that say something in any protocol.
@@ -122,7 +133,7 @@ async fn answer(exchange: &mut Exchange, call: &Call, words: &Words) -> Result<(
     let body_bytes = frame.body.len() as u64;
     let connection = &call.connection;
     let bytes = connection.rewritten(&*codec, frame, call.frame.id, body_changed).await?;
-    let bytes = bytes.ok_or_else(|| unwritable(StatusCode::BAD_GATEWAY))?;
+    let bytes = bytes.ok_or_else(|| unwritable(exchange, call, StatusCode::BAD_GATEWAY))?;
     write(exchange, call, bytes, (words.status, body_bytes)).await;
     Ok(())
 }
@@ -202,3 +213,6 @@ pub(super) async fn write(
     connection.counts.frame(FrameKind::Response);
     exchange.end.whole_sent(status, body_bytes);
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,7 @@ use super::*;
 fn check(width: IdWidth, little_endian: bool, id: u64, expect: Option<&[u8]>) {
     let place = IdPlace { offset: 1, width, little_endian };
     let raw = Bytes::from(vec![9; 10]);
+    assert_eq!(place.takes(id, raw.len()), expect.is_some());
     let patched = Frame::patched(raw, place, id);
     assert_eq!(patched.as_deref(), expect);
 }
@@ -18,6 +19,7 @@ fn an_id_is_written_into_its_place() {
 fn an_id_that_does_not_fit_is_not_written() {
     check(IdWidth::Four, false, 1 << 32, None);
     let place = IdPlace { offset: 3, width: IdWidth::Eight, little_endian: false };
+    assert!(!place.takes(1, 10));
     assert_eq!(Frame::patched(Bytes::from(vec![0; 10]), place, 1), None, "outside of the frame");
     let place = IdPlace { offset: usize::MAX, ..place };
     assert_eq!(Frame::patched(Bytes::from(vec![0; 10]), place, 1), None);

@@ -14,6 +14,9 @@ fn check(service: &str, method: &str, expect: &str) {
 fn service_and_method_are_two_segments_of_a_path() {
     check("com.demo.Echo:1.0", "say", "/com.demo.Echo:1.0/say");
     check("", "", "/-/-");
+    check("-", "--", "/%2D/--");
+    check(".", "..", "/%2E/%2E%2E");
+    check("...", ".a", "/.../.a");
     check("a/b?c#d%e", "f g", "/a%2Fb%3Fc%23d%25e/f%20g");
     check("Größe", "\u{0}", "/Gr%C3%B6%C3%9Fe/%00");
 }

@@ -189,7 +189,7 @@ fn what_cannot_be_written_in_the_protocol_is_refused() {
             let text = "what a plugin wrote cannot be said in this protocol";
             assert_eq!(told, format!("r1 {status} {text} "));
             drop(client);
-            assert_eq!(lines(world).await, [line("malformed", status)]);
+            assert_eq!(lines(world).await, [line("plugin_failed", status)]);
         });
     }
 }

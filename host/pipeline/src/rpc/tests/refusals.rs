@@ -4,7 +4,10 @@ use host_extension::{FaultKind, OnError, PluginFault, Side, Step, Verdict};
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::testing::{Fake, Log};
+use crate::{
+    chain::Hook,
+    testing::{Fake, Log},
+};
 
 /// An address where nobody listens.
 async fn nobody() -> SocketAddr {
@@ -46,7 +49,7 @@ fn what_has_no_way_is_refused_in_the_protocols_words() {
 #[test]
 fn a_malformed_request_is_refused_and_its_connection_lives() {
     let sent = ask("a/b").kind(b'x');
-    check(to_echo(), &sent, "r4 400 the request is malformed ", ("malformed", 400));
+    check(to_echo(), &sent, "r4 400 the request is malformed: it is crooked ", ("malformed", 400));
     local(async {
         let (world, heard) = echoing(&CodecFake::new()).await;
         let mut client = world.talk().await;
@@ -96,6 +99,31 @@ fn a_response_of_a_client_is_dropped_and_counted() {
         client.send_all(&[Wire::response(1, ""), Wire::new(b'g', 0), ask("a/b")]).await;
         assert_eq!(client.told().await, "r4 200 re hi by=peer;");
         assert_eq!(world.malformed(), 1);
+    });
+}
+
+#[test]
+fn a_request_whose_time_is_over_is_not_sent() {
+    local(async {
+        let log = Log::default();
+        let filter = Fake::new(&log, "a").answering(|side, hook, _| match (side, hook) {
+            (Side::Request, Hook::Headers { .. }) => Step::Later(Box::pin(async {
+                tokio::time::advance(Duration::from_millis(11)).await;
+                Verdict::Continue
+            })),
+            _ => Step::CONTINUE,
+        });
+        let (address, heard) = echo().await;
+        let codec = CodecFake::new();
+        let setup = Setup { listener_filters: vec![filter], ..Setup::frames(&codec, address) };
+        let world = setup.start().await;
+        let mut client = world.talk().await;
+        tokio::time::pause();
+        let hasty = Wire { timeout_ms: 10, ..ask("a/b") };
+        let expect = "r4 504 the request waited too long before it could be sent ";
+        assert_eq!(client.ask(&hasty).await, expect);
+        assert_eq!(client.ask(&Wire::request(5, "a/b", "")).await, "r5 200 re  by=peer;");
+        assert_eq!(heard.borrow().len(), 1);
     });
 }
 
