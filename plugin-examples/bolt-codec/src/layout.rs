@@ -1,7 +1,7 @@
 //! Where what stands in a frame: a head of fixed length, a class name, a header block, a content.
 //! All numbers are big-endian.
 
-use std::ops::Range;
+use std::{collections::BTreeSet, ops::Range};
 
 use mortise_sdk::FrameKind;
 
@@ -189,21 +189,39 @@ fn head_bytes(kind: u8) -> usize {
     if kind == 0 { RESPONSE_BYTES } else { REQUEST_BYTES }
 }
 
-/// The fields of a header block; `None` where its lengths do not add up, or a field has no name.
-pub(crate) fn read_fields(mut block: &[u8]) -> Option<Vec<Field>> {
+/// The fields of a header block.
+///
+/// # Errors
+/// Its lengths do not add up, a field has no name, or a name stands twice: servers differ in which
+/// one they read.
+pub(crate) fn read_fields(mut block: &[u8]) -> Result<Vec<Field>, &'static str> {
+    const LIES: &str = "the header block is not what its lengths say";
     let mut fields = Vec::new();
+    let mut names = BTreeSet::new();
     while !block.is_empty() {
         let (name, value);
-        (name, block) = read_text(block)?;
-        (value, block) = read_text(block)?;
-        if let (Some(name), Some(value)) = (name, value) {
+        (name, block) = read_text(block).ok_or(LIES)?;
+        (value, block) = read_text(block).ok_or(LIES)?;
+        let Some(name) = name else { continue };
+        if !names.insert(name) {
+            return Err("a name stands twice among the fields");
+        }
+        if let Some(value) = value {
             if name.is_empty() {
-                return None;
+                return Err("a field has no name");
             }
             fields.push((name.to_vec(), value.to_vec()));
         }
     }
-    Some(fields)
+    Ok(fields)
+}
+
+/// The value of the field with just this name.
+pub(crate) fn value_of<'a>(
+    mut fields: impl Iterator<Item = (&'a [u8], &'a [u8])>,
+    wanted: &[u8],
+) -> Option<&'a [u8]> {
+    fields.find(|(name, _value)| *name == wanted).map(|(_name, value)| value)
 }
 
 /// Reads a text with its length in front.
@@ -218,7 +236,12 @@ fn read_text(block: &[u8]) -> Option<Text<'_>> {
     }
 }
 
+/// `None` where a name stands twice, as a filter may have left it.
 fn write_fields(fields: &[(&[u8], &[u8])]) -> Option<Vec<u8>> {
+    let mut names = BTreeSet::new();
+    if !fields.iter().all(|(name, _value)| names.insert(*name)) {
+        return None;
+    }
     let mut block = Vec::new();
     for text in fields.iter().flat_map(|(name, value)| [name, value]) {
         block.extend_from_slice(&u32::try_from(text.len()).ok()?.to_be_bytes());

@@ -12,12 +12,14 @@ use mortise_sdk::{
     PoolMode, Refusal, Rejection, Rewrite,
 };
 
-use crate::layout::{Head, read_fields};
+use crate::layout::{Head, read_fields, value_of};
 
 mortise_sdk::plugin!(Bolt);
 
-/// The field that names the service, and the one that names its method, as SOFARPC sends them.
-const SERVICE: &[u8] = b"sofa_head_target_service";
+/// The two fields that may name the service, and the one that names its method, as SOFARPC sends
+/// them.
+const TARGET_SERVICE: &[u8] = b"sofa_head_target_service";
+const SERVICE: &[u8] = b"service";
 const METHOD: &[u8] = b"sofa_head_method_name";
 
 /// The plugin, which keeps nothing.
@@ -76,6 +78,9 @@ impl Codec for BoltCodec {
 
     fn encode(&mut self, rewrite: &Rewrite<'_>) -> Option<Vec<u8>> {
         let head = Head::read(rewrite.raw).ok()??;
+        if is_request(rewrite.kind) {
+            service(rewrite.fields.iter().copied()).ok()?;
+        }
         let class = rewrite.raw.get(head.class())?;
         head.write(u32::try_from(rewrite.id).ok()?, class, &rewrite.fields, rewrite.body)
     }
@@ -109,19 +114,38 @@ fn read(head: &Head, bytes: &[u8]) -> Frame {
         ..Frame::default()
     };
     match read_fields(bytes.get(head.fields()).unwrap_or_default()) {
-        Some(fields) => frame.fields = fields,
-        None => frame.malformed = Some("the header block is not what its lengths say".to_owned()),
+        Ok(fields) => frame.fields = fields,
+        Err(why) => frame.malformed = Some(why.to_owned()),
     }
-    if matches!(frame.kind, FrameKind::Request | FrameKind::OneWay) {
-        frame.service = text_of(&frame, SERVICE);
-        frame.method = text_of(&frame, METHOD);
+    if is_request(frame.kind) {
+        let pairs = || frame.fields.iter().map(|(name, value)| (&name[..], &value[..]));
+        let method = lossy(value_of(pairs(), METHOD));
+        match service(pairs()).map(lossy) {
+            Ok(service) => frame.service = service,
+            Err(why) => frame.malformed = Some(why.to_owned()),
+        }
+        frame.method = method;
     }
     frame
 }
 
-fn text_of(frame: &Frame, wanted: &[u8]) -> String {
-    let field = frame.fields.iter().find(|(name, _value)| name == wanted);
-    field.map_or_else(String::new, |(_name, value)| String::from_utf8_lossy(value).into_owned())
+fn is_request(kind: FrameKind) -> bool {
+    matches!(kind, FrameKind::Request | FrameKind::OneWay)
+}
+
+/// The service that a request with these fields calls. Servers differ in which of the two fields
+/// they read first, so they must say the same.
+fn service<'a>(
+    fields: impl Iterator<Item = (&'a [u8], &'a [u8])> + Clone,
+) -> Result<Option<&'a [u8]>, &'static str> {
+    match (value_of(fields.clone(), TARGET_SERVICE), value_of(fields, SERVICE)) {
+        (Some(target), Some(service)) if target != service => Err("two services are named"),
+        (target, service) => Ok(target.or(service)),
+    }
+}
+
+fn lossy(text: Option<&[u8]>) -> String {
+    String::from_utf8_lossy(text.unwrap_or_default()).into_owned()
 }
 
 /// What HTTP says for a status of bolt.

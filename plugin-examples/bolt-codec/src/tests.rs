@@ -21,6 +21,21 @@ fn request(id: u8) -> Vec<u8> {
     frame(1, 1, id, &3000_u32.to_be_bytes(), FIELDS)
 }
 
+const TARGET: &str = "sofa_head_target_service";
+
+/// A request with these names and perhaps values.
+fn with(pairs: &[(&str, Option<&str>)]) -> Vec<u8> {
+    let mut block = Vec::new();
+    for (name, value) in pairs {
+        for text in [Some(*name), *value] {
+            let length = text.map_or(u32::MAX, |text| u32::try_from(text.len()).unwrap());
+            block.extend(length.to_be_bytes());
+            block.extend(text.unwrap_or_default().as_bytes());
+        }
+    }
+    frame(1, 1, 7, &[0; 4], &block)
+}
+
 fn decoded(bytes: &[u8]) -> Frame {
     match BoltCodec.decode(bytes) {
         Decoded::Frame(frame) => *frame,
@@ -37,6 +52,8 @@ fn the_codec_keeps_what_every_codec_must() {
         .sample("requests", [request(7), frame(2, 1, 8, &[0; 4], b""), request(9)].concat())
         .sample("a response", response)
         .sample("heartbeats", heartbeats.map(Option::unwrap).concat())
+        .malformed("a name that stands twice", with(&[("a", Some("1")), ("a", None)]))
+        .malformed("two services", with(&[("service", Some("a")), (TARGET, Some("b"))]))
         .malformed("a block that lies", frame(1, 1, 7, &[0; 4], b"\0\0\0\x09x"))
         .lost("another version", [&[2][..], &request(7)[1..]].concat())
         .lost("an unknown type", [&[1, 3][..], &request(7)[2..]].concat())
@@ -50,6 +67,45 @@ fn a_request_says_what_it_is_for() {
     assert_eq!((frame.service.as_str(), frame.method.as_str()), ("Echo", "say"));
     assert_eq!((frame.id, frame.timeout_ms), (7, Some(3000)));
     assert_eq!(frame.fields.len(), 2, "one without a value is no field");
+}
+
+#[test]
+fn either_field_names_the_service_and_both_must_agree() {
+    let service = |pairs: &[(&str, Option<&str>)]| decoded(&with(pairs)).service;
+    assert_eq!(service(&[("service", Some("a"))]), "a");
+    assert_eq!(service(&[(TARGET, None), ("service", Some("a"))]), "a");
+    assert_eq!(service(&[("service", Some("a")), (TARGET, Some("a"))]), "a");
+    assert_eq!(service(&[("Service", Some("a"))]), "", "case counts");
+    for (target, service) in [("a", "b"), ("", "b"), ("a", ""), ("a", "A")] {
+        let frame = decoded(&with(&[(TARGET, Some(target)), ("service", Some(service))]));
+        assert_eq!(frame.malformed.as_deref(), Some("two services are named"));
+        assert_eq!(frame.service, "");
+    }
+}
+
+#[test]
+fn what_filters_made_of_the_fields_is_written_where_it_can_be_read() {
+    let raw = with(&[(TARGET, Some("a")), ("service", Some("a"))]);
+    let write = |fields: &[(&'static str, &'static str)]| {
+        let pairs = fields.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+        BoltCodec.encode(&Rewrite {
+            raw: &raw,
+            kind: FrameKind::Request,
+            old_id: 7,
+            id: 8,
+            fields: pairs.collect(),
+            fields_changed: true,
+            body: b"x",
+            body_changed: true,
+        })
+    };
+    assert_eq!(write(&[(TARGET, "b"), ("service", "a")]), None, "it would call another one");
+    assert_eq!(write(&[("x", "1"), ("service", "b"), ("x", "2")]), None, "a name stands twice");
+    let written = write(&[(TARGET, "b"), ("x", "2"), ("service", "b")]).unwrap();
+    let frame = decoded(&written);
+    assert_eq!((frame.malformed, frame.service.as_str()), (None, "b"));
+    assert_eq!(frame.fields[1], (b"x".to_vec(), b"2".to_vec()));
+    assert_eq!(frame.fields.len(), 3);
 }
 
 #[test]
