@@ -212,14 +212,12 @@ where
     let mut calls = JoinSet::new();
     let reason = {
         let (read, write) = tokio::io::split(io);
-        let written = pin!(connection.outbox.write_to(write, connection.stall));
-        let reader = pin!(Reader::new(&connection, &mut calls, read).run());
+        let served = pin!(serve_frames(&connection, &mut calls, read, write));
         tokio::select! {
             biased;
             () = worker.abort.wait() => ReplyReason::Drain,
             reason = connection.until_closed() => reason,
-            reason = written => reason,
-            reason = reader => reason,
+            reason = served => reason,
         }
     };
     tracing::debug!(peer = %connection.facts.peer, reason = reason.label(), "an RPC connection ended");
@@ -228,6 +226,30 @@ where
     while let Some(ended) = calls.join_next().await {
         reader::note_panic(ended);
     }
+}
+
+/// Reads and writes until it is over, and takes care that the client gets what was written.
+async fn serve_frames(
+    connection: &Rc<RpcConnection>,
+    calls: &mut JoinSet<()>,
+    mut read: impl AsyncRead + Unpin,
+    write: impl AsyncWrite,
+) -> ReplyReason {
+    let mut written = pin!(connection.outbox.write_to(write, connection.stall));
+    let ended = tokio::select! {
+        biased;
+        reason = written.as_mut() => Err(reason),
+        ended = Reader::new(connection, calls, &mut read).run() => ended,
+    };
+    if let Err(reason) = ended {
+        return reason;
+    }
+    connection.outbox.finish();
+    let reason = written.await;
+    if reason == ReplyReason::Upstream {
+        reader::linger(&mut read).await;
+    }
+    reason
 }
 
 #[cfg(test)]

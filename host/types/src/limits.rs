@@ -33,13 +33,14 @@ pub struct Limits {
     /// Longest timeout that a frame may ask for; longer ones are cut to it. What a route says is
     /// not cut.
     pub frame_timeout_max: Duration,
-    /// Longest wait for a whole HTTP/1 request head; past it the connection is closed.
+    /// Longest wait for a whole HTTP/1 request head; past it the connection is closed. Also for a
+    /// frame of an RPC protocol that has begun, with a second more for each 64 KiB of it.
     pub header_timeout: Duration,
     /// Longest wait between requests of a connection; also how long a tunnel may be silent, and
     /// how long a sniffing listener waits for a first byte.
     pub idle_timeout: Duration,
     /// Longest time that a stream may make no progress in either direction while one of its
-    /// bodies is on its way; also the longest time that a filter may hold a stream, or the end of
+    /// bodies, or a frame of an RPC protocol, is on its way; also the longest time that a filter may hold a stream, or the end of
     /// one direction of a connection, and how long a client may take nothing of the last bytes of
     /// a connection behind network filters.
     pub stall_timeout: Duration,

@@ -1,7 +1,10 @@
 //! The reading side of a connection: bytes become frames, frames become tasks.
 //!
 //! Where as many requests are under way as may be, more wait in order, and heartbeats are answered
-//! past them. Nothing is read while enough wait, or while the client does not take its replies. Start reading at [`Reader::run`].
+//! past them. Nothing is read while enough wait, or while the client does not take its replies.
+//! What it does because time passed is in `clocks.rs`. Start reading at [`Reader::run`].
+
+mod clocks;
 
 use std::{
     collections::VecDeque,
@@ -11,6 +14,7 @@ use std::{
     pin::{Pin, pin},
     rc::Rc,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use bytes::BytesMut;
@@ -19,9 +23,10 @@ use host_types::{Frame, FrameKind, ReplyReason};
 use tokio::{
     io::{AsyncRead, ReadBuf},
     task::{JoinError, JoinSet},
-    time::{Instant, sleep_until},
+    time::{Instant, sleep_until, timeout},
 };
 
+use self::clocks::{Clocks, Due, State};
 use super::{RpcConnection, call::serve_call};
 
 /// Bytes of one read. They stand on the stack, so that a connection that is silent keeps none.
@@ -31,6 +36,9 @@ const READ_BYTES_MAX: usize = 16 * 1024;
 const WAITING_MAX: usize = 1024;
 const WAITING_BYTES_MAX: usize = 1024 * 1024;
 
+/// Longest time, and most bytes, that a client sends on once its connection is over.
+const LINGER_MAX: Duration = Duration::from_secs(1);
+const LINGER_BYTES_MAX: usize = 1024 * 1024;
 const TOO_LARGE: &str = "a frame is larger than the listener's limit";
 
 /// Reads one connection.
@@ -50,25 +58,13 @@ pub(super) struct Reader<'a, R> {
     waiting_bytes: usize,
     /// Nothing more is read.
     ended: bool,
-    draining: Draining,
-    /// When the last frame came or went.
-    active: Instant,
+    clocks: Clocks,
 }
 
 /// A frame, and when it came.
 struct Waiting {
     frame: Frame,
     came: Instant,
-}
-
-/// Whether the client is to go elsewhere.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Draining {
-    No,
-    /// It was told; it closes when it is ready.
-    Told,
-    /// It cannot be told: the connection is closed when it is quiet.
-    Untold,
 }
 
 /// What a turn of the reader's loop is about.
@@ -78,7 +74,7 @@ enum Turn {
     Drain,
     LastOrders,
     Room,
-    Idle,
+    Clock,
 }
 
 impl<'a, R: AsyncRead + Unpin> Reader<'a, R> {
@@ -97,42 +93,44 @@ impl<'a, R: AsyncRead + Unpin> Reader<'a, R> {
             waiting: VecDeque::new(),
             waiting_bytes: 0,
             ended: false,
-            draining: Draining::No,
-            active: Instant::now(),
+            clocks: Clocks::new(),
         }
     }
 
-    /// Reads until the connection must end at once, and says why. Where it may end in order, the
-    /// outbox is told, and the connection is over when that is empty.
-    pub(super) async fn run(mut self) -> ReplyReason {
+    /// Reads until the connection may end in order, once what waits for the client is written.
+    ///
+    /// # Errors
+    /// It must end at once, for this reason.
+    pub(super) async fn run(mut self) -> Result<(), ReplyReason> {
         let listener = Rc::clone(&self.connection.listener);
         let mut drain = pin!(listener.until_drain());
         let mut last_orders = pin!(last_orders(self.connection));
-        let mut idle = pin!(sleep_until(self.idle_at()));
+        let mut clock = pin!(sleep_until(self.wakes_at()));
         loop {
-            if let Err(broken) = self.begin_calls().await {
-                return broken;
-            }
+            self.begin_calls().await?;
+            self.end_at_border();
             if self.is_over() {
-                self.connection.outbox.finish();
-                std::future::pending::<()>().await;
+                return Ok(());
             }
             let (can_read, is_full) = (self.can_read(), !self.connection.outbox.has_room());
+            self.clocks.pause(can_read);
+            let (wakes_at, most) = (self.wakes_at(), self.read_bytes_max());
+            if wakes_at < clock.deadline() {
+                clock.as_mut().reset(wakes_at);
+            }
             let turn = tokio::select! {
                 biased;
                 Some(ended) = self.calls.join_next() => Turn::CallEnded(ended),
                 () = last_orders.as_mut(), if !self.ended => Turn::LastOrders,
-                read = fill(&mut self.read, &mut self.bytes), if can_read => Turn::Read(read),
-                () = drain.as_mut(), if self.draining == Draining::No => Turn::Drain,
+                read = fill(&mut self.read, &mut self.bytes, most), if can_read => Turn::Read(read),
+                () = drain.as_mut(), if !self.clocks.is_draining() => Turn::Drain,
                 () = self.connection.outbox.until_room(), if is_full => Turn::Room,
-                () = idle.as_mut() => Turn::Idle,
+                () = clock.as_mut() => Turn::Clock,
             };
-            if matches!(turn, Turn::Idle) {
-                self.look_for_idleness();
-                idle.as_mut().reset(self.idle_at());
-            }
-            if let Err(broken) = self.take_turn(turn).await {
-                return broken;
+            let is_clock = matches!(turn, Turn::Clock);
+            self.take_turn(turn).await?;
+            if is_clock {
+                clock.as_mut().reset(self.wakes_at());
             }
         }
     }
@@ -140,13 +138,14 @@ impl<'a, R: AsyncRead + Unpin> Reader<'a, R> {
     async fn take_turn(&mut self, turn: Turn) -> Result<(), ReplyReason> {
         match turn {
             Turn::CallEnded(ended) => {
-                self.active = Instant::now(); // its reply was a frame, too
+                self.clocks.frame(true); // its reply was a frame, too
                 note_panic(ended);
             }
             Turn::Read(read) => self.took(read).await?,
             Turn::Drain => self.drain().await?,
             Turn::LastOrders => self.ended = true,
-            Turn::Room | Turn::Idle => {}
+            Turn::Clock => self.look_at_clocks(),
+            Turn::Room => {}
         }
         Ok(())
     }
@@ -212,26 +211,42 @@ impl<'a, R: AsyncRead + Unpin> Reader<'a, R> {
 
     fn wait_in_line(&mut self, frame: Frame) {
         self.waiting_bytes = self.waiting_bytes.saturating_add(frame.raw.len());
-        self.waiting.push_back(Waiting { frame, came: self.active });
+        self.waiting.push_back(Waiting { frame, came: self.clocks.active() });
+    }
+
+    /// Bytes of the next read: those of the last frame, where that is known.
+    fn read_bytes_max(&self) -> usize {
+        if !self.clocks.is_last_frame() {
+            return READ_BYTES_MAX;
+        }
+        self.needed.saturating_sub(self.bytes.len()).clamp(1, READ_BYTES_MAX)
+    }
+
+    /// Where no frames but the one that has begun are wanted, it ends behind that.
+    fn end_at_border(&mut self) {
+        if self.clocks.is_last_frame() && !self.is_more && self.bytes.len() >= self.needed {
+            self.ended = true;
+        }
     }
 
     /// True where the connection may end once everything is written.
     fn is_over(&self) -> bool {
-        let is_last = match self.draining {
-            Draining::Untold => self.bytes.is_empty(),
-            Draining::No | Draining::Told => false,
-        };
-        (self.ended || is_last) && self.calls.is_empty() && self.waiting.is_empty()
+        self.ended && self.is_free()
     }
 
-    /// Bytes came, or the client went.
+    fn is_free(&self) -> bool {
+        self.calls.is_empty() && self.waiting.is_empty()
+    }
+
+    /// Bytes came, or the client went. Where it says in order that it sends nothing more, it may
+    /// wait for its replies.
     async fn took(&mut self, read: io::Result<usize>) -> Result<(), ReplyReason> {
-        match read {
-            Ok(count) if count > 0 => {}
-            Ok(_) | Err(_) => return Err(ReplyReason::ClientGone),
+        if read.map_err(|_gone| ReplyReason::ClientGone)? == 0 {
+            self.ended = true;
+            return Ok(());
         }
         if self.bytes.len() < self.needed {
-            self.active = Instant::now(); // a long frame makes progress
+            self.clocks.read(false, true);
             return Ok(());
         }
         self.decode().await
@@ -245,6 +260,7 @@ impl<'a, R: AsyncRead + Unpin> Reader<'a, R> {
         // An empty rest may keep the memory of all that was read.
         self.bytes = if rest.is_empty() { BytesMut::new() } else { rest };
         self.needed = needed;
+        self.clocks.read(!frames.is_empty(), !self.bytes.is_empty() && !self.is_more);
         let frame_bytes_max = connection.listener.state().plan.limits.frame_bytes_max;
         for frame in frames {
             if frame.raw.len() > frame_bytes_max {
@@ -273,10 +289,7 @@ impl<'a, R: AsyncRead + Unpin> Reader<'a, R> {
         let counts = &self.connection.counts;
         counts.frame(frame.kind);
         let is_request = matches!(frame.kind, FrameKind::Request | FrameKind::OneWay);
-        // A client that was told to go is waited for as long as it has requests.
-        if is_request || self.draining != Draining::Told {
-            self.active = Instant::now();
-        }
+        self.clocks.frame(is_request);
         match frame.kind {
             FrameKind::Request | FrameKind::OneWay => self.wait_in_line(frame),
             // Without ids, a reply belongs to its place in the order.
@@ -310,7 +323,7 @@ impl<'a, R: AsyncRead + Unpin> Reader<'a, R> {
         } else {
             None
         };
-        self.draining = if word.is_some() { Draining::Told } else { Draining::Untold };
+        self.clocks.drain(word.is_some());
         if let Some(word) = word {
             connection.counts.frame(FrameKind::GoAway);
             connection.outbox.push(word);
@@ -318,17 +331,31 @@ impl<'a, R: AsyncRead + Unpin> Reader<'a, R> {
         Ok(())
     }
 
-    fn idle_at(&self) -> Instant {
-        self.active + self.connection.listener.state().plan.limits.idle_timeout
+    /// When something is due, or may be.
+    fn wakes_at(&self) -> Instant {
+        let limits = &self.connection.listener.state().plan.limits;
+        let next = self.clocks.next(self.state(), limits);
+        next.map_or_else(|| Instant::now() + limits.idle_timeout, |(at, _due)| at)
     }
 
-    /// Time passed. A connection with requests under way is never idle.
-    fn look_for_idleness(&mut self) {
-        let now = Instant::now();
-        if !self.calls.is_empty() || !self.waiting.is_empty() {
-            self.active = now;
-        } else if now >= self.idle_at() {
-            self.ended = true;
+    fn state(&self) -> State {
+        State {
+            is_free: self.is_free(),
+            is_read: self.can_read(),
+            is_ended: self.ended,
+            frame_bytes: self.needed.max(self.bytes.len()),
+        }
+    }
+
+    /// Time passed.
+    fn look_at_clocks(&mut self) {
+        let listener = self.connection.listener.state();
+        let next = self.clocks.next(self.state(), &listener.plan.limits);
+        match next.filter(|(at, _)| *at <= Instant::now()).map(|(_, due)| due) {
+            None => {}
+            Some(Due::Idle | Due::Quiet) => self.ended = true,
+            Some(Due::FrameLate) => self.refuse("the rest of a frame did not come in time"),
+            Some(Due::LastFrame) => self.clocks.last_frame(),
         }
     }
 }
@@ -343,21 +370,42 @@ async fn last_orders(connection: &RpcConnection) {
     }
 }
 
-/// Reads once. Nothing is lost where it is dropped before it is done.
-async fn fill<R: AsyncRead + Unpin>(read: &mut R, bytes: &mut BytesMut) -> io::Result<usize> {
-    poll_fn(|context| poll_fill(Pin::new(&mut *read), bytes, context)).await
+/// Reads once, so many bytes at most. Nothing is lost where it is dropped before it is done.
+async fn fill<R>(read: &mut R, bytes: &mut BytesMut, most: usize) -> io::Result<usize>
+where
+    R: AsyncRead + Unpin,
+{
+    poll_fn(|context| poll_fill(Pin::new(&mut *read), bytes, most, context)).await
 }
 
 fn poll_fill<R: AsyncRead>(
     read: Pin<&mut R>,
     bytes: &mut BytesMut,
+    most: usize,
     context: &mut Context<'_>,
 ) -> Poll<io::Result<usize>> {
     let mut space = [const { MaybeUninit::uninit() }; READ_BYTES_MAX];
-    let mut buffer = ReadBuf::uninit(&mut space);
+    let mut buffer = ReadBuf::uninit(space.get_mut(..most).unwrap_or_default());
     ready!(read.poll_read(context, &mut buffer))?;
     bytes.extend_from_slice(buffer.filled());
     Poll::Ready(Ok(buffer.filled().len()))
+}
+
+/// Reads on and drops what comes, until the client has closed its side, but not for long: a
+/// socket that is closed with unread bytes in it takes the last replies away from its client.
+pub(super) async fn linger<R: AsyncRead + Unpin>(read: &mut R) {
+    let dropping = async {
+        let (mut bytes, mut dropped) = (BytesMut::new(), 0);
+        while dropped < LINGER_BYTES_MAX {
+            match fill(read, &mut bytes, READ_BYTES_MAX).await {
+                Ok(count) if count > 0 => dropped += count,
+                Ok(_) | Err(_) => return,
+            }
+            bytes.clear();
+        }
+    };
+    // Whoever still sends has had its time.
+    drop(timeout(LINGER_MAX, dropping).await);
 }
 
 /// A codec's fault ends the connection for this reason.

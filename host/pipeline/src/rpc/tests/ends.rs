@@ -1,13 +1,38 @@
 //! How connections end, and what becomes of what is under way.
 
+use std::sync::mpsc;
+
 use host_extension::{FaultKind, Step};
 use tokio::{
-    io::AsyncWriteExt as _,
-    time::{Instant, pause},
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    time::{Instant, advance, pause},
 };
 
 use super::*;
 use crate::testing::{Fake, Log, Speaks};
+
+/// Stops the clock: it goes on where a test says so and never by itself, while the answer lives.
+fn stand_still() -> mpsc::Sender<()> {
+    let (still, ended) = mpsc::channel();
+    // The clock of a runtime with blocking work does not run ahead.
+    tokio::task::spawn_blocking(move || ended.recv_timeout(Duration::from_secs(60)));
+    pause();
+    still
+}
+
+/// Lets time pass, and all that is due happen.
+async fn pass(time: Duration) {
+    settle().await;
+    advance(time).await;
+    settle().await;
+}
+
+/// Lets all that can happen now happen.
+async fn settle() {
+    for _ in 0..500 {
+        tokio::task::yield_now().await;
+    }
+}
 
 #[test]
 fn frames_before_lost_framing_are_answered_and_the_connection_ends() {
@@ -79,44 +104,164 @@ fn a_drain_answers_what_is_under_way_and_closes_what_is_quiet() {
 }
 
 #[test]
-fn a_client_that_can_be_told_to_go_is_served_until_it_does() {
+fn who_cannot_be_told_to_go_is_closed_when_it_is_quiet_for_a_while() {
+    local(async {
+        let (world, heard) = echoing(&CodecFake::new()).await;
+        let mut client = world.talk().await;
+        assert_eq!(client.ask(&Wire::new(b'h', 1)).await, "H1 0  ");
+        let _still = stand_still();
+        world.worker.drain.raise();
+        for id in 1..4 {
+            let answer = format!("r{id} 200 re x by=peer;");
+            assert_eq!(client.ask(&Wire::request(id, "a/b", "x")).await, answer);
+            pass(Duration::from_millis(40)).await;
+        }
+        pass(Duration::from_millis(20)).await;
+        assert_eq!(client.told().await, "end");
+        assert_eq!(heard.borrow().len(), 3);
+    });
+}
+
+#[test]
+fn who_cannot_be_told_to_go_and_is_never_quiet_is_read_to_the_end_of_a_frame() {
+    for cut in [None, Some(2), Some(20)] {
+        local(async {
+            let (go, heard) = (Rc::new(Notify::new()), Heard::default());
+            let (goes, hears) = (Rc::clone(&go), Rc::clone(&heard));
+            let (address, _) = upstream(move |stream| {
+                let (goes, hears) = (Rc::clone(&goes), Rc::clone(&hears));
+                async move {
+                    let mut talk = Talk::new(stream);
+                    while let Some(frame) = talk.next().await {
+                        hears.borrow_mut().push(frame.clone());
+                        goes.notified().await;
+                        talk.send(&Wire::response(frame.id, "done")).await;
+                    }
+                }
+            })
+            .await;
+            let world = Setup::frames(&CodecFake::new(), address).start().await;
+            let mut client = world.talk().await;
+            client.send(&Wire::request(1, "a/b", "")).await;
+            while heard.borrow().is_empty() {
+                tokio::task::yield_now().await;
+            }
+            let _still = stand_still();
+            world.worker.drain.raise();
+            pass(Duration::from_secs(4)).await;
+            assert_eq!(client.ask(&Wire::new(b'h', 2)).await, "H2 0  ", "it is still read");
+            let (second, third) = (Wire::request(2, "a/b", ""), Wire::request(3, "a/b", ""));
+            let bytes = second.bytes();
+            let (first_part, rest) = bytes.split_at(cut.unwrap_or(0));
+            client.io.write_all(first_part).await.unwrap();
+            pass(Duration::from_secs(2)).await;
+            client.io.write_all(rest).await.unwrap();
+            client.send(&third).await;
+            settle().await;
+            go.notify_one();
+            assert_eq!(client.told().await, "r1 200 done ");
+            if cut == Some(20) {
+                go.notify_one();
+                assert_eq!(client.told().await, "r2 200 done ", "its length was known");
+            }
+            assert_eq!(client.told().await, "end");
+            assert_eq!(heard.borrow().len(), if cut == Some(20) { 2 } else { 1 });
+        });
+    }
+}
+
+#[test]
+fn a_client_that_was_told_to_go_is_closed_when_it_has_no_requests_for_a_while() {
     local(async {
         let mut codec = CodecFake::new();
         codec.profile.go_away = true;
         let (world, _) = echoing(&codec).await;
         let mut client = world.talk().await;
         assert_eq!(client.ask(&Wire::new(b'h', 1)).await, "H1 0  ");
+        let _still = stand_still();
         world.worker.drain.raise();
         assert_eq!(client.told().await, "g0 0  ");
-        assert_eq!(client.ask(&Wire::request(2, "a/b", "x")).await, "r2 200 re x by=peer;");
+        for id in 1..9 {
+            pass(Duration::from_millis(900)).await;
+            let answer = format!("r{id} 200 re x by=peer;");
+            assert_eq!(client.ask(&Wire::request(id, "a/b", "x")).await, answer);
+        }
         assert_eq!(world.frames("go_away"), 1);
+        pass(Duration::from_millis(900)).await;
+        assert_eq!(client.ask(&Wire::new(b'h', 2)).await, "H2 0  ");
+        pass(Duration::from_millis(200)).await;
+        assert_eq!(client.told().await, "end", "heartbeats alone do not keep it");
         drop(client);
-        assert_eq!(lines(world).await, [line("upstream", 200)]);
+        assert_eq!(lines(world).await.len(), 8);
     });
 }
 
 #[test]
-fn heartbeats_alone_do_not_keep_a_client_that_was_told_to_go() {
-    local(async {
-        let mut codec = CodecFake::new();
-        codec.profile.go_away = true;
-        let limits = Limits { idle_timeout: Duration::from_secs(5), ..Limits::default() };
-        let (address, _) = echo().await;
-        let world = Setup { limits, ..Setup::frames(&codec, address) }.start().await;
-        let mut client = world.talk().await;
-        assert_eq!(client.ask(&Wire::new(b'h', 1)).await, "H1 0  ");
-        world.worker.drain.raise();
-        assert_eq!(client.told().await, "g0 0  ");
-        pause();
-        let start = Instant::now();
-        let mut beats = 0;
-        while client.ask(&Wire::new(b'h', 2)).await != "end" {
-            tokio::time::advance(Duration::from_secs(1)).await;
-            beats += 1;
+fn a_frame_that_does_not_come_to_its_end_ends_its_connection() {
+    let limits = |header, stall| Limits {
+        header_timeout: Duration::from_secs(header),
+        stall_timeout: Duration::from_secs(stall),
+        ..Limits::default()
+    };
+    for limits in [limits(3, 60), limits(60, 3)] {
+        for length in [2, 20] {
+            local(async {
+                let (address, _) = echo().await;
+                let setup = Setup::frames(&CodecFake::new(), address);
+                let world = Setup { limits: limits.clone(), ..setup }.start().await;
+                let mut client = world.talk().await;
+                let bytes = Wire::request(1, "a/b", "x").bytes();
+                client.io.write_all(&bytes[..length]).await.unwrap();
+                pause();
+                let start = Instant::now();
+                assert_eq!(client.told().await, "end");
+                assert!((2..5).contains(&start.elapsed().as_secs()), "{:?}", start.elapsed());
+                assert_eq!(world.malformed(), 1);
+            });
         }
-        assert!((3..=6).contains(&beats), "{beats}");
-        assert!(start.elapsed() < Duration::from_secs(8));
+    }
+}
+
+#[test]
+fn a_client_that_sends_on_past_the_end_gets_its_replies_and_an_end_in_order() {
+    local(async {
+        let (world, _) = echoing(&CodecFake::new()).await;
+        let mut client = world.talk().await;
+        let mut bytes = Wire::request(1, "a/b", "hi").bytes();
+        bytes.extend(vec![b'?'; 300_000]);
+        client.io.write_all(&bytes).await.unwrap();
+        assert_eq!(client.told().await, "r1 200 re hi by=peer;");
+        let end = client.io.read(&mut [0]).await;
+        assert_eq!(end.expect("it was not cut off"), 0);
     });
+}
+
+#[test]
+fn a_client_that_sends_on_for_ever_is_cut_off() {
+    local(async {
+        let (world, _) = echoing(&CodecFake::new()).await;
+        let mut client = world.talk().await;
+        while client.io.write_all(&[b'?'; 4096]).await.is_ok() {}
+    });
+}
+
+#[test]
+fn a_client_that_sends_nothing_more_gets_its_replies() {
+    for limit in [100, 1] {
+        local(async {
+            let limits = Limits { streams_per_connection_max: limit, ..Limits::default() };
+            let (address, _) = echo().await;
+            let world = Setup { limits, ..Setup::frames(&CodecFake::new(), address) }.start().await;
+            let mut client = world.talk().await;
+            client.send_all(&[Wire::request(1, "a/b", "x"), Wire::request(2, "a/b", "y")]).await;
+            client.io.shutdown().await.unwrap();
+            let mut told = [client.told().await, client.told().await];
+            told.sort();
+            assert_eq!(told, ["r1 200 re x by=peer;", "r2 200 re y by=peer;"]);
+            assert_eq!(client.told().await, "end");
+            assert_eq!(lines(world).await, vec![line("upstream", 200); 2]);
+        });
+    }
 }
 
 #[test]
@@ -134,22 +279,16 @@ fn an_abort_ends_everything() {
 }
 
 #[test]
-fn a_client_that_goes_gives_its_requests_up() {
-    for reset in [false, true] {
-        local(async {
-            let (address, came) = silent().await;
-            let world = Setup::frames(&CodecFake::new(), address).start().await;
-            let mut client = world.talk().await;
-            client.send(&Wire::request(1, "a/b", "")).await;
-            came.notified().await;
-            if reset {
-                client.reset();
-            } else {
-                drop(client);
-            }
-            assert_eq!(lines(world).await, [("client_gone".to_owned(), None)]);
-        });
-    }
+fn a_client_that_breaks_off_gives_its_requests_up() {
+    local(async {
+        let (address, came) = silent().await;
+        let world = Setup::frames(&CodecFake::new(), address).start().await;
+        let mut client = world.talk().await;
+        client.send(&Wire::request(1, "a/b", "")).await;
+        came.notified().await;
+        client.reset();
+        assert_eq!(lines(world).await, [("client_gone".to_owned(), None)]);
+    });
 }
 
 #[test]
