@@ -5,6 +5,7 @@
 //! in `layout`. Start reading at [`BoltCodec`].
 #![forbid(unsafe_code)]
 
+mod exception;
 mod layout;
 
 use mortise_sdk::{
@@ -96,7 +97,14 @@ impl Codec for BoltCodec {
     fn reject(&mut self, rejection: &Rejection<'_>) -> Option<Vec<u8>> {
         let id = u32::try_from(rejection.id).ok()?;
         let head = Head::response(status_of(rejection.status));
-        head.write(id, &[], &rejection.fields, rejection.body)
+        if (200..300).contains(&rejection.status) {
+            return head.write(id, &[], &rejection.fields, rejection.body);
+        }
+        // Clients close the connection on content of a failure that they cannot read.
+        let text = std::str::from_utf8(rejection.body).unwrap_or_default();
+        let text = if text.is_empty() { rejection.message } else { text };
+        let content = exception::saying(text);
+        head.write(id, exception::CLASS.as_bytes(), &rejection.fields, &content)
     }
 }
 

@@ -125,3 +125,32 @@ fn a_rejection_has_the_status_of_the_protocol() {
         assert_eq!(reply.fields, [(b"x".to_vec(), b"y".to_vec())]);
     }
 }
+
+#[test]
+fn a_rejection_is_an_exception_whatever_body_it_has() {
+    let request = request(7);
+    let reply = |status, body: &[u8]| {
+        let message = "no way";
+        let fields = Vec::new();
+        let rejection = Rejection { request: &request, id: 7, status, message, fields, body };
+        BoltCodec.reject(&rejection).unwrap()
+    };
+    let failed = reply(404, "f\u{fc}r nobody".as_bytes());
+    let (head, rest) = failed.split_at(20);
+    let sizes = [&[0, 52, 0, 0, 0, 0, 0][..], &[u8::try_from(rest.len() - 52).unwrap()]].concat();
+    assert_eq!(head[12..], sizes);
+    let (class, content) = rest.split_at(52);
+    assert_eq!(class, exception::CLASS.as_bytes());
+    let expect = [
+        b"O\xc8\x34",
+        class,
+        b"\x92\x0ddetailMessage\x0astackTraceo\x90S\0\x0a",
+        "f\u{fc}r nobody".as_bytes(),
+        b"Vt\0\x1c[java.lang.StackTraceElementn\0z",
+    ];
+    assert_eq!(content, expect.concat());
+    assert_eq!(reply(404, b"\xff"), reply(404, b""), "that is no text");
+    assert_eq!(reply(404, b""), reply(404, b"no way"));
+    let direct = reply(200, b"\xff");
+    assert_eq!(decoded(&direct).body, 20..21, "nothing but the content");
+}
