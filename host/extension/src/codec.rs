@@ -131,7 +131,7 @@ pub trait Codec: fmt::Debug {
     fn decode(&self, bytes: BytesMut) -> CodecStep<Decoded>;
 
     /// Writes a frame that was changed, or whose id has no place of its own. `None` where what
-    /// was changed cannot stand in the protocol: the stream ends as malformed.
+    /// was changed cannot stand in the protocol: the stream ends as after a filter that failed.
     fn encode(&self, rewrite: Rewrite<'_>) -> CodecStep<Option<Bytes>>;
 
     /// A heartbeat with this id.
