@@ -38,7 +38,7 @@ pub(crate) struct CodecConfig {
     /// The codec: `bolt`, `dubbo`, `dubbothrift`, `tars`, or an entry of `plugins`.
     pub(crate) name: String,
     /// What it is configured with; of a plugin, text as it stands, anything else as JSON. `bolt`
-    /// takes `{ go_away: true }`, to send and understand the command 100 (default: false).
+    /// takes `{ go_away: true }`, to send the command 100 to clients (default: false).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) config: Option<Value>,
     /// Which of the plugins that the file of the plugin holds is meant. Default: the only one.
