@@ -138,8 +138,8 @@ impl Pair {
         let answered = |call: &str| !["many", "oneway"].contains(&call);
         for (call, _answer) in self.right.iter().filter(|(call, _answer)| answered(call)) {
             let error = error(&calls, call).to_lowercase();
-            let late =
-                ["timeout", "timed out", "no response"].iter().any(|word| error.contains(word));
+            let words = ["timeoutexception", "command timeout", "timed out", "no response"];
+            let late = words.iter().any(|word| error.contains(word));
             assert!(!late, "{call}: {error}");
         }
         if told_of_many(self.right) {
