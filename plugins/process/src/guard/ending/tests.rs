@@ -1,18 +1,24 @@
 use std::{
+    io::{Read as _, Write as _},
     os::unix::process::{CommandExt, ExitStatusExt},
     path::{Path, PathBuf},
-    process::{Child, Command},
+    process::{Child, Command, Stdio},
 };
 
 use rustix::process::{Pid, getpid};
 
 use super::{super::processes::now, *};
 
-/// A program in a group of its own.
-fn spawn(arguments: &[&str], private: &Path) -> Child {
+/// A process in a group of its own, which ends when its input does.
+fn spawn(private: &Path) -> Child {
     #[expect(clippy::disallowed_methods, reason = "processes to be ended")]
-    let mut command = Command::new(arguments[0]);
-    command.args(&arguments[1..]).env("TMPDIR", private).process_group(0).spawn().unwrap()
+    let mut command = Command::new("cat");
+    command.env("TMPDIR", private).process_group(0);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    // It is started when it answers: before, the kernel may not show its environment yet.
+    child.stdin.as_mut().unwrap().write_all(b"x").unwrap();
+    child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
+    child
 }
 
 fn group(child: &Child, private: &Path, may_leave: bool) -> Group {
@@ -44,8 +50,8 @@ fn end(mut child: Child) {
 #[test]
 fn a_group_is_ended_and_no_other() {
     let (one, two) = (path("one"), path("two"));
-    let ours = spawn(&["sleep", "600"], &one);
-    let mut other = spawn(&["sleep", "600"], &two);
+    let ours = spawn(&one);
+    let mut other = spawn(&two);
     end_groups(&[group(&ours, &one, false)], evidence());
     assert!(was_killed(ours));
     assert!(lives(&mut other));
@@ -56,7 +62,7 @@ fn a_group_is_ended_and_no_other() {
 fn a_group_of_the_same_number_that_began_later_is_left_alone() {
     let (ours, foreign) = (path("earlier"), path("later"));
     let before = Evidence { gone_at: now() - 1, ..evidence() };
-    let mut later = spawn(&["sleep", "600"], &foreign);
+    let mut later = spawn(&foreign);
     let before = Evidence { gone_at: before.gone_at.min(started(&later) - 1), ..before };
     end_groups(&[group(&later, &ours, false)], before);
     assert!(lives(&mut later), "neither as old nor marked");
@@ -72,7 +78,7 @@ fn started(child: &Child) -> u64 {
 #[test]
 fn a_group_of_another_session_is_left_alone() {
     let private = path("session");
-    let mut other = spawn(&["sleep", "600"], &private);
+    let mut other = spawn(&private);
     let evidence = evidence();
     let elsewhere = Evidence { session: evidence.session + 1, ..evidence };
     end_groups(&[group(&other, &private, false)], elsewhere);
@@ -83,10 +89,10 @@ fn a_group_of_another_session_is_left_alone() {
 #[test]
 fn who_left_a_group_is_known_by_the_directory() {
     let (one, ten) = (path("left"), path("left0"));
-    let mut leaver = spawn(&["sleep", "600"], &one);
-    let mut neighbour = spawn(&["sleep", "600"], &ten);
-    let mut child = spawn(&["true"], Path::new("/"));
-    child.wait().unwrap();
+    let mut leaver = spawn(&one);
+    let mut neighbour = spawn(&ten);
+    let mut child = spawn(Path::new("/"));
+    child.wait().unwrap(); // its input is closed first
     end_leavers(&[group(&child, &one, false)]);
     assert!(lives(&mut leaver), "a confined one cannot leave, so nobody is looked for");
     end_leavers(&[group(&child, &one, true)]);
