@@ -18,7 +18,7 @@ pub(crate) fn test(report: &mut Report, args: &[String]) -> Result<()> {
     // of the same libraries, and the heaviest ones would be compiled twice.
     let build = ["build", "--locked", "--workspace", "--bins", "--tests"];
     report.step("build mortise and tests", &mut cargo(&build))?;
-    let mut test = cargo(&["test", "--locked", "--workspace"]);
+    let mut test = cargo(&["test", "--locked", "--workspace", "--no-fail-fast"]);
     report.step("test", test.args(args).env("MORTISE_BIN", proxy::binary()))
 }
 
