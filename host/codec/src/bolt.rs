@@ -25,7 +25,7 @@ mod status;
 use std::{cell::Cell, ops::Range, time::Duration};
 
 use bytes::{BufMut, Bytes, BytesMut};
-use host_extension::{CodecProfile, Detection, PoolMode, Rejection, Rewrite};
+use host_extension::{CodecProfile, Detection, PoolMode, Rejection, ResponseTo, Rewrite};
 use host_types::{FieldList, Frame, FrameKind, FrameStatus, IdPlace, IdWidth};
 
 use self::head::{Flavour, Head, Kind};
@@ -122,6 +122,16 @@ impl Wire for Bolt {
         }
         frame.raw = raw;
         Ok(frame)
+    }
+
+    fn response_to(&self, start: &[u8]) -> ResponseTo {
+        match Head::read(start) {
+            Ok(Some(head)) if kind(&head) == Ok(FrameKind::Response) => {
+                ResponseTo::Request(head.id.into())
+            }
+            Ok(None) => ResponseTo::NeedMore,
+            Ok(Some(_)) | Err(_) => ResponseTo::Unknown,
+        }
     }
 
     fn write(&self, rewrite: &Rewrite<'_>) -> Option<Bytes> {

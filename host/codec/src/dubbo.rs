@@ -46,7 +46,7 @@ mod target;
 use std::time::Duration;
 
 use bytes::Bytes;
-use host_extension::{CodecProfile, Detection, PoolMode, Rejection, Rewrite};
+use host_extension::{CodecProfile, Detection, PoolMode, Rejection, ResponseTo, Rewrite};
 use host_types::{FieldList, Frame, FrameKind, FrameStatus, IdPlace, IdWidth};
 
 use self::head::{EVENT, HEAD_BYTES, Head, MAGIC, OK, REQUEST, TWO_WAY};
@@ -112,6 +112,14 @@ impl Wire for Dubbo {
             FrameKind::Heartbeat | FrameKind::HeartbeatReply | FrameKind::GoAway => {}
         }
         Ok(frame)
+    }
+
+    fn response_to(&self, start: &[u8]) -> ResponseTo {
+        match Head::read(start) {
+            Some(head) if head.kind(&[]) == FrameKind::Response => ResponseTo::Request(head.id),
+            Some(_) => ResponseTo::Unknown,
+            None => ResponseTo::NeedMore,
+        }
     }
 
     fn write(&self, rewrite: &Rewrite<'_>) -> Option<Bytes> {

@@ -21,7 +21,7 @@ mod message;
 use std::ops::Range;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use host_extension::{CodecProfile, Detection, PoolMode, Rejection, Rewrite};
+use host_extension::{CodecProfile, Detection, PoolMode, Rejection, ResponseTo, Rewrite};
 use host_types::{FieldList, Frame, FrameKind, FrameStatus, IdPlace, IdWidth};
 
 use self::message::{Message, Type};
@@ -84,6 +84,15 @@ impl Wire for DubboThrift {
         };
         frame.raw = raw;
         Ok(frame)
+    }
+
+    fn response_to(&self, start: &[u8]) -> ResponseTo {
+        let Some(end) = header_end(start) else { return ResponseTo::NeedMore };
+        match (Type::read(start, end).map(kind_of), Header::read(start)) {
+            (None, _) => ResponseTo::NeedMore,
+            (Some(FrameKind::Response), Ok(header)) => ResponseTo::Request(header.id),
+            (Some(_), _) => ResponseTo::Unknown,
+        }
     }
 
     fn write(&self, rewrite: &Rewrite<'_>) -> Option<Bytes> {

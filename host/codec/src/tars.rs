@@ -28,7 +28,7 @@ mod value;
 use std::{ops::Range, time::Duration};
 
 use bytes::Bytes;
-use host_extension::{CodecProfile, Detection, PoolMode, Rejection, Rewrite};
+use host_extension::{CodecProfile, Detection, PoolMode, Rejection, ResponseTo, Rewrite};
 use host_types::{FieldList, Frame, FrameKind, FrameStatus, IdPlace, IdWidth};
 
 use self::packet::{Entry, Form, Packet};
@@ -98,6 +98,21 @@ impl Wire for Tars {
         frame.malformed = read.err().map(Into::into);
         frame.raw = raw;
         Ok(frame)
+    }
+
+    fn response_to(&self, start: &[u8]) -> ResponseTo {
+        // Where the packet ends within a field, those before it are known.
+        let (packet, _cut) = Packet::read(start);
+        if packet.form == Form::Response {
+            let id = packet.int(start, packet.form.id());
+            return id
+                .map_or(ResponseTo::Unknown, |id| ResponseTo::Request(id.cast_unsigned().into()));
+        }
+        match packet.bytes(start, Form::Request.payload()) {
+            Ok(None) => ResponseTo::NeedMore,
+            // A response in this form shows itself behind its payload, which is too long.
+            Ok(Some(_)) | Err(_) => ResponseTo::Unknown,
+        }
     }
 
     fn write(&self, rewrite: &Rewrite<'_>) -> Option<Bytes> {

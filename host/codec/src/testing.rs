@@ -5,8 +5,8 @@
 use std::rc::Rc;
 
 use bytes::{Bytes, BytesMut};
-use host_extension::{Codec, CodecStep, Decoded, Detection, Rejection, Rewrite};
-use host_types::{FieldList, Frame};
+use host_extension::{Codec, CodecStep, Decoded, Detection, Rejection, ResponseTo, Rewrite};
+use host_types::{FieldList, Frame, FrameKind};
 
 use crate::BuiltinCodec;
 
@@ -84,7 +84,8 @@ pub(crate) fn seen(frame: &Frame) -> String {
 /// - every cut of the bytes gives the same frames, and byte by byte does, too;
 /// - `needed` is never less than what is there, nor more than the frame has;
 /// - a frame is written as it came, and as it is patched, where it has a place for its id;
-/// - what is written with another id is read again as the same frame.
+/// - what is written with another id is read again as the same frame;
+/// - whose response it is is said of responses only, and rightly, however few bytes are there.
 #[track_caller]
 pub(crate) fn check_laws(of: BuiltinCodec, stream: &[u8]) {
     let whole = decode(&*codec(of), stream);
@@ -100,7 +101,31 @@ pub(crate) fn check_laws(of: BuiltinCodec, stream: &[u8]) {
     let reader = codec(of);
     for frame in decode(&*reader, stream).frames {
         check_rewrites(&*reader, &frame);
+        check_whose(&*reader, &frame);
     }
+}
+
+fn check_whose(codec: &dyn Codec, frame: &Frame) {
+    let right = ResponseTo::Request(frame.id);
+    for cut in 0..=frame.raw.len() {
+        let told = codec.response_to(&frame.raw[..cut]);
+        let is_well = match told {
+            ResponseTo::NeedMore | ResponseTo::Unknown => true,
+            ResponseTo::Request(_) => frame.kind == FrameKind::Response && told == right,
+        };
+        assert!(is_well || frame.malformed.is_some(), "{told:?} of {cut} bytes of {frame:?}");
+    }
+}
+
+/// From how many bytes of a response on its codec knows whose it is. Before, it needs more.
+pub(crate) fn known_from(codec: &dyn Codec, response: &[u8]) -> usize {
+    let told: Vec<_> =
+        (0..=response.len()).map(|cut| codec.response_to(&response[..cut])).collect();
+    let known = told.iter().take_while(|told| **told == ResponseTo::NeedMore).count();
+    for told in &told[known..] {
+        assert!(matches!(told, ResponseTo::Request(_)), "{told:?}");
+    }
+    known
 }
 
 fn in_pieces(codec: &dyn Codec, pieces: &[&[u8]]) -> Vec<String> {
@@ -154,6 +179,7 @@ pub(crate) fn check_damage(of: BuiltinCodec, stream: &[u8]) {
 /// Does all that can be done with some bytes.
 pub(crate) fn survive(codec: &dyn Codec, bytes: &[u8]) {
     let _ = detect(codec, bytes);
+    let _ = codec.response_to(bytes);
     let decoded = decode(codec, bytes);
     let taken: usize = decoded.frames.iter().map(|frame| frame.raw.len()).sum();
     assert!(taken + decoded.rest.len() <= bytes.len());

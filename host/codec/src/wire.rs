@@ -12,7 +12,7 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use host_extension::{
     Codec, CodecProfile, CodecStep, Decoded, Detection, FilterFactory, Phases, PluginFault,
-    Rejection, Rewrite,
+    Rejection, ResponseTo, Rewrite,
 };
 use host_types::{FieldList, Frame};
 
@@ -29,6 +29,9 @@ pub(crate) trait Wire: fmt::Debug {
     /// # Errors
     /// It shows that the borders cannot be believed.
     fn read(&self, raw: Bytes) -> Result<Frame, Box<str>>;
+
+    /// See [`Codec::response_to`].
+    fn response_to(&self, start: &[u8]) -> ResponseTo;
 
     /// See [`Codec::encode`].
     fn write(&self, rewrite: &Rewrite<'_>) -> Option<Bytes>;
@@ -170,6 +173,10 @@ impl<W: Wire> Codec for Wired<W> {
 
     fn decode(&self, bytes: BytesMut) -> CodecStep<Decoded> {
         CodecStep::ready(decode(&self.0, bytes))
+    }
+
+    fn response_to(&self, start: &[u8]) -> ResponseTo {
+        self.0.response_to(start)
     }
 
     fn encode(&self, rewrite: Rewrite<'_>) -> CodecStep<Option<Bytes>> {

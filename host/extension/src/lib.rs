@@ -56,7 +56,7 @@ pub use calls::{
 };
 pub use codec::{
     Codec, CodecProfile, CodecStep, DETECT_BYTES_MAX, Decoded, Detection, PoolMode, Rejection,
-    Rewrite,
+    ResponseTo, Rewrite,
 };
 pub use fault::{FaultKind, PluginFault};
 pub use filter::StreamFilter;

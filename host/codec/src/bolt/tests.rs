@@ -69,6 +69,13 @@ fn a_response_says_how_the_call_ended() {
 }
 
 #[test]
+fn the_head_tells_whose_response_a_frame_is() {
+    assert_eq!(known_from(&*bolt(), RESPONSE_V1), 20);
+    assert_eq!(bolt().response_to(REQUEST_V1), ResponseTo::Unknown);
+    assert_eq!(bolt().response_to(HEARTBEAT_REPLY_V1), ResponseTo::Unknown);
+}
+
+#[test]
 fn versions_may_be_mixed() {
     let stream =
         [REQUEST_V1, REQUEST_V2, RESPONSE_V1, &with_sum(REQUEST_SUM), HEARTBEAT_V1].concat();

@@ -184,6 +184,15 @@ fn responses_tell_their_status() {
 }
 
 #[test]
+fn the_head_tells_whose_response_a_frame_is() {
+    let codec = testing::codec(BuiltinCodec::Dubbo);
+    assert_eq!(testing::known_from(&*codec, &wire(head::HESSIAN, OK, b"\x91\x02hi")), HEAD_BYTES);
+    for flags in [REQUEST_FLAGS, head::HESSIAN | EVENT] {
+        assert_eq!(codec.response_to(&wire(flags, OK, b"N")), ResponseTo::Unknown);
+    }
+}
+
+#[test]
 fn a_response_has_a_value_or_an_exception_and_maybe_attachments() {
     for (payload, body, exception, field_value) in [
         (&b"\x90H\x01mZ"[..], &b"H\x01mZ"[..], true, ""),

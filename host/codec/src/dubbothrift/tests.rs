@@ -91,6 +91,16 @@ fn a_response_says_how_the_call_ended() {
 }
 
 #[test]
+fn the_type_of_the_message_tells_whose_response_a_frame_is() {
+    for of in [Type::Reply, Type::Exception] {
+        let answer = sample("svc", None, 7, of, "say", b"\0");
+        let body = answer.len() - 1;
+        assert!(known_from(&*codec(THRIFT), &answer) < body);
+    }
+    assert_eq!(codec(THRIFT).response_to(CALL), ResponseTo::Unknown);
+}
+
+#[test]
 fn every_cut_gives_the_same_frames() {
     let reply = sample("svc", None, 7, Type::Reply, "say", b"\0");
     let exception = sample("", None, 1, Type::Exception, "", b"");

@@ -80,6 +80,16 @@ fn a_response_of_tup_has_the_form_of_a_request() {
 }
 
 #[test]
+fn the_return_code_tells_whose_response_a_frame_is() {
+    // The length, four numbers, and the head of the return code.
+    assert_eq!(known_from(&*codec(TARS), RESPONSE), 11);
+    for payload in [REQUEST, TUP_RESPONSE] {
+        assert_eq!(codec(TARS).response_to(&payload[..6]), ResponseTo::NeedMore);
+        assert_eq!(codec(TARS).response_to(payload), ResponseTo::Unknown);
+    }
+}
+
+#[test]
 fn every_cut_gives_the_same_frames() {
     let wide = encode(&*codec(TARS), &request(), 0x0102_0304).unwrap();
     let stream = [REQUEST, RESPONSE, TUP_RESPONSE, &wide].concat();

@@ -25,6 +25,10 @@ impl Wire for Counted {
         }
     }
 
+    fn response_to(&self, _start: &[u8]) -> ResponseTo {
+        ResponseTo::Unknown
+    }
+
     fn write(&self, _rewrite: &Rewrite<'_>) -> Option<Bytes> {
         None
     }

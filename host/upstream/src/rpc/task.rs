@@ -5,8 +5,8 @@
 
 use std::{net::SocketAddr, pin::Pin, rc::Rc, time::Duration};
 
-use bytes::{Bytes, BytesMut};
-use host_extension::{CodecStep, FRAMES_MAX, FaultKind, PluginFault, Signal};
+use bytes::{Buf as _, Bytes, BytesMut};
+use host_extension::{CodecStep, FRAMES_MAX, FaultKind, PluginFault, ResponseTo, Signal};
 use host_types::{Frame, FrameKind};
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite},
@@ -32,6 +32,10 @@ pub(super) const STALL: Duration = Duration::from_secs(30);
 
 /// Room for one read.
 const READ_BYTES: usize = 16 * 1024;
+
+/// Longest response that is read over where it is too long to be read. A longer one is likelier
+/// damage than an answer.
+const SKIPPED_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// A connection in `slot`, and its first seat.
 pub(super) async fn open(
@@ -76,6 +80,26 @@ struct Task {
     protocol: RpcProtocol,
 }
 
+/// What was read and is no whole frame.
+#[derive(Default)]
+struct Begun {
+    /// The beginning of a frame.
+    bytes: BytesMut,
+    /// How many bytes there must be before it is looked at again.
+    needed: usize,
+    /// Bytes still to come that are read over.
+    skipped: usize,
+}
+
+impl Begun {
+    /// Reads over what is to be.
+    fn skip(&mut self) {
+        let count = self.skipped.min(self.bytes.len());
+        self.bytes.advance(count);
+        self.skipped -= count;
+    }
+}
+
 impl Drop for Task {
     fn drop(&mut self) {
         self.connection.end(ConnectionEnd::Replaced);
@@ -105,19 +129,20 @@ impl Task {
     }
 
     async fn read(&self, mut reader: impl AsyncRead + Unpin) -> ConnectionEnd {
-        let mut buffer = BytesMut::new();
-        let mut needed = 0;
+        let mut begun = Begun::default();
         loop {
+            let buffer = &mut begun.bytes;
             buffer.reserve(READ_BYTES);
             let room = buffer.capacity() - buffer.len();
-            let count = match reader.read_buf(&mut buffer).await {
+            let count = match reader.read_buf(buffer).await {
                 Ok(0) => return ConnectionEnd::Closed,
                 Ok(count) => count,
                 Err(error) => return ConnectionEnd::Io(error.kind()),
             };
-            if buffer.len() >= needed {
-                (buffer, needed) = match self.decode(buffer).await {
-                    Ok(rest) => rest,
+            begun.skip();
+            if !begun.bytes.is_empty() && begun.bytes.len() >= begun.needed {
+                begun = match self.decode(begun.bytes).await {
+                    Ok(begun) => begun,
                     Err(why) => return why,
                 };
             }
@@ -128,9 +153,8 @@ impl Task {
         }
     }
 
-    /// Takes the frames out of what was read and hands them out. What is left, and how long the
-    /// frame that it begins is.
-    async fn decode(&self, buffer: BytesMut) -> Result<(BytesMut, usize), ConnectionEnd> {
+    /// Takes the frames out of what was read and hands them out. What is left.
+    async fn decode(&self, buffer: BytesMut) -> Result<Begun, ConnectionEnd> {
         let bytes_max = self.protocol.frame_bytes_max;
         let mut rest = buffer;
         loop {
@@ -151,21 +175,42 @@ impl Task {
                 continue;
             }
             if decoded.needed > bytes_max || rest.len() > bytes_max {
-                return Err(ConnectionEnd::FrameTooLarge { bytes_max });
+                return self.skip(rest, decoded.needed);
             }
             // An empty rest would share the memory of the frames, which can be changed in place
             // once nobody else holds it.
-            let rest = if rest.is_empty() { BytesMut::new() } else { rest };
-            return Ok((rest, decoded.needed));
+            let bytes = if rest.is_empty() { BytesMut::new() } else { rest };
+            return Ok(Begun { bytes, needed: decoded.needed, skipped: 0 });
+        }
+    }
+
+    /// Begins to read over a frame that is too long. Where it is a response, the request that it
+    /// answers fails alone.
+    fn skip(&self, start: BytesMut, length: usize) -> Result<Begun, ConnectionEnd> {
+        let (connection, bytes_max) = (&self.connection, self.protocol.frame_bytes_max);
+        match connection.codec.response_to(&start) {
+            ResponseTo::Request(id) if (bytes_max..=SKIPPED_BYTES_MAX).contains(&length) => {
+                connection.answered(too_large(id, length, bytes_max));
+                let skipped = length.saturating_sub(start.len());
+                Ok(Begun { skipped, ..Begun::default() })
+            }
+            ResponseTo::NeedMore if start.len() <= bytes_max => {
+                Ok(Begun { needed: start.len() + 1, bytes: start, skipped: 0 })
+            }
+            ResponseTo::Request(_) | ResponseTo::NeedMore | ResponseTo::Unknown => {
+                Err(ConnectionEnd::FrameTooLarge { bytes_max })
+            }
         }
     }
 
     async fn take(&self, frame: Frame) -> Result<(), ConnectionEnd> {
         let (connection, bytes_max) = (&self.connection, self.protocol.frame_bytes_max);
-        if frame.raw.len() > bytes_max {
-            return Err(ConnectionEnd::FrameTooLarge { bytes_max });
-        }
+        let length = frame.raw.len();
         match frame.kind {
+            FrameKind::Response if length > bytes_max => {
+                connection.answered(too_large(frame.id, length, bytes_max));
+            }
+            _ if length > bytes_max => return Err(ConnectionEnd::FrameTooLarge { bytes_max }),
             FrameKind::Response => connection.answered(frame),
             // Damage can hide what kind it is. Whoever waits under its id waits for nothing else.
             FrameKind::Request | FrameKind::OneWay | FrameKind::GoAway
@@ -221,6 +266,12 @@ async fn write(connection: &Connection, mut writer: impl AsyncWrite + Unpin) -> 
             Err(_elapsed) => return ConnectionEnd::Stalled,
         }
     }
+}
+
+/// What a request gets in place of a response that is too long.
+fn too_large(id: u64, length: usize, bytes_max: usize) -> Frame {
+    let why = format!("it has {length} bytes, and `frame_bytes_max` is {bytes_max}");
+    Frame { kind: FrameKind::Response, id, malformed: Some(why.into()), ..Frame::default() }
 }
 
 fn failed(protocol: &RpcProtocol, fault: &PluginFault) {

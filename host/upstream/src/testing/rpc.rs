@@ -11,7 +11,7 @@ use std::{
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use host_extension::{
     Codec, CodecProfile, CodecStep, Decoded, Detection, FaultKind, FilterFactory, Phases,
-    PluginFault, PoolMode, Rejection, Rewrite,
+    PluginFault, PoolMode, Rejection, ResponseTo, Rewrite,
 };
 use host_types::{Frame, FrameKind, IdWidth};
 use tokio::{
@@ -143,6 +143,15 @@ impl Codec for TinyCodec {
 
     fn decode(&self, bytes: BytesMut) -> CodecStep<Decoded> {
         self.step(decode(bytes))
+    }
+
+    fn response_to(&self, start: &[u8]) -> ResponseTo {
+        match (start.get(4), start.get(5..HEAD)) {
+            (Some(b'r'), Some(mut id)) => ResponseTo::Request(id.get_u64()),
+            // Whose it is stands at the end of the body.
+            (Some(b'm'), _) => ResponseTo::NeedMore,
+            _ => ResponseTo::Unknown,
+        }
     }
 
     fn encode(&self, _rewrite: Rewrite<'_>) -> CodecStep<Option<Bytes>> {

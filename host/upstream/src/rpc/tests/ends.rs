@@ -85,7 +85,7 @@ fn bytes_of_another_protocol_end_the_connection() {
 #[test]
 fn a_frame_that_says_it_is_too_long_ends_the_connection_before_it_comes() {
     worker(async {
-        let (_caller, errors) = two_under(b"\x00\x01\x00\x01rXXXXXXXX", tiny()).await;
+        let (_caller, errors) = two_under(b"\x00\x01\x00\x01hXXXXXXXX", tiny()).await;
         for error in &errors {
             let end = end(error);
             assert!(matches!(end, ConnectionEnd::FrameTooLarge { bytes_max: 65_536 }), "{end:?}");

@@ -4,13 +4,13 @@ use std::{rc::Rc, time::Duration};
 
 use host_extension::PoolMode;
 use host_types::ReplyReason;
-use tokio::task::yield_now;
+use tokio::{io::AsyncWriteExt as _, task::yield_now};
 
 use crate::{
-    ConnectionEnd, RpcProtocol, RpcTried, UpstreamError,
+    ConnectionEnd, RpcError, RpcProtocol, RpcResponse, RpcTried, UpstreamError,
     testing::{
         echo_path, http1_server, plan,
-        rpc::{Tiny, call_on, caller, peers, protocol, text},
+        rpc::{Caller, Tiny, call_on, caller, peers, protocol, text, wire},
         worker,
     },
 };
@@ -190,30 +190,84 @@ fn a_connection_that_lets_too_many_down_gets_no_more() {
     });
 }
 
+/// Frames of at most 100 bytes.
+async fn call_small(caller: &Caller, body: &str) -> Result<RpcResponse, RpcError> {
+    let protocol = RpcProtocol { frame_bytes_max: 100, ..protocol(&caller.tiny) };
+    let (cluster, session) = (&caller.bench.cluster, &caller.session);
+    let place = cluster.rpc(&protocol, session, false, &mut RpcTried::default()).await;
+    call_on(place.unwrap(), 1, body).await
+}
+
+/// What comes in answer to the request with an id.
+type Tail = fn(u64) -> Vec<u8>;
+
+/// A connection on which `tail` comes in answer to a call, in one piece or in many, and what
+/// became of this call. Another call was under way, which is answered behind it.
+async fn beside_a_tail(
+    tail: impl Fn(u64) -> Vec<u8> + Copy + 'static,
+    piece: usize,
+) -> (Rc<Caller>, RpcError, Result<RpcResponse, RpcError>) {
+    let server = peers(move |mut peer, number| async move {
+        if number > 1 {
+            return peer.echo().await;
+        }
+        let (one, two) = (peer.request().await.unwrap(), peer.request().await.unwrap());
+        let (large, other) = if one.body == "large" { (one, two) } else { (two, one) };
+        for piece in tail(large.id).chunks(piece) {
+            // It may have been closed.
+            let _sent = peer.0.write_all(piece).await;
+            yield_now().await;
+        }
+        let _sent = peer.0.write_all(&wire(b'r', other.id, &[b'x'; 87])).await;
+        peer.echo().await;
+    })
+    .await;
+    let caller = caller(plan(&[server.address]), Tiny::new(PoolMode::Multiplexed));
+    let (large, other) = tokio::join!(call_small(&caller, "large"), call_small(&caller, "other"));
+    assert_eq!(call_small(&caller, "next").await.unwrap().frame.body, &b"next"[..]);
+    (caller, large.unwrap_err(), other)
+}
+
 #[test]
-fn a_frame_over_the_limit_is_refused_even_where_it_comes_in_one_read() {
-    worker(async {
-        let server = peers(|mut peer, number| async move {
-            let got = peer.request().await.unwrap();
-            peer.write(b'r', got.id, &"x".repeat(87)).await;
-            let got = peer.request().await.unwrap();
-            peer.write(b'r', got.id, &"x".repeat(if number == 1 { 88 } else { 87 })).await;
-            peer.closed().await;
-        })
-        .await;
-        let caller = caller(plan(&[server.address]), Tiny::new(PoolMode::Multiplexed));
-        let protocol = RpcProtocol { frame_bytes_max: 100, ..protocol(&caller.tiny) };
-        let call = async || {
-            let (cluster, session) = (&caller.bench.cluster, &caller.session);
-            let place = cluster.rpc(&protocol, session, false, &mut RpcTried::default()).await;
-            call_on(place.unwrap(), 1, "x").await
-        };
-        assert_eq!(call().await.unwrap().frame.raw.len(), 100);
-        let error = call().await.unwrap_err();
-        let UpstreamError::ConnectionEnded { source, .. } = &error.error else {
-            panic!("{error:?}")
-        };
-        assert!(matches!(**source, ConnectionEnd::FrameTooLarge { bytes_max: 100 }), "{source:?}");
-        assert_eq!(call().await.unwrap().frame.raw.len(), 100);
-    });
+fn a_response_over_the_limit_fails_its_own_request_only() {
+    for (length, piece) in [(88, 4096), (88, 1), (5000, 4096), (5000, 7), (300_000, 5000)] {
+        worker(async {
+            let tail = move |id| wire(b'r', id, &vec![b'x'; length]).to_vec();
+            let (caller, large, other) = beside_a_tail(tail, piece).await;
+            let UpstreamError::MalformedResponse { what, .. } = &large.error else {
+                panic!("{large:?}")
+            };
+            let told = format!("it has {} bytes, and `frame_bytes_max` is 100", length + 13);
+            assert_eq!(**what, *told);
+            assert_eq!(other.unwrap().frame.raw.len(), 100);
+            assert_eq!(caller.bench.metrics.connects_total.value(), 1);
+            assert_eq!(caller.bench.metrics.resets_total.value(), 0);
+        });
+    }
+}
+
+#[test]
+fn what_is_no_response_and_too_long_ends_the_connection() {
+    // A heartbeat; a response that does not tell whose it is; one that is too long to be one.
+    let tails: [Tail; 3] = [
+        |id| wire(b'h', id, &[b'x'; 88]).to_vec(),
+        |id| wire(b'm', id, &[b'x'; 5000]).to_vec(),
+        |id| [&u32::MAX.to_be_bytes()[..], &wire(b'r', id, &[b'x'; 5000])[4..]].concat(),
+    ];
+    for tail in tails {
+        for piece in [1, 4096] {
+            worker(async {
+                let (caller, large, other) = beside_a_tail(tail, piece).await;
+                for error in [large, other.unwrap_err()] {
+                    let UpstreamError::ConnectionEnded { source, .. } = &error.error else {
+                        panic!("{error:?}")
+                    };
+                    let ConnectionEnd::FrameTooLarge { bytes_max: 100 } = **source else {
+                        panic!("{source:?}")
+                    };
+                }
+                assert_eq!(caller.bench.metrics.connects_total.value(), 2);
+            });
+        }
+    }
 }
