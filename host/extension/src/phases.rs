@@ -32,6 +32,10 @@ impl Phases {
     pub const UPSTREAM_DATA: Self = Self(1 << 9);
     /// `on_close` of either side
     pub const CLOSE: Self = Self(1 << 10);
+    /// All hooks of stream filters.
+    pub const OF_STREAMS: Self = Self(0b111_1111);
+    /// All hooks of network filters.
+    pub const OF_CONNECTIONS: Self = Self(0b1111 << 7);
     /// Everything.
     pub const ALL: Self = Self(u16::MAX);
 

@@ -160,7 +160,7 @@ impl FakeFactory {
 
 impl FilterFactory for FakeFactory {
     fn phases(&self) -> Phases {
-        Phases::REQUEST_HEADERS
+        Phases::REQUEST_HEADERS | Phases::NEW_CONNECTION
     }
 
     fn outlives(&self, _fault: &PluginFault) -> bool {

@@ -18,10 +18,11 @@ use std::{
 };
 
 use host_extension::{
-    BodyKind, CallError, CallResult, CodecProfile, ExtensionPoint, FieldWrite, FilterFactory,
-    GrpcMethod, GrpcStream, HeaderMapKind, HostCalls, HttpCall, InstanceSpec, LoadedPlugin,
-    LocalReply, LogLevel, MetricId, MetricKind, OnGrpcEvent, OnHttpAnswer, Phases, PluginFault,
-    PropertyValue, QueueId, SharedInstances, Stream, Subject, Subscription, WorkerScope,
+    BodyKind, CallError, CallResult, CodecProfile, ExtensionPoint, FaultKind, FieldWrite,
+    FilterFactory, GrpcMethod, GrpcStream, HeaderMapKind, HostCalls, HttpCall, InstanceSpec,
+    LoadedPlugin, LocalReply, LogLevel, MetricId, MetricKind, OnGrpcEvent, OnHttpAnswer, Phases,
+    PluginFault, PropertyValue, QueueId, SharedInstances, Stream, Subject, Subscription,
+    WorkerScope,
 };
 use host_telemetry::{DefinedMetrics, log_plugin_line};
 use host_types::Headers;
@@ -73,6 +74,7 @@ impl TrialWorker {
             on_restart: Rc::new(|| {}),
         };
         let factory = loaded.start(&scope, spec)?;
+        serves_at(spec.point, factory.phases())?;
         if spec.point == ExtensionPoint::Codec {
             // What is no codec is to be known before a client's bytes come to it.
             drop(factory.codec()?);
@@ -83,6 +85,24 @@ impl TrialWorker {
         }
         Ok(traits)
     }
+}
+
+/// What wants no callback where it is put would do nothing there, and nobody would notice.
+fn serves_at(point: ExtensionPoint, phases: Phases) -> Result<(), PluginFault> {
+    let (of_point, what) = match point {
+        ExtensionPoint::StreamFilter => (Phases::OF_STREAMS, "requests"),
+        ExtensionPoint::NetworkFilter => (Phases::OF_CONNECTIONS, "connections"),
+        ExtensionPoint::Codec | ExtensionPoint::Service => return Ok(()),
+    };
+    if phases.intersects(of_point) {
+        return Ok(());
+    }
+    let story = format!(
+        "the plugin would do nothing where it is put: it has no callback of {what}, or its \
+         `phases` leave none; one that reads a protocol belongs into a listener's `protocol`, and \
+         one that works beside traffic into `services`"
+    );
+    Err(PluginFault::new(FaultKind::Protocol, story))
 }
 
 /// The host of the trials of one load.

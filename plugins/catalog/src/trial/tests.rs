@@ -31,7 +31,7 @@ impl LoadedPlugin for Starts {
         scope: &WorkerScope,
         _spec: &InstanceSpec,
     ) -> Result<Rc<dyn FilterFactory>, PluginFault> {
-        let kind = host_extension::FaultKind::LoadFailed;
+        let kind = FaultKind::LoadFailed;
         let fault = |refused: CallError| PluginFault::new(kind, refused.to_string());
         (self.0)(scope.calls.as_ref()).map_err(fault)?;
         Ok(Rc::new(Nothing))
@@ -114,9 +114,57 @@ fn check_codec(plugin: &dyn LoadedPlugin, expect: Result<CodecProfile, &str>) {
 #[test]
 fn what_is_put_in_as_a_codec_must_make_one() {
     check_codec(&Frames(Ok(())), Ok(ONE_AT_A_TIME));
-    let broken = PluginFault::new(host_extension::FaultKind::Trapped, "out of bounds");
+    let broken = PluginFault::new(FaultKind::Trapped, "out of bounds");
     check_codec(&Frames(Err(broken)), Err("out of bounds"));
     check_codec(&Starts(Box::new(|_calls| Ok(()))), Err("the plugin serves no protocols"));
+}
+
+/// A plugin that wants these phases.
+#[derive(Debug)]
+struct Wants(Phases);
+
+impl LoadedPlugin for Wants {
+    fn start(
+        &self,
+        _scope: &WorkerScope,
+        _spec: &InstanceSpec,
+    ) -> Result<Rc<dyn FilterFactory>, PluginFault> {
+        Ok(Rc::new(Self(self.0)))
+    }
+}
+
+impl FilterFactory for Wants {
+    fn phases(&self) -> Phases {
+        self.0
+    }
+}
+
+#[test]
+fn what_would_do_nothing_where_it_is_put_does_not_start_there() {
+    use ExtensionPoint::{NetworkFilter, Service, StreamFilter};
+    let start = |phases, point| {
+        let charge = Charge { rights: trusted(), denials: Arc::default(), recorder: None };
+        let spec = InstanceSpec { point, ..InstanceSpec::default() };
+        let worker = TrialWorker::default();
+        let account = Account::default();
+        worker
+            .start(&greet(), (&Wants(phases), &charge), &account, &spec)
+            .map(|traits| traits.phases)
+    };
+    for (name, phase) in Phases::NAMED {
+        let of_streams = start(phase, StreamFilter);
+        let of_connections = start(phase, NetworkFilter);
+        assert_ne!(of_streams.is_ok(), of_connections.is_ok(), "{name}");
+        for refused in [of_streams, of_connections].into_iter().filter_map(Result::err) {
+            assert_eq!(refused.kind, FaultKind::Protocol);
+            assert!(refused.message.contains("would do nothing where it is put"), "{refused}");
+        }
+    }
+    for point in [StreamFilter, NetworkFilter] {
+        assert!(start(Phases::NONE, point).is_err());
+        assert_eq!(start(Phases::ALL, point), Ok(Phases::ALL));
+    }
+    assert_eq!(start(Phases::NONE, Service), Ok(Phases::NONE));
 }
 
 /// Must not be called: nothing comes of what a trial asks for.

@@ -182,7 +182,8 @@ fn a_use_that_would_end_the_machine_of_others_is_found_by_its_trial() {
     let configure = r#"(global $roots (mut i32) (i32.const 0))
       (func (export "proxy_on_configure") (param i32 i32) (result i32)
         (if (global.get $roots) (then unreachable))
-        (global.set $roots (i32.const 1)) (i32.const 1))"#;
+        (global.set $roots (i32.const 1)) (i32.const 1))
+      (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32) i32.const 0)"#;
     house.write("first", guest(configure));
     let uses = ["a", "b"].map(|config| filter_use("first", config, OnError::Closed));
     let mut plan = house.plan("first");
