@@ -30,7 +30,7 @@ pub use escape::escape_line;
 pub use line_gate::{LineGate, LinePass};
 pub use logs::{LogError, LogFormat, LogHandle, PLUGIN_LOG_TARGET, init_logs, log_plugin_line};
 pub use metrics::{
-    ClusterMetrics, ControlMetrics, HostCallCount, LineCounts, ListenerMetrics, Metrics,
+    ClusterMetrics, CodecCall, ControlMetrics, HostCallCount, LineCounts, ListenerMetrics, Metrics,
     PluginMetrics, ProtocolMetrics, WorkerMetrics,
 };
 pub use names::{

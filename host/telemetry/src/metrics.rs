@@ -23,7 +23,8 @@ use parking_lot::Mutex;
 
 pub use protocol::ProtocolMetrics;
 pub use shards::{
-    ClusterMetrics, ControlMetrics, HostCallCount, LineCounts, ListenerMetrics, PluginMetrics,
+    ClusterMetrics, CodecCall, ControlMetrics, HostCallCount, LineCounts, ListenerMetrics,
+    PluginMetrics,
 };
 
 use crate::{

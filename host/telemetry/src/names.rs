@@ -317,7 +317,7 @@ pub(crate) const CLUSTER: &[Family<ClusterMetrics>] = &[
 pub(crate) const PLUGIN: &[Family<PluginMetrics>] = &[
     family(
         "mortise_plugin_streams",
-        "Streams that the plugin saw, and connections that it saw as a network filter.",
+        "Streams that the plugin saw, and connections that it saw as a network filter or codec.",
         Read::Counter(|m| &m.streams_total),
     ),
     family(
@@ -327,7 +327,7 @@ pub(crate) const PLUGIN: &[Family<PluginMetrics>] = &[
     ),
     family(
         "mortise_plugin_call_duration_seconds",
-        "From a call of the plugin to its verdict, by phase.",
+        "From a call of the plugin to its verdict, by phase, and of its codecs to the answer.",
         Read::SplitHistogram("phase", |m, show| m.for_each_call(show)),
     ),
     family(

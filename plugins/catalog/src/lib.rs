@@ -36,6 +36,7 @@ mod catalog;
 mod charge;
 mod confine;
 mod ledger;
+mod metered;
 mod native;
 mod needs;
 mod plan;

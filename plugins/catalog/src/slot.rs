@@ -21,6 +21,7 @@ use plugins_policy::Access;
 
 use crate::{
     confine::has_process,
+    metered::Metered,
     recovery::{Breaker, FAULTS_MAX, OPEN_FOR, Recovery, WINDOW},
     snapshot::Generation,
     trial::Traits,
@@ -328,7 +329,8 @@ impl FilterFactory for Slot {
     }
 
     fn codec(&self) -> Created<Rc<dyn Codec>> {
-        self.create(&|factory| factory.codec())
+        let codec = self.create(&|factory| factory.codec())?;
+        Ok(Rc::new(Metered::new(codec, &self.worker.metrics, &self.worker.clock)))
     }
 
     fn codec_profile(&self) -> CodecProfile {

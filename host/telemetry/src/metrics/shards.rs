@@ -147,12 +147,15 @@ impl ClusterMetrics {
 #[derive(Debug)]
 #[repr(align(128))]
 pub struct PluginMetrics {
-    /// Streams that the plugin saw, and connections that it saw as a network filter.
+    /// Streams that the plugin saw, and connections that it saw as a network filter or whose
+    /// protocol it read.
     pub streams_total: Counter,
     /// Time spent in the plugin, per stream or connection.
     pub stream_duration: Histogram,
     /// From a call of one of its hooks to the verdict; see [`PluginMetrics::call`].
     calls: [Histogram; Phases::NAMED.len()],
+    /// As `calls`, of its codecs; see [`PluginMetrics::codec_call`].
+    codec_calls: [Histogram; CodecCall::NAMED.len()],
     /// Faults by kind; see [`PluginMetrics::fault`].
     pub faults: LabelledCounters,
     /// Streams that went on without the plugin because its `on_error` is `open`.
@@ -165,6 +168,38 @@ pub struct PluginMetrics {
     pub generation: Gauge,
     host_calls: Mutex<Vec<HostCallReport>>,
     denials: Mutex<Vec<DenialReport>>,
+}
+
+/// What a codec is called for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum CodecCall {
+    /// To find out whether a connection is of its protocol.
+    Detect,
+    /// To take frames out of bytes.
+    Decode,
+    /// To write a frame that was changed.
+    Encode,
+    /// To make a heartbeat.
+    Heartbeat,
+    /// To answer one.
+    HeartbeatReply,
+    /// To make a reply in the upstream's place.
+    Reject,
+    /// To say that no new requests are taken.
+    GoAway,
+}
+
+impl CodecCall {
+    /// All of them, with the labels that metrics show.
+    pub const NAMED: [(&'static str, Self); 7] = [
+        ("detect", Self::Detect),
+        ("decode", Self::Decode),
+        ("encode", Self::Encode),
+        ("heartbeat", Self::Heartbeat),
+        ("heartbeat_reply", Self::HeartbeatReply),
+        ("reject", Self::Reject),
+        ("go_away", Self::GoAway),
+    ];
 }
 
 impl PluginMetrics {
@@ -181,8 +216,25 @@ impl PluginMetrics {
         }
     }
 
+    /// Counts the time from a call of one of its codecs to the answer.
+    pub fn codec_call(&self, call: CodecCall, took: Duration) {
+        let place = CodecCall::NAMED.iter().position(|(_label, known)| *known == call);
+        if let Some(histogram) = place.and_then(|place| self.codec_calls.get(place)) {
+            histogram.observe(took);
+        }
+    }
+
+    /// How often its codecs were called so, and answered.
+    #[must_use]
+    pub fn codec_calls(&self, call: CodecCall) -> u64 {
+        let mut calls = CodecCall::NAMED.iter().zip(&self.codec_calls);
+        calls.find(|((_, known), _)| *known == call).map_or(0, |(_, calls)| calls.count())
+    }
+
     pub(crate) fn for_each_call(&self, show: &mut ShowHistogram<'_>) {
-        for ((label, _phase), histogram) in Phases::NAMED.iter().zip(&self.calls) {
+        let hooks = Phases::NAMED.iter().map(|(label, _phase)| *label).zip(&self.calls);
+        let codec = CodecCall::NAMED.iter().map(|(label, _call)| *label).zip(&self.codec_calls);
+        for (label, histogram) in hooks.chain(codec) {
             if histogram.count() > 0 {
                 show(label, histogram);
             }
@@ -268,6 +320,7 @@ impl Default for PluginMetrics {
             streams_total: Counter::default(),
             stream_duration: Histogram::new(PLUGIN_BOUNDS_US),
             calls: std::array::from_fn(|_phase| Histogram::new(PLUGIN_BOUNDS_US)),
+            codec_calls: std::array::from_fn(|_call| Histogram::new(PLUGIN_BOUNDS_US)),
             faults: LabelledCounters::new(FAULT_LABELS),
             fail_open_total: Counter::default(),
             restarts_total: Counter::default(),

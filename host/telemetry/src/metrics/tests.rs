@@ -230,14 +230,18 @@ fn the_calls_of_a_plugin_are_told_apart_by_phase() {
         let plugin = metrics.worker(number).plugin(&"greet".into(), "native");
         plugin.call(Phases::REQUEST_HEADERS, Duration::from_micros(3));
         plugin.call(Phases::NONE, Duration::from_micros(3));
+        plugin.codec_call(CodecCall::Decode, Duration::from_micros(3));
     }
     let text = metrics.encode();
     let calls: Vec<_> = text
         .lines()
         .filter(|line| line.starts_with("mortise_plugin_call_duration_seconds_count"))
         .collect();
-    let labels = r#"{plugin="greet",backend="native",phase="request_headers"}"#;
-    assert_eq!(calls, [format!("mortise_plugin_call_duration_seconds_count{labels} 2")]);
+    let count = |phase| {
+        let labels = format!(r#"{{plugin="greet",backend="native",phase="{phase}"}}"#);
+        format!("mortise_plugin_call_duration_seconds_count{labels} 2")
+    };
+    assert_eq!(calls, [count("request_headers"), count("decode")]);
 }
 
 #[test]
