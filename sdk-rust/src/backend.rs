@@ -79,6 +79,8 @@ pub trait Backend {
     fn resume_flow(&self, context: ContextId, flow: Flow);
     fn reset(&self, context: ContextId);
     fn close(&self, context: ContextId);
+    /// In no table on Wasm: see `backend::http_call`.
+    #[cfg(not(target_family = "wasm"))]
     fn http_call(&self, context: Option<ContextId>, request: &HttpRequest) -> Outcome<CallId>;
     fn set_tick_period(&self, period: Option<Duration>) -> Outcome<()>;
     fn shared_data(&self, key: &[u8]) -> Outcome<Option<SharedValue>>;
@@ -93,6 +95,25 @@ pub trait Backend {
     fn metric(&self, metric: MetricId) -> Outcome<u64>;
     fn log(&self, level: LogLevel, line: &str);
     fn now(&self) -> SystemTime;
+}
+
+/// Sends a request to a cluster.
+///
+/// Whatever a table of functions holds is linked into a module, and by what is linked hosts tell
+/// what a module may use. So that one that sends no requests does not seem to, this is no part of
+/// the table there.
+pub(crate) fn http_call(
+    backend: &dyn Backend,
+    context: Option<ContextId>,
+    request: &HttpRequest,
+) -> Outcome<CallId> {
+    #[cfg(not(target_family = "wasm"))]
+    return backend.http_call(context, request);
+    #[cfg(target_family = "wasm")]
+    {
+        let _only_one = backend;
+        crate::wasm::http_call(context, request)
+    }
 }
 
 /// The answer of a host call.

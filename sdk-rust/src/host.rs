@@ -7,7 +7,8 @@ use std::{
 
 use crate::{
     CallId, Connection, ConnectionId, Counter, Gauge, Histogram, HostError, HttpRequest,
-    MetricKind, Property, Queue, SharedValue, Stream, StreamId, backend::Backend,
+    MetricKind, Property, Queue, SharedValue, Stream, StreamId,
+    backend::{Backend, http_call},
     check::check_path,
 };
 
@@ -111,7 +112,7 @@ impl<'a> Host<'a> {
     /// # Errors
     /// As for [`Stream::http_call`].
     pub fn http_call(&self, request: &HttpRequest) -> Result<CallId, HostError> {
-        self.backend.http_call(None, request)
+        http_call(self.backend, None, request)
     }
 
     /// A value that all started copies of the plugin share, on all workers.

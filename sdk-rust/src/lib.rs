@@ -80,6 +80,7 @@ pub mod child;
 #[cfg(all(feature = "builtin", not(target_family = "wasm")))]
 #[doc(hidden)]
 pub mod native;
+#[cfg(not(target_family = "wasm"))]
 pub mod testing;
 #[cfg(any(target_family = "wasm", test))]
 #[doc(hidden)]

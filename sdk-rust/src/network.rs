@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::{
     CallFailure, CallId, FlowAction, Host, HostError, HttpAnswer, HttpRequest, Property,
-    backend::{Backend, ContextId},
+    backend::{Backend, ContextId, http_call},
     check::check_path,
 };
 
@@ -169,7 +169,7 @@ impl<'a> Connection<'a> {
     /// # Errors
     /// As for [`Stream::http_call`](crate::Stream::http_call).
     pub fn http_call(&self, request: &HttpRequest) -> Result<CallId, HostError> {
-        self.backend.http_call(Some(self.context), request)
+        http_call(self.backend, Some(self.context), request)
     }
 
     /// Lets the bytes go on that wait since [`FlowAction::Pause`].

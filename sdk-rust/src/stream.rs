@@ -5,7 +5,7 @@ use std::fmt;
 use crate::{
     Action, CallFailure, CallId, Host, HostError, HttpAnswer, HttpRequest, Message, Property,
     Response,
-    backend::{Backend, ContextId},
+    backend::{Backend, ContextId, http_call},
     check::{check_path, check_response},
 };
 
@@ -162,7 +162,7 @@ impl<'a> Stream<'a> {
     /// `NotFound` for an unknown cluster (`BadArgument` in a Wasm sandbox, which has no other
     /// word for it), `BadArgument`, `LimitReached`, `Denied`.
     pub fn http_call(&self, request: &HttpRequest) -> Result<CallId, HostError> {
-        self.backend.http_call(Some(self.context), request)
+        http_call(self.backend, Some(self.context), request)
     }
 
     /// Lets the request go on that waits since [`Action::Pause`].

@@ -22,6 +22,8 @@ mod macros;
 mod module;
 
 #[cfg(target_family = "wasm")]
+pub(crate) use self::host::http_call;
+#[cfg(target_family = "wasm")]
 use crate::{LogLevel, backend::Declaration};
 
 /// Makes the module ready for its first root. Called once, by the export `_initialize` that

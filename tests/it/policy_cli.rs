@@ -1,6 +1,9 @@
 //! `mortise policy`, the warnings of `check`, and what the admin page says of policies.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use serde_json::{Value, json};
 use tests_support::{Client, Config, Finished, Http, Proxy, Upstream, check, mortise};
@@ -87,6 +90,26 @@ async fn what_a_plugin_may_miss_is_a_warning_and_no_error() {
     assert!(!finished.stdout.contains("warning"), "{finished:?}");
     let proxy = Proxy::start(&greeting(&upstream, "policy: none")).await;
     assert!(proxy.stderr().contains("may use `"), "{}", proxy.stderr());
+}
+
+#[test]
+fn a_module_is_warned_of_for_what_it_calls_and_not_for_what_its_sdk_could() {
+    let warned = |name: &str, module: &Path, config: &str| {
+        let lines = format!(
+            "stream_filters: [{{ plugin: {name}, config: {config} }}]\n\
+             routes: [{{ match: {{ prefix: / }}, respond: {{ status: 200 }} }}]"
+        );
+        let (_folder, file) = file(&Config::new().listener("web", &lines).plugin(name, module, ""));
+        let finished = check(&file);
+        assert_eq!(finished.code, Some(0), "{finished:?}");
+        finished.stdout
+    };
+    let greet = warned("greet", tests_fixtures::greet(), "{ header: x-greeting, value: hi }");
+    assert!(!greet.contains("warning"), "{greet}");
+    let deny = warned("deny", tests_fixtures::deny(), "{ paths: [/no] }");
+    assert!(!deny.contains("warning"), "{deny}");
+    let auth = warned("auth", tests_fixtures::http_auth(), "{ cluster: a, path: / }");
+    assert!(auth.contains("warning: plugin `auth` may use `http_call`"), "{auth}");
 }
 
 #[tokio::test]

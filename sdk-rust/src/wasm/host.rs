@@ -155,23 +155,9 @@ impl Backend for WasmHost {
         under(Some(context), || imports::close(StreamType::Downstream)).ok();
     }
 
+    #[cfg(not(target_family = "wasm"))]
     fn http_call(&self, context: Option<ContextId>, request: &HttpRequest) -> Outcome<CallId> {
-        let head = [
-            (":method", request.method.as_bytes()),
-            (":path", request.path.as_bytes()),
-            (":authority", request.authority.as_bytes()),
-        ];
-        let head = head.into_iter().map(|(name, value)| (name.as_bytes(), value));
-        let rest = request.headers.iter().map(|(name, value)| (name.as_bytes(), value.as_slice()));
-        let headers = pairs(head.chain(rest))?;
-        let called = under(context, || {
-            let timeout = request.timeout.map_or(0, milliseconds);
-            imports::http_call(&request.cluster, &headers, &request.body, timeout)
-        })?;
-        let token = called.map_err(error)?;
-        let asked = context.map(number).transpose()?;
-        module::note_call(token, asked);
-        Ok(CallId(token.into()))
+        http_call(context, request)
     }
 
     fn set_tick_period(&self, period: Option<Duration>) -> Outcome<()> {
@@ -243,6 +229,26 @@ impl Backend for WasmHost {
     fn now(&self) -> SystemTime {
         UNIX_EPOCH + Duration::from_nanos(imports::nanoseconds().unwrap_or_default())
     }
+}
+
+/// Sends a request to a cluster.
+pub(crate) fn http_call(context: Option<ContextId>, request: &HttpRequest) -> Outcome<CallId> {
+    let head = [
+        (":method", request.method.as_bytes()),
+        (":path", request.path.as_bytes()),
+        (":authority", request.authority.as_bytes()),
+    ];
+    let head = head.into_iter().map(|(name, value)| (name.as_bytes(), value));
+    let rest = request.headers.iter().map(|(name, value)| (name.as_bytes(), value.as_slice()));
+    let headers = pairs(head.chain(rest))?;
+    let called = under(context, || {
+        let timeout = request.timeout.map_or(0, milliseconds);
+        imports::http_call(&request.cluster, &headers, &request.body, timeout)
+    })?;
+    let token = called.map_err(error)?;
+    let asked = context.map(number).transpose()?;
+    module::note_call(token, asked);
+    Ok(CallId(token.into()))
 }
 
 /// The configuration of the root that is being configured.
