@@ -78,6 +78,17 @@ fn the_body_may_be_read_while_the_lease_is_gone() {
     });
 }
 
+/// Waits until the kernel of the other side knows that nothing more comes: until then, this end's
+/// state is `FIN_WAIT1` (proc(5), `/proc/net/tcp`). On a busy machine that takes a moment.
+fn until_its_peer_knows(stream: &std::net::TcpStream) {
+    let end = |address: std::net::SocketAddr| format!("0100007F:{:04X}", address.port());
+    let (local, peer) = (stream.local_addr().unwrap(), stream.peer_addr().unwrap());
+    let line = format!("{} {} 04 ", end(local), end(peer));
+    while std::fs::read_to_string("/proc/self/net/tcp").unwrap().contains(&line) {
+        std::thread::yield_now();
+    }
+}
+
 /// A server on its own thread, so that this thread can wait for it without letting the
 /// connection's task notice anything: it closes its first connection after one answer.
 fn closing_server() -> (std::net::SocketAddr, std::sync::mpsc::Receiver<Vec<String>>) {
@@ -94,6 +105,8 @@ fn closing_server() -> (std::net::SocketAddr, std::sync::mpsc::Receiver<Vec<Stri
                 got.push(byte[0]);
             }
             stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").unwrap();
+            stream.shutdown(std::net::Shutdown::Write).unwrap();
+            until_its_peer_knows(&stream);
             drop(stream);
             tell.send(vec![String::from_utf8(got).unwrap()]).unwrap();
         }
