@@ -2,7 +2,7 @@
 //!
 //! The keys of the JSON are stable: `plugins[]` with `name`, `backend`, `source`, `policy`
 //! (`name`, `preset`, `mode`, `grants`, `denials`), `asks` (`null` where everything is asked for),
-//! `security`, `namespace`, `problem`, `capabilities[]` (`permission`, `in_force`, `names`, each
+//! `security`, `reads` (the listeners whose protocol it is), `namespace`, `problem`, `capabilities[]` (`permission`, `in_force`, `names`, each
 //! with `pattern` and, where a name must match both, `within`; `except`, fields of the host that
 //! are not among them; `asked`, `granted`, `denied`, `why_not`), `limits` by the keys of the
 //! configuration, `not_held[]` (the keys of those limits that nobody holds the plugin to),
@@ -40,6 +40,14 @@ fn text(subject: &Subject) -> String {
     let reports = subject.survey.rights.report();
     let (may, may_not): (Vec<_>, Vec<_>) =
         reports.into_iter().partition(|report| report.why_not.is_none());
+    if !subject.reads.is_empty() {
+        let listeners = list(subject.reads.iter().map(|name| format!("`{name}`")));
+        let _always = writeln!(
+            text,
+            "  reads and writes all bytes of connections, to upstreams too: its protocol is that \
+             of {listeners}"
+        );
+    }
     section(&mut text, "may", &may, names);
     let is_asked = |report: &CapabilityReport| report.why_not != Some(WhyNot::NotAsked);
     let (refused, strange): (Vec<_>, Vec<_>) = may_not.into_iter().partition(is_asked);
@@ -255,6 +263,7 @@ fn entry(subject: &Subject) -> Value {
         },
         "asks": subject.survey.asked.as_deref().map(|asked| texts(asked.iter())),
         "security": survey.is_security,
+        "reads": subject.reads.iter().map(|name| name.as_str()).collect::<Vec<_>>(),
         "namespace": plan.shared_namespace(),
         "problem": survey.problem,
         "capabilities": survey.rights.report().iter().map(capability).collect::<Vec<_>>(),

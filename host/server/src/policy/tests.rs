@@ -11,8 +11,8 @@ use crate::cli::Output;
 
 /// A package whose manifest asks for some things, and a module alone. There is no code.
 const CONFIG: &str = "\
-listeners:
-  - { address: 127.0.0.1:0, protocol: tcp, cluster: app }
+listeners: [{ address: 127.0.0.1:0, protocol: tcp, cluster: app },
+  { name: calls, address: 127.0.0.1:0, protocol: alone, routes: [{ match: { prefix: / }, cluster: app }] }]
 clusters: [{ name: app, endpoints: [127.0.0.1:9] }]
 plugins:
   - { name: asks, backend: wasm, source: package, policy: strict }
@@ -88,6 +88,7 @@ fn what_plugins_may_do_is_shown_to_programs() {
     assert_eq!(asks["policy"], policy);
     assert_eq!(asks["asks"].as_array().unwrap().len(), 4);
     assert_eq!((&asks["security"], &alone["security"]), (&json!(true), &json!(false)));
+    assert_eq!((&asks["reads"], &alone["reads"]), (&json!([]), &json!(["calls"])));
     assert_eq!(alone["asks"], json!(null));
     assert_eq!(alone["limits"]["calls_max"], 1024);
     assert_eq!(asks["limits"]["cpu_ms_per_second"], 100);
