@@ -283,6 +283,11 @@ pub(crate) const CLUSTER: &[Family<ClusterMetrics>] = &[
         Read::Counter(|m| &m.retries_total),
     ),
     family(
+        "mortise_cluster_retries_held_back",
+        "Requests not sent once more, because too many were at the time.",
+        Read::Counter(|m| &m.retries_held_back_total),
+    ),
+    family(
         "mortise_cluster_rpc_late",
         "Responses whose request was given up before they came.",
         Read::Counter(|m| &m.rpc_late_total),

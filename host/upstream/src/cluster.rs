@@ -22,6 +22,7 @@ use crate::{
     balance::{Balancer, Picked},
     pool::{Lease, LeaseKind, Pool, RequestGuard, TcpLease, Turn, Want, connect},
     prepare::prepare,
+    repeats::Repeats,
 };
 
 /// How many connections from the pool may turn out dead before a request insists on a new
@@ -34,6 +35,7 @@ pub struct Cluster {
     pool: Rc<Pool>,
     balancer: RefCell<Balancer>,
     endpoints: RefCell<watch::Receiver<Arc<[Endpoint]>>>,
+    pub(crate) repeats: Repeats,
 }
 
 /// An upstream's response: its head, its body as it comes, and its connection.
@@ -90,6 +92,7 @@ impl Cluster {
             pool: Pool::new(plan, metrics),
             balancer: RefCell::new(balancer),
             endpoints: RefCell::new(endpoints),
+            repeats: Repeats::default(),
         }
     }
 

@@ -17,6 +17,7 @@ mod error;
 mod plan;
 mod pool;
 mod prepare;
+mod repeats;
 mod rpc;
 #[cfg(test)]
 mod testing;
@@ -34,6 +35,7 @@ pub use plan::{
     UpstreamProtocol,
 };
 pub use pool::{Lease, TcpLease};
+pub use repeats::Repeat;
 pub use rpc::{
     ConnectionEnd, RpcError, RpcExchange, RpcProtocol, RpcResponse, RpcSession, RpcTried,
 };

@@ -12,7 +12,7 @@ use host_router::Retry;
 use host_types::{Frame, FrameKind, Headers, PluginName, ReplyReason};
 use host_upstream::{RpcError, RpcResponse, RpcTried, UpstreamError};
 use http::StatusCode;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::{RpcConnection, head, reply};
 use crate::{
@@ -157,45 +157,75 @@ async fn send(
     sent
 }
 
-/// Sends the request, and again as the route allows.
+/// Sends the request, and again as the route and the cluster allow.
 async fn attempts(
     exchange: &Exchange,
     call: &Call,
     target: &Target,
 ) -> Result<Option<RpcResponse>, Interrupt> {
-    let mut left = target.retry.max;
+    let (cluster, retry) = (&target.cluster, &target.retry);
     let mut tried = RpcTried::default();
+    let mut repeats = 0;
+    // Held while what was sent once is sent again.
+    let mut repeat = None;
     loop {
         let answer = attempt(exchange, call, target, &mut tried).await?;
-        let again = match &answer {
-            Ok(Some(response)) => target.retry.on_statuses.contains(&response.frame.status.http),
-            Ok(None) => false,
-            Err(failed) => is_worth_another(failed, &target.retry, call),
-        };
-        if left == 0 || !again {
+        drop(repeat.take());
+        let again = if repeats < retry.max { again(&answer, retry, call) } else { Again::Never };
+        if again == Again::Later {
+            repeat = cluster.repeat();
+        }
+        if again != Again::AtOnce && repeat.is_none() {
             return answer.map_err(|failed| upstream_failed(exchange, &failed.error));
         }
-        left -= 1;
-        target.cluster.metrics().retries_total.increment();
+        drop(answer);
+        cluster.metrics().retries_total.increment();
+        if let Some(repeat) = &repeat {
+            sleep(repeat.wait(repeats)).await;
+        }
+        repeats += 1;
     }
 }
 
-/// Another try finds no endpoint and no room either, and the same answer; and it may do twice
-/// what was sent.
-fn is_worth_another(failed: &RpcError, retry: &Retry, call: &Call) -> bool {
-    let is_endpoints = failed.error.reason() == ReplyReason::UpstreamFailed
-        && !matches!(failed.error, UpstreamError::MalformedResponse { .. });
-    is_endpoints && (failed.unsent || (retry.on_reset && !call.is_one_way()))
+/// Whether a request is sent once more.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Again {
+    /// Another try finds no endpoint and no room either, or may do twice what was done.
+    Never,
+    /// Nothing of it was sent, and there may be other endpoints.
+    AtOnce,
+    /// It was sent, and the route wants it sent again.
+    Later,
 }
 
-/// Sends the request once, to another endpoint than the one that was tried. `None` where there
-/// is no answer to wait for.
+fn again(answer: &Attempted, retry: &Retry, call: &Call) -> Again {
+    match answer {
+        Ok(Some(response)) if retry.on_statuses.contains(&response.frame.status.http) => {
+            Again::Later
+        }
+        Err(failed) if !is_endpoints(&failed.error) => Again::Never,
+        Err(failed) if failed.unsent => Again::AtOnce,
+        Err(_) if retry.on_reset && !call.is_one_way() => Again::Later,
+        Ok(_) | Err(_) => Again::Never,
+    }
+}
+
+/// True where another endpoint may do better.
+fn is_endpoints(error: &UpstreamError) -> bool {
+    let is_malformed = matches!(error, UpstreamError::MalformedResponse { .. });
+    error.reason() == ReplyReason::UpstreamFailed && !is_malformed
+}
+
+/// What came of one attempt; `None` where there is no answer to wait for.
+type Attempted = Result<Option<RpcResponse>, RpcError>;
+
+/// Sends the request once, to another endpoint than the one that was tried.
 async fn attempt(
     exchange: &Exchange,
     call: &Call,
     target: &Target,
     tried: &mut RpcTried,
-) -> Result<Result<Option<RpcResponse>, RpcError>, Interrupt> {
+) -> Result<Attempted, Interrupt> {
     let wants_new = tried.last().is_some();
     let protocol = call.connection.protocol(&exchange.listener);
     let session = &call.connection.session;

@@ -121,6 +121,8 @@ pub struct ClusterMetrics {
     pub resets_total: Counter,
     /// Requests that were sent once more because nothing or no good answer came of them.
     pub retries_total: Counter,
+    /// Requests that were not sent once more, because too many were at the time.
+    pub retries_held_back_total: Counter,
     /// Responses of an RPC protocol whose request was given up before they came.
     pub rpc_late_total: Counter,
     /// Frames of an RPC protocol that nobody waits for.

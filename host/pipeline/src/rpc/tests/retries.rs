@@ -88,6 +88,55 @@ fn a_frame_is_not_sent_more_often_than_the_route_says() {
     });
 }
 
+/// Requests that come together at a peer that fails all of them.
+const TOGETHER: u32 = 20;
+
+#[test]
+fn few_requests_of_many_that_failed_together_are_sent_again() {
+    local(async {
+        let (release, released) = (Rc::new(Notify::new()), Rc::new(RefCell::new(0)));
+        let (releases, counts) = (Rc::clone(&release), Rc::clone(&released));
+        let (address, _) = upstream(move |stream| {
+            let (releases, counts) = (Rc::clone(&releases), Rc::clone(&counts));
+            async move {
+                let mut talk = Talk::new(stream);
+                let mut came = Vec::new();
+                while came.len() < usize::try_from(TOGETHER).unwrap() {
+                    came.push(talk.next().await.unwrap().id);
+                }
+                for id in came {
+                    talk.send(&Wire { status: 503, ..Wire::response(id, "") }).await;
+                }
+                releases.notified().await;
+                while let Some(again) = talk.next().await {
+                    *counts.borrow_mut() += 1;
+                    talk.send(&Wire::response(again.id, "")).await;
+                }
+            }
+        })
+        .await;
+        let retry = Retry { max: 3, on_statuses: vec![503], ..Retry::default() };
+        let world = Setup { retry, ..Setup::frames(&CodecFake::new(), address) }.start().await;
+        let mut client = world.talk().await;
+        for id in 0..TOGETHER {
+            client.send(&Wire::request(id, "a/b", "")).await;
+        }
+        let mut statuses = Vec::new();
+        while statuses.len() < usize::try_from(TOGETHER).unwrap() {
+            if statuses.len() == 17 {
+                assert_eq!(statuses, [503; 17], "nothing is sent again for these");
+                release.notify_one();
+            }
+            statuses.push(client.next().await.unwrap().status);
+        }
+        assert_eq!((&statuses[17..], *released.borrow()), (&[200; 3][..], 3));
+        let cluster = world.worker.clusters.get(&"app".into()).unwrap();
+        let counts = cluster.metrics();
+        let counted = [&counts.retries_total, &counts.retries_held_back_total];
+        assert_eq!(counted.map(|count| count.value()), [3, 17]);
+    });
+}
+
 #[test]
 fn nobody_notices_a_kept_connection_that_ended_meanwhile() {
     local(async {
