@@ -78,12 +78,13 @@ def call(address, target, body, fields):
     with socket.create_connection(address) as connection, connection.makefile("rb") as stream:
         connection.sendall(frame(kind, 7, TIMEOUT_MS, head + fields, body))
         if kind == ONE_WAY:
-            return
+            return 0
         _kind, number, status, fields, body = read(stream)
         print(f"status {status} of call {number}")
         for name, value in fields:
             print(f"{name.decode()}={value.decode()}")
         print(body.decode())
+        return status
 
 
 def main(verb, address, *rest):
@@ -94,8 +95,8 @@ def main(verb, address, *rest):
             server.serve_forever()
     target, body, *fields = rest
     fields = [tuple(part.encode() for part in field.split("=", 1)) for field in fields]
-    call((host, int(port)), target, body.encode(), fields)
+    return call((host, int(port)), target, body.encode(), fields)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    sys.exit(main(*sys.argv[1:]))

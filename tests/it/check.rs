@@ -105,6 +105,33 @@ fn a_plugin_that_would_not_load_is_named() {
 }
 
 #[test]
+fn a_use_that_does_not_start_is_told_with_its_line() {
+    let good = "{ plugin: p, config: { header: x, value: y } }";
+    let bad = "{ plugin: p, config: { header: '' } }";
+    let filters = format!(
+        "stream_filters:\n- {good}\n- {bad}\n- {bad}\n\
+         routes: [{{ match: {{ prefix: / }}, cluster: app }}]"
+    );
+    let text = Config::new()
+        .listener("web", &filters)
+        .cluster("app", ([127, 0, 0, 1], 9).into(), "")
+        .plugin("p", tests_fixtures::greet(), "")
+        .to_string();
+    let (first, _) = text.lines().enumerate().find(|(_, line)| line.contains(bad)).expect("it");
+    let (line, second) = (first + 1, first + 2);
+    let (_folder, file) = file(&text);
+    let finished = check(&file);
+    assert_eq!(finished.code, Some(1), "{finished:?}");
+    let said = format!("{}{}", finished.stdout, finished.stderr);
+    assert!(said.contains(&format!("mortise.yaml:{line}:")), "{said}");
+    assert!(said.contains(&format!("; the same in line {second}\n")), "{said}");
+    let path = file.to_str().expect("text");
+    let finished = mortise(["check", "-c", path, "--output", "json"]);
+    let findings: Value = serde_json::from_str(&finished.stdout).expect("JSON");
+    assert_eq!(findings["errors"][0]["line"], line, "{findings}");
+}
+
+#[test]
 fn findings_can_be_read_by_programs() {
     let (_folder, file) = file("listeners: 5\n");
     let path = file.to_str().expect("text");

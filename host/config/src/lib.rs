@@ -51,7 +51,7 @@ pub struct Loaded {
     /// The file again with every default filled in, but for limits that are stated by being
     /// written: read again, it means the same.
     pub effective: serde_json::Value,
-    /// Where its policies and plugins stand.
+    /// Where its policies, plugins and uses of plugins stand.
     pub places: Places,
     /// Files that it names and that are not there. `mortise check` tells them; a proxy runs on
     /// and leaves it to `on_error`.
@@ -158,10 +158,9 @@ fn read_and_plan(
             return None;
         }
     };
-    let mut spans = places::Spans::default();
     let scope = plan::Scope::new(base, &names, problems, missing);
-    let (plan, effective) = plan::make(model, &root, &scope, &mut spans)?;
-    Some(Loaded { plan, effective, places: spans.places(text), missing: None })
+    let (plan, effective) = plan::make(model, &root, &scope)?;
+    Some(Loaded { plan, effective, places: scope.places(text), missing: None })
 }
 
 fn read(path: &Path) -> std::io::Result<Vec<u8>> {

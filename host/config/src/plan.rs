@@ -20,16 +20,16 @@ mod route;
 mod stated;
 
 use std::{
-    cell::Cell,
+    cell::{Cell, RefCell},
     collections::{BTreeSet, HashMap},
     path::{Path, PathBuf},
     thread,
     time::Duration,
 };
 
-use host_extension::FilterUse;
+use host_extension::{FilterUse, InstanceSpec};
 use host_pipeline::ListenerPlan;
-use host_types::Address;
+use host_types::{Address, PluginName};
 use host_upstream::ClusterPlan;
 use plugins_catalog::PluginPlan;
 use plugins_policy::Preset;
@@ -38,7 +38,7 @@ use serde_json::Value;
 use crate::{
     cursor::Cursor,
     model::Config,
-    places::Spans,
+    places::{Places, Spans},
     problem::{Problem, Problems},
     tree::{Node, Span, Tree},
 };
@@ -159,6 +159,8 @@ pub(crate) struct Scope<'a> {
     /// Files that are not there.
     missing: &'a Problems,
     patterns: Cell<usize>,
+    /// Where things stand that are to be found again.
+    spans: RefCell<Spans>,
 }
 
 /// Most regular expressions of one file; each takes up to 1 MiB.
@@ -167,20 +169,16 @@ const WORKERS_MAX: usize = 256;
 
 /// Makes the plan of a model. What is wrong is told to the scope's problems; then the plan,
 /// where there is one, is not to be used.
-pub(crate) fn make(
-    mut model: Config,
-    root: &Node,
-    scope: &Scope<'_>,
-    spans: &mut Spans,
-) -> Option<(Plan, Value)> {
+pub(crate) fn make(mut model: Config, root: &Node, scope: &Scope<'_>) -> Option<(Plan, Value)> {
     let at = Cursor::root(root, scope.problems);
     fill_defaults(&mut model);
-    let policies = policy::policies(&model.policies, &at.key("policies"), spans);
+    let policies =
+        policy::policies(&model.policies, &at.key("policies"), &mut scope.spans.borrow_mut());
     let native = native::allowed(&model.native, &at.key("native"), scope);
     let shared = plugin::Shared { policies: &policies, native: &native };
     let plugins = plugin::plugins(&model.plugins, &shared, &at.key("plugins"), scope);
     for (at, plugin) in at.key("plugins").zip(&model.plugins) {
-        spans.plugin(&plugin.name, at.key("name").span());
+        scope.spans.borrow_mut().plugin(&plugin.name, at.key("name").span());
     }
     let clusters = cluster::clusters(&model.clusters, &at.key("clusters"));
     let listeners = listener::listeners(&model.listeners, &at.key("listeners"), scope);
@@ -276,7 +274,18 @@ impl<'a> Scope<'a> {
         problems: &'a Problems,
         missing: &'a Problems,
     ) -> Self {
-        Self { base, names, problems, missing, patterns: Cell::new(0) }
+        let (patterns, spans) = (Cell::new(0), RefCell::default());
+        Self { base, names, problems, missing, patterns, spans }
+    }
+
+    /// Where things stand in the file that is planned, whose text is this.
+    pub(crate) fn places(self, text: &str) -> Places {
+        self.spans.into_inner().places(text)
+    }
+
+    /// Notes where a use of a plugin stands.
+    fn note_use(&self, plugin: &PluginName, spec: &InstanceSpec, at: &Cursor<'_>) {
+        self.spans.borrow_mut().plugin_use(plugin, spec, at.span());
     }
 
     /// A path of the file, relative to the file's directory.

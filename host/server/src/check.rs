@@ -6,17 +6,20 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use host_config::Loaded;
+use host_config::{Loaded, Place, Places};
 use host_telemetry::Metrics;
 use plugins_catalog::{LoadFailure, LoadWarning, Moment};
 use plugins_native::Builtin;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     assembly,
     cli::CheckReport,
     policy::{self, Useless},
 };
+
+/// Most lines that are named beside the first one with the same failure.
+const LINES_MAX: usize = 8;
 
 /// Checks a configuration file for a program with these plugins compiled in, and loads and starts
 /// each of its plugins once.
@@ -34,35 +37,74 @@ pub fn check(path: &Path, builtins: &[Builtin]) -> CheckReport {
     let settings = assembly::wasm_settings(&plan);
     let catalog = match assembly::catalog(&Metrics::new(), &settings, builtins) {
         Ok(catalog) => catalog,
-        Err(fault) => return report(path, &[fault.to_string()], &[], &useless),
+        Err(fault) => return report(path, &[Failure::of_file(fault.to_string())], &[], &useless),
     };
     let moment = Moment { wall: SystemTime::now(), monotonic: Duration::ZERO };
     let snapshot = catalog.load(&plan.plugins, &assembly::filter_uses(&plan), moment);
-    let failures: Vec<String> = snapshot.failures().iter().map(line).collect();
+    let failures = snapshot.failures();
+    let failures: Vec<_> = failures.iter().map(|one| Failure::of(one, &loaded.places)).collect();
     report(path, &failures, &snapshot.warnings(), &useless)
 }
 
-fn line(failure: &LoadFailure) -> String {
-    format!("{failure} ({})", failure.source_path.display())
+/// A plugin, or a use of one, that does not start.
+struct Failure {
+    /// The use, or the plugin where that is no good for any use.
+    place: Option<Place>,
+    line: String,
+}
+
+impl Failure {
+    fn of_file(line: String) -> Self {
+        Self { place: None, line }
+    }
+
+    fn of(failure: &LoadFailure, places: &Places) -> Self {
+        let uses = failure.spec.as_ref().map(|spec| places.uses(&failure.plugin, spec));
+        let (first, others) = uses.and_then(<[Place]>::split_first).unzip();
+        let source = failure.source_path.display();
+        let line = format!("{failure} ({source}){}", the_same(others.unwrap_or_default()));
+        Self { place: first.copied().or_else(|| places.plugin(failure.plugin.as_str())), line }
+    }
+
+    fn to_json(&self, file: &Path) -> Value {
+        json!({
+            "file": file.display().to_string(),
+            "line": self.place.map(|place| place.line),
+            "column": self.place.map(|place| place.column),
+            "message": self.line,
+        })
+    }
+}
+
+/// Where else a use is written in the same way, and fails in the same way.
+fn the_same(others: &[Place]) -> String {
+    let (told, more) = others.split_at(others.len().min(LINES_MAX));
+    let mut lines: Vec<_> = told.iter().map(|place| format!("line {}", place.line)).collect();
+    if !more.is_empty() {
+        lines.push(format!("{} more", more.len()));
+    }
+    if lines.is_empty() { String::new() } else { format!("; the same in {}", lines.join(", ")) }
 }
 
 /// Failures make the configuration a bad one; warnings do not.
 fn report(
     path: &Path,
-    failures: &[String],
+    failures: &[Failure],
     warnings: &[LoadWarning],
     useless: &[Useless],
 ) -> CheckReport {
     let file = path.display();
-    let errors = failures.iter().map(|line| format!("{file}: {line}\n"));
+    let at = |place: Option<Place>| {
+        place.map(|place| format!(":{}:{}", place.line, place.column)).unwrap_or_default()
+    };
+    let errors =
+        failures.iter().map(|failure| format!("{file}{}: {}\n", at(failure.place), failure.line));
     let odd = policy::told(warnings).into_iter();
     let odd = odd.map(|(_plugin, line)| format!("{file}: warning: {line}\n"));
-    let vain = useless.iter().map(|one| {
-        let place = one.place.map(|at| format!(":{}:{}", at.line, at.column)).unwrap_or_default();
-        format!("{file}{place}: warning: {}\n", one.line)
-    });
+    let vain =
+        useless.iter().map(|one| format!("{file}{}: warning: {}\n", at(one.place), one.line));
     let text = errors.chain(odd).chain(vain).collect();
-    let errors: Vec<_> = failures.iter().map(|line| json!({ "message": line })).collect();
+    let errors: Vec<_> = failures.iter().map(|failure| failure.to_json(path)).collect();
     let odd = warnings.iter().map(
         |warning| json!({ "plugin": warning.plugin.as_str(), "message": warning.to_string() }),
     );

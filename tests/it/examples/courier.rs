@@ -118,11 +118,12 @@ pub(super) async fn the_page_of_courier_shows_what_is_seen(form: &Form) {
     let config = greet.plugin(form.plugin(config, "courier", ""), "greet", "");
     let proxy = Proxy::start(&config).await;
     let page = std::fs::read_to_string(folder().join("README.md")).expect("the page");
-    for call in [["depot.Parcels/track", "parcel 12"], ["depot.Trucks/find", "truck 3"]] {
+    let calls = [("depot.Parcels/track", "parcel 12", 0), ("depot.Trucks/find", "truck 3", 3)];
+    for (method, body, status) in calls {
         let address = proxy.address("calls").to_string();
-        let output = peer(&["call", &address, call[0], call[1]]).await;
+        let output = peer(&["call", &address, method, body]).await;
         let printed = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(output.status.success(), "{output:?}");
+        assert_eq!(output.status.code(), Some(status), "{output:?}");
         assert!(printed.starts_with("status ") && page.contains(&printed), "{printed}");
     }
 }

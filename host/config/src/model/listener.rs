@@ -77,10 +77,11 @@ pub(crate) struct LimitsConfig {
     /// frames are read until one has ended.
     #[schemars(range(min = 1, max = 65_535))]
     pub(crate) streams_per_connection_max: u32,
-    /// Header fields of one request; past it 431.
+    /// Header fields of one HTTP request; past it 431. Codecs have a limit of
+    /// their own.
     #[schemars(range(min = 1, max = 1000))]
     pub(crate) header_count_max: u32,
-    /// Bytes of one request's head; past it 431, or a reset stream with HTTP/2.
+    /// Bytes of one HTTP request's head; past it 431, or a reset stream with HTTP/2.
     #[schemars(range(min = 8192, max = 524_288))]
     pub(crate) header_bytes_max: u32,
     /// Bytes of a body that filters may hold; past it 413 for a request, 502 for a response
@@ -88,7 +89,8 @@ pub(crate) struct LimitsConfig {
     /// past it.
     #[schemars(range(max = 1_073_741_824))]
     pub(crate) held_body_bytes_max: u32,
-    /// Bytes of one frame of a codec's protocol; past it the connection is closed.
+    /// Bytes of one frame of a codec's protocol, fields and body; a longer request closes its
+    /// connection, a longer response fails its request.
     #[schemars(range(min = 1024, max = 1_073_741_824))]
     pub(crate) frame_bytes_max: u32,
     /// Bytes of the requests of codecs that are under way on one client connection, and of their

@@ -34,20 +34,27 @@ pub(super) fn one_of<'k>(
     at: &Cursor<'_>,
     what: &str,
 ) -> Option<&'k str> {
+    let keys: Vec<_> = given.iter().map(|(key, _)| format!("`{key}`")).collect();
+    one_of_these(given, at, what, &keys.join(", "))
+}
+
+/// As [`one_of`], with other words for the keys.
+fn one_of_these<'k>(
+    given: &[(&'k str, bool)],
+    at: &Cursor<'_>,
+    what: &str,
+    keys: &str,
+) -> Option<&'k str> {
     let mut found = given.iter().filter(|(_, given)| *given).map(|(key, _)| *key);
-    let keys = || {
-        let keys: Vec<_> = given.iter().map(|(key, _)| format!("`{key}`")).collect();
-        keys.join(", ")
-    };
     match (found.next(), found.next()) {
         (Some(key), None) => Some(key),
         (Some(first), Some(second)) => {
             let message = format!("{what} has `{second}` beside `{first}`");
-            let help = format!("{what} has one of {}", keys());
+            let help = format!("{what} has one of {keys}");
             at.name(second).refuse_with(message, "one of them is too much", &help)
         }
         (None, _) if at.is_whole() => {
-            let message = format!("{what} needs one of {}", keys());
+            let message = format!("{what} needs one of {keys}");
             at.refuse(message, "none of them is given")
         }
         (None, _) => None,
@@ -78,7 +85,8 @@ fn path(model: &MatchConfig, at: &Cursor<'_>, scope: &Scope<'_>) -> Option<PathM
         // Beside `service` it is no second word of this kind.
         ("rpc_method", model.rpc_method.is_some() && model.service.is_none()),
     ];
-    let key = one_of(&given, at, "a match")?;
+    let keys = "`prefix`, `path`, `regex`, `service` and/or `rpc_method`";
+    let key = one_of_these(&given, at, "a match", keys)?;
     if model.service.is_some() || model.rpc_method.is_some() {
         let name = |name: &Option<String>| name.as_deref().map(Into::into);
         let (service, method) = (name(&model.service), name(&model.rpc_method));

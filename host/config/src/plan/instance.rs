@@ -29,6 +29,7 @@ pub(super) fn filters(
             OnErrorWord::Reload => OnError::Reload,
         };
         let spec = spec(point, model.root_id.as_deref(), model.config.as_ref());
+        scope.note_use(&plugin, &spec, &at.key("plugin"));
         Some(FilterUse { plugin, spec, on_error })
     });
     uses.collect()
@@ -43,6 +44,7 @@ pub(super) fn services(
     let plans = at.zip(models).filter_map(|(at, model)| {
         let plugin = scope.plugin(&model.plugin, &at.key("plugin"))?;
         let spec = spec(ExtensionPoint::Service, model.root_id.as_deref(), model.config.as_ref());
+        scope.note_use(&plugin, &spec, &at.key("plugin"));
         Some(ServicePlan {
             service: FilterUse { plugin, spec, on_error: OnError::Reload },
             every_worker: model.run_on == RunOnWord::EveryWorker,

@@ -177,7 +177,9 @@ fn source(model: &CodecConfig, at: &Cursor<'_>, scope: &Scope<'_>) -> Option<Cod
     let spec = spec(ExtensionPoint::Codec, model.root_id.as_deref(), config);
     // Nothing can be read without its codec, so there is no other way.
     let on_error = OnError::Closed;
-    Some(CodecSource::Plugin(FilterUse { plugin: PluginName::from(name), spec, on_error }))
+    let plugin = PluginName::from(name);
+    scope.note_use(&plugin, &spec, &at_name(at));
+    Some(CodecSource::Plugin(FilterUse { plugin, spec, on_error }))
 }
 
 /// The codec that is built in under a name.

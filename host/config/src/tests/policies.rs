@@ -1,6 +1,8 @@
 //! Policies: what they become, and every error with its place and words.
 
 use expect_test::{Expect, expect};
+use host_extension::{ExtensionPoint, InstanceSpec};
+use host_types::PluginName;
 use plugins_policy::{Mode, Permission, Policy, Preset, Restriction};
 
 use super::*;
@@ -206,6 +208,31 @@ fn places_lead_back_into_the_file() {
     assert_eq!(line(places.denial("a", &permission("clock"))), Some((10, 15)));
     assert_eq!(line(places.grant("a", &permission("clock"))), None);
     assert_eq!(line(places.policy("default")), None);
+}
+
+#[test]
+fn places_lead_back_to_uses() {
+    let text = "listeners:
+  - address: 127.0.0.1:1
+    protocol: { name: p, config: 1 }
+    stream_filters: [{ plugin: p, config: 1 }, { plugin: p, config: 2 }]
+    routes:
+      - { match: { prefix: / }, cluster: app, stream_filters: [{ plugin: p, config: 2 }] }
+clusters: [{ name: app, endpoints: [\"127.0.0.1:2\"] }]
+plugins: [{ name: p, backend: wasm, source: greet.wasm }]
+services: [{ plugin: p }]
+";
+    let places = parse_here(text, Format::Yaml).unwrap().places;
+    let uses = |point, config: &str| -> Vec<_> {
+        let spec = InstanceSpec { point, config: config.as_bytes().into(), ..Default::default() };
+        let found = places.uses(&PluginName::from("p"), &spec);
+        found.iter().map(|place| (place.line, place.column)).collect()
+    };
+    assert_eq!(uses(ExtensionPoint::Codec, "1"), [(3, 23)]);
+    assert_eq!(uses(ExtensionPoint::StreamFilter, "1"), [(4, 32)]);
+    assert_eq!(uses(ExtensionPoint::StreamFilter, "2"), [(4, 58), (6, 74)]);
+    assert_eq!(uses(ExtensionPoint::Service, ""), [(9, 22)]);
+    assert_eq!(uses(ExtensionPoint::NetworkFilter, ""), []);
 }
 
 #[test]

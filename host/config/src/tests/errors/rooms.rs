@@ -227,13 +227,13 @@ fn a_match_must_be_one_that_can_match() {
     r#match(
         "{}",
         expect![[r#"
-            mortise:4:16: a match needs one of `prefix`, `path`, `regex`, `service`, `rpc_method`
+            mortise:4:16: a match needs one of `prefix`, `path`, `regex`, `service` and/or `rpc_method`
         "#]],
     );
     r#match(
         "{ prefix: /, path: / }",
         expect![[r#"
-            mortise:4:29: a match has `path` beside `prefix` (a match has one of `prefix`, `path`, `regex`, `service`, `rpc_method`)
+            mortise:4:29: a match has `path` beside `prefix` (a match has one of `prefix`, `path`, `regex`, `service` and/or `rpc_method`)
         "#]],
     );
     r#match(
@@ -774,14 +774,14 @@ fn services_methods_and_retries_are_for_where_they_are_understood() {
         "{ prefix: / }",
         "{ prefix: /, service: a }",
         expect![[r#"
-        mortise:4:29: a match has `service` beside `prefix` (a match has one of `prefix`, `path`, `regex`, `service`, `rpc_method`)
+        mortise:4:29: a match has `service` beside `prefix` (a match has one of `prefix`, `path`, `regex`, `service` and/or `rpc_method`)
     "#]],
     );
     check(
         "{ prefix: / }",
         "{ path: /, rpc_method: a }",
         expect![[r#"
-        mortise:4:27: a match has `rpc_method` beside `path` (a match has one of `prefix`, `path`, `regex`, `service`, `rpc_method`)
+        mortise:4:27: a match has `rpc_method` beside `path` (a match has one of `prefix`, `path`, `regex`, `service` and/or `rpc_method`)
     "#]],
     );
     check(
