@@ -124,7 +124,7 @@ fn a_use_that_does_not_start_is_told_with_its_line() {
     assert_eq!(finished.code, Some(1), "{finished:?}");
     let said = format!("{}{}", finished.stdout, finished.stderr);
     assert!(said.contains(&format!("mortise.yaml:{line}:")), "{said}");
-    assert!(said.contains(&format!("; the same in line {second}\n")), "{said}");
+    assert!(said.contains(&format!("; the same at {second}:")), "{said}");
     let path = file.to_str().expect("text");
     let finished = mortise(["check", "-c", path, "--output", "json"]);
     let findings: Value = serde_json::from_str(&finished.stdout).expect("JSON");

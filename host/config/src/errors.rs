@@ -239,6 +239,16 @@ impl<'a> LineStarts<'a> {
         Place { line, column: before.chars().count() + 1 }
     }
 
+    /// As [`LineStarts::place`], of what comes behind a place that is known.
+    pub(crate) fn place_behind(&self, (known_at, known): (usize, Place), at: usize) -> Place {
+        let next_line = self.starts.get(known.line).copied().unwrap_or(usize::MAX);
+        if at >= next_line {
+            return self.place(at);
+        }
+        let between = self.text.get(known_at..at).unwrap_or_default();
+        Place { line: known.line, column: known.column + between.chars().count() }
+    }
+
     /// True where the line of a place and its neighbours are short enough to be drawn: each
     /// error draws them, and a file may be one line.
     fn can_be_shown(&self, at: usize) -> bool {

@@ -88,11 +88,15 @@ impl Spans {
     }
 
     /// The places in the text of the file.
-    pub(crate) fn places(self, text: &str) -> Places {
+    pub(crate) fn places(mut self, text: &str) -> Places {
+        self.0.sort_by_key(|(_key, span)| span.start);
         let lines = LineStarts::new(text);
         let mut places = HashMap::<Key, Vec<Place>>::new();
+        // Each from the one before it, since a whole file may be one line.
+        let mut last = (0, Place { line: 1, column: 1 });
         for (key, span) in self.0 {
-            places.entry(key).or_default().push(lines.place(span.start));
+            last = (span.start, lines.place_behind(last, span.start));
+            places.entry(key).or_default().push(last.1);
         }
         Places(places)
     }

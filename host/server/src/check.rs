@@ -18,8 +18,8 @@ use crate::{
     policy::{self, Useless},
 };
 
-/// Most lines that are named beside the first one with the same failure.
-const LINES_MAX: usize = 8;
+/// Most places that are named beside the first one with the same failure.
+const PLACES_MAX: usize = 8;
 
 /// Checks a configuration file for a program with these plugins compiled in, and loads and starts
 /// each of its plugins once.
@@ -78,12 +78,12 @@ impl Failure {
 
 /// Where else a use is written in the same way, and fails in the same way.
 fn the_same(others: &[Place]) -> String {
-    let (told, more) = others.split_at(others.len().min(LINES_MAX));
-    let mut lines: Vec<_> = told.iter().map(|place| format!("line {}", place.line)).collect();
+    let (told, more) = others.split_at(others.len().min(PLACES_MAX));
+    let mut words: Vec<_> = told.iter().map(|at| format!("{}:{}", at.line, at.column)).collect();
     if !more.is_empty() {
-        lines.push(format!("{} more", more.len()));
+        words.push(format!("{} more", more.len()));
     }
-    if lines.is_empty() { String::new() } else { format!("; the same in {}", lines.join(", ")) }
+    if words.is_empty() { String::new() } else { format!("; the same at {}", words.join(", ")) }
 }
 
 /// Failures make the configuration a bad one; warnings do not.

@@ -17,6 +17,19 @@ fn places_are_counted_from_one_in_characters() {
 }
 
 #[test]
+fn a_place_behind_another_is_the_same_place() {
+    let text = "ä\nöbü\n\nc";
+    let lines = LineStarts::new(text);
+    let starts: Vec<usize> = (0..=text.len()).filter(|at| text.is_char_boundary(*at)).collect();
+    for (place, known) in starts.iter().enumerate() {
+        for at in &starts[place..] {
+            let behind = lines.place_behind((*known, lines.place(*known)), *at);
+            assert_eq!(behind, lines.place(*at), "{known} {at}");
+        }
+    }
+}
+
+#[test]
 fn only_the_first_line_of_a_place_is_marked() {
     let lines = LineStarts::new("a: |  \n  b\n");
     assert_eq!(lines.first_line(&(3..10)), (3, 1));
