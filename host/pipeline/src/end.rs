@@ -36,6 +36,8 @@ struct Ending {
     /// The response's body broke off, for a reason that is noted.
     broken: bool,
     close: Cell<bool>,
+    /// Nobody waits for a response.
+    one_way: bool,
     request: Option<RequestHead>,
     user_agent: Option<HeaderValue>,
 }
@@ -65,6 +67,7 @@ impl StreamEnd {
             complete: false,
             broken: false,
             close: Cell::new(false),
+            one_way: false,
             request: section.as_ref().and_then(Headers::as_request).cloned(),
             user_agent: section.as_ref().and_then(|head| head.map().get(USER_AGENT)).cloned(),
         })))
@@ -82,6 +85,13 @@ impl StreamEnd {
     pub(crate) fn upstream_answered(&self, after: Duration) {
         if let Some(ending) = &self.0 {
             ending.upstream_time.set(Some(after));
+        }
+    }
+
+    /// Nobody waits for a response.
+    pub(crate) fn note_one_way(&mut self) {
+        if let Some(ending) = &mut self.0 {
+            ending.one_way = true;
         }
     }
 
@@ -217,6 +227,7 @@ impl Ending {
             authority: authority.map(http::uri::Authority::as_str),
             path: request.map(|head| head.path.as_str()),
             status: facts.status,
+            one_way: self.one_way,
             reason,
             details: facts.details.as_deref(),
             plugins: &plugins,

@@ -89,6 +89,7 @@ impl<'a> ConnectionRecord<'a> {
             authority: None,
             path: None,
             status: self.status,
+            one_way: false,
             reason: &self.reason,
             details: self.details,
             plugins: &plugins,

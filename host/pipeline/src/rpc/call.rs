@@ -71,10 +71,14 @@ fn open(connection: &Rc<RpcConnection>, mut frame: Frame, came: Instant) -> (Exc
     let headers = head::request_head(&mut frame, &connection.scheme);
     let request_id = forward::known_request_id(&headers);
     let (carried, facts) = (&connection.carried, Rc::clone(&connection.facts));
-    let exchange = stream::open(&state, carried, facts, Rc::clone(&carried.abort), headers);
+    let mut exchange = stream::open(&state, carried, facts, Rc::clone(&carried.abort), headers);
     exchange.stream.facts.borrow_mut().request_id = request_id;
     let connection = Rc::clone(connection);
-    (exchange, Call { connection, frame, body_changed: false, came })
+    let call = Call { connection, frame, body_changed: false, came };
+    if call.is_one_way() {
+        exchange.end.note_one_way();
+    }
+    (exchange, call)
 }
 
 /// Takes a request through filters, router and upstream, and its response back.

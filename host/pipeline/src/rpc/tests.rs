@@ -104,6 +104,7 @@ fn a_frame_that_nobody_changes_goes_on_as_it_came_but_for_its_id() {
         ] {
             assert_eq!(field(line, name), Some(value), "{line}");
         }
+        assert_eq!(field(line, "one_way"), None, "{line}");
     });
 }
 

@@ -36,6 +36,9 @@ pub struct AccessRecord<'a> {
     pub path: Option<&'a str>,
     /// The status that the client was sent.
     pub status: Option<u16>,
+    /// True where nobody waited for an answer: where the upstream was asked, 200 says then that the
+    /// request was handed on. Left out where it is false.
+    pub one_way: bool,
     /// Why it ended as it did; the plugin that answered or failed is taken from it.
     pub reason: &'a ReplyReason,
     /// More words on the reason.
@@ -83,6 +86,9 @@ pub(super) fn push_line(out: &mut Vec<u8>, record: &AccessRecord<'_>) {
     push_text(out, "authority", record.authority);
     push_text(out, "path", record.path);
     push_number(out, "status", record.status.map(u64::from));
+    if record.one_way {
+        out.extend_from_slice(b",\"one_way\":true");
+    }
     push_text(out, "reason", Some(record.reason.label()));
     push_text(out, "details", record.details);
     push_text(out, "plugin", record.reason.plugin().map(PluginName::as_str));

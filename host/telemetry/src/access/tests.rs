@@ -19,6 +19,7 @@ fn record(reason: &ReplyReason) -> AccessRecord<'_> {
         authority: None,
         path: None,
         status: None,
+        one_way: false,
         reason,
         details: None,
         plugins: &[],
@@ -60,6 +61,7 @@ fn a_line_says_everything_that_is_known_of_a_stream() {
         authority: Some("example.com:8080"),
         path: Some("/a?b=c"),
         status: Some(403),
+        one_way: true,
         details: Some("admin only"),
         plugins: &plugins,
         route: Some("all"),
@@ -76,7 +78,7 @@ fn a_line_says_everything_that_is_known_of_a_stream() {
     check(
         &full,
         &expect![[r#"
-        {"time":"2023-11-14T22:13:20.123Z","listener":"web","protocol":"HTTP/1.1","peer":"192.0.2.1:5000","method":"GET","authority":"example.com:8080","path":"/a?b=c","status":403,"reason":"plugin","details":"admin only","plugin":"deny","plugins":[{"name":"greet","us":12},{"name":"deny","us":3}],"route":"all","cluster":"app","upstream":"[::1]:9000","request_id":"6f1c","request_bytes":10,"response_bytes":18446744073709551615,"duration_us":1234,"upstream_us":1000,"user_agent":"curl/8"}
+        {"time":"2023-11-14T22:13:20.123Z","listener":"web","protocol":"HTTP/1.1","peer":"192.0.2.1:5000","method":"GET","authority":"example.com:8080","path":"/a?b=c","status":403,"one_way":true,"reason":"plugin","details":"admin only","plugin":"deny","plugins":[{"name":"greet","us":12},{"name":"deny","us":3}],"route":"all","cluster":"app","upstream":"[::1]:9000","request_id":"6f1c","request_bytes":10,"response_bytes":18446744073709551615,"duration_us":1234,"upstream_us":1000,"user_agent":"curl/8"}
     "#]],
     );
 }

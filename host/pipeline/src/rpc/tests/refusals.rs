@@ -73,6 +73,7 @@ fn a_one_way_that_is_refused_is_logged_with_the_status_of_its_refusal() {
             drop(client);
             let lines = world.finish().await;
             let field = |name| field(&lines[0], name).map(str::to_owned);
+            assert_eq!(field("one_way").as_deref(), Some("true"), "{lines:?}");
             (field("reason"), field("status"), lines.len())
         })
     };
