@@ -33,6 +33,8 @@ pub struct Worker {
     pub clock: Clock,
     /// Raised when connections should end as soon as their streams have.
     pub drain: Alarm,
+    /// When `abort` follows `drain`, where that is known; set before `drain` is raised.
+    pub drain_timeout: Cell<Option<Duration>>,
     /// Raised when connections must end now.
     pub abort: Alarm,
     connections: Cell<usize>,
@@ -58,6 +60,7 @@ impl Worker {
             access_log: RefCell::new(access_log),
             clock,
             drain: Alarm::default(),
+            drain_timeout: Cell::default(),
             abort: Alarm::default(),
             connections: Cell::default(),
             idle: RefCell::default(),

@@ -372,7 +372,8 @@ impl Control {
     /// Tells all workers to stop accepting and to end with their last connection.
     pub(crate) async fn drain(&mut self) {
         self.acceptors.keep(&HashSet::new());
-        self.tell_all(|| Command::Drain).await;
+        let timeout = self.drain_timeout();
+        self.tell_all(|| Command::Drain(timeout)).await;
     }
 
     /// Tells all workers to end now.

@@ -50,8 +50,9 @@ pub(crate) enum Command {
     },
     /// Write the access log there.
     AccessLog(Option<AccessLog>),
-    /// Stop accepting; end when the last connection has.
-    Drain,
+    /// Stop accepting; end when the last connection has. [`Command::Abort`] follows after so
+    /// long.
+    Drain(Duration),
     /// End now.
     Abort,
 }
@@ -190,7 +191,8 @@ impl Serving {
                         let log = log.map(|log| log.worker(&self.clock));
                         worker.access_log.replace(log);
                     }
-                    Some(Command::Drain) => {
+                    Some(Command::Drain(timeout)) => {
+                        worker.drain_timeout.set(Some(timeout));
                         self.drain();
                         draining = true;
                     }
@@ -206,6 +208,9 @@ impl Serving {
         self.drain();
         worker.abort.raise();
         worker.until_idle().await;
+        worker.clusters.drain();
+        // Their tasks end in order, as far as that takes no waiting.
+        tokio::task::yield_now().await;
     }
 
     fn apply(&mut self, plan: &WorkerPlan, sockets: Vec<(ListenerName, Option<StdListener>)>) {
@@ -254,8 +259,9 @@ impl Serving {
         for listener in self.listeners.values() {
             listener.close();
         }
+        // Connections to upstreams stay: clients that go on until they are gone would otherwise
+        // have one opened for each of their requests.
         self.worker.drain.raise();
-        self.worker.clusters.drain();
     }
 }
 

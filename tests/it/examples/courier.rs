@@ -95,6 +95,42 @@ pub(super) async fn courier_says_itself_what_the_proxy_has_to_say(form: &Form) {
     assert_eq!(read(&mut client).await, Frame::new(GO_AWAY, 0));
 }
 
+/// A client that was told to go and sends on: what goes upstream is answered before the end.
+#[tokio::test]
+async fn a_client_that_never_is_quiet_loses_nothing_that_was_sent_upstream() {
+    let upstream = RawUpstream::bind().await;
+    let form = Form::wasm(tests_fixtures::courier());
+    let config = calls(&form, "{}", upstream.address()).top("drain_timeout_ms: 4000");
+    let proxy = Proxy::start(&config).await;
+    let mut client = RawPeer::connect(proxy.address("calls")).await;
+    client.send([track(1).bytes(), track(2).bytes()].concat()).await;
+    let mut depot = upstream.accept().await;
+    let depot = tokio::spawn(async move {
+        let mut seen = 0;
+        while let Ok(request) = Frame::read(&mut depot).await {
+            seen += 1;
+            depot.send(Frame::new(RESPONSE, request.id).bytes()).await;
+        }
+        seen
+    });
+    assert_eq!(read(&mut client).await.kind, RESPONSE);
+    let stopped = tokio::spawn(proxy.finish());
+    let (mut answered, mut told) = (1, 0);
+    while let Ok(frame) = within("a frame", Frame::read(&mut client)).await {
+        if frame.kind == GO_AWAY {
+            told += 1;
+            continue;
+        }
+        answered += 1;
+        // The proxy may have closed its side by now.
+        let _gone = client.try_send(track(answered + 2).bytes()).await;
+    }
+    let finished = within("the end", stopped).await.expect("no panic");
+    assert_eq!((finished.code, told), (Some(0), 1), "{finished:?}");
+    assert!(!finished.stderr.contains("still open"), "{finished:?}");
+    assert_eq!(within("the depot's end", depot).await.expect("no panic"), answered);
+}
+
 pub(super) async fn courier_takes_no_frames_that_are_too_long(form: &Form) {
     let upstream = RawUpstream::bind().await;
     let limited = calls(form, "{ frame_bytes_max: 100 }", upstream.address());

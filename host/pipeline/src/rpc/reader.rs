@@ -224,7 +224,9 @@ impl<'a, R: AsyncRead + Unpin> Reader<'a, R> {
 
     /// Where no frames but the one that has begun are wanted, it ends behind that.
     fn end_at_border(&mut self) {
-        if self.clocks.is_last_frame() && !self.is_more && self.bytes.len() >= self.needed {
+        // A codec may say what it needs of a frame that has not begun.
+        let is_border = self.bytes.is_empty() || self.bytes.len() >= self.needed;
+        if self.clocks.is_last_frame() && !self.is_more && is_border {
             self.ended = true;
         }
     }
@@ -323,7 +325,8 @@ impl<'a, R: AsyncRead + Unpin> Reader<'a, R> {
         } else {
             None
         };
-        self.clocks.drain(word.is_some());
+        let within = self.connection.listener.state().worker.drain_timeout.get();
+        self.clocks.drain(word.is_some(), within);
         if let Some(word) = word {
             connection.counts.frame(FrameKind::GoAway);
             connection.outbox.push(word);

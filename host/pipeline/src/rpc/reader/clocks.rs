@@ -42,11 +42,13 @@ struct Begun {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Draining {
     No,
-    /// It was told.
-    Told(Instant),
-    /// It cannot be told.
-    Untold(Instant),
-    /// It cannot be told, and was busy for too long.
+    /// It is closed when it is quiet for so long, and read until then.
+    Going {
+        since: Instant,
+        quiet: Duration,
+        last: Option<Instant>,
+    },
+    /// It was busy for too long.
     Last,
 }
 
@@ -72,7 +74,7 @@ pub(super) enum Due {
     FrameLate,
     /// A client that is to go is quiet.
     Quiet,
-    /// A client that cannot be told to go was read for long enough.
+    /// A client that is to go, and does not, was read for long enough.
     LastFrame,
 }
 
@@ -117,10 +119,19 @@ impl Clocks {
         }
     }
 
-    /// The client should go elsewhere, and was told so or not.
-    pub(super) fn drain(&mut self, is_told: bool) {
-        let now = Instant::now();
-        self.draining = if is_told { Draining::Told(now) } else { Draining::Untold(now) };
+    /// The client should go elsewhere, and was told so or not. `within` is when it is cut off,
+    /// where it is: half of that is left to requests that are under way.
+    pub(super) fn drain(&mut self, is_told: bool, within: Option<Duration>) {
+        let since = Instant::now();
+        let half = within.map(|within| within / 2);
+        let (quiet, busy_max) = if is_told {
+            (TOLD_QUIET, half)
+        } else {
+            let busy_max = half.unwrap_or(UNTOLD_BUSY_MAX).min(UNTOLD_BUSY_MAX);
+            (UNTOLD_QUIET, Some(busy_max))
+        };
+        let last = busy_max.map(|busy_max| since + busy_max);
+        self.draining = Draining::Going { since, quiet, last };
     }
 
     pub(super) fn is_draining(&self) -> bool {
@@ -149,8 +160,7 @@ impl Clocks {
         });
         let (quiet, last) = match self.draining {
             Draining::No | Draining::Last => (None, None),
-            Draining::Told(since) => (Some((since, TOLD_QUIET)), None),
-            Draining::Untold(since) => (Some((since, UNTOLD_QUIET)), Some(since + UNTOLD_BUSY_MAX)),
+            Draining::Going { since, quiet, last } => (Some((since, quiet)), last),
         };
         let quiet = quiet.filter(|_| is_quiet && state.is_read);
         let quiet = quiet.map(|(since, grace)| (self.busy.max(since) + grace, Due::Quiet));

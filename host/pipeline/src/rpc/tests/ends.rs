@@ -124,7 +124,7 @@ fn who_cannot_be_told_to_go_is_closed_when_it_is_quiet_for_a_while() {
 
 #[test]
 fn who_cannot_be_told_to_go_and_is_never_quiet_is_read_to_the_end_of_a_frame() {
-    for cut in [None, Some(2), Some(20)] {
+    for (is_eager, cut) in [(false, None), (true, None), (false, Some(2)), (false, Some(20))] {
         local(async {
             let (go, heard) = (Rc::new(Notify::new()), Heard::default());
             let (goes, hears) = (Rc::clone(&go), Rc::clone(&heard));
@@ -140,7 +140,8 @@ fn who_cannot_be_told_to_go_and_is_never_quiet_is_read_to_the_end_of_a_frame() {
                 }
             })
             .await;
-            let world = Setup::frames(&CodecFake::new(), address).start().await;
+            let codec = CodecFake { is_eager, ..CodecFake::new() };
+            let world = Setup::frames(&codec, address).start().await;
             let mut client = world.talk().await;
             client.send(&Wire::request(1, "a/b", "")).await;
             while heard.borrow().is_empty() {

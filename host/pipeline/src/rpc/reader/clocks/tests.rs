@@ -82,7 +82,7 @@ fn who_is_to_go_is_closed_when_it_is_quiet() {
     local(async {
         pause();
         let mut told = Clocks::new();
-        told.drain(true);
+        told.drain(true, None);
         assert_eq!(next(&told, FREE), Some((1000, Due::Quiet)));
         assert_eq!(next(&told, BUSY), None);
         advance(Duration::from_millis(900)).await;
@@ -94,11 +94,25 @@ fn who_is_to_go_is_closed_when_it_is_quiet() {
         assert_eq!(next(&told, FREE), Some((10_000, Due::FrameLate)), "a request may have begun");
 
         let mut untold = Clocks::new();
-        untold.drain(false);
+        untold.drain(false, None);
         assert_eq!(next(&untold, FREE), Some((50, Due::Quiet)));
         assert_eq!(next(&untold, BUSY), Some((5000, Due::LastFrame)));
         untold.last_frame();
         assert!(untold.is_draining() && untold.is_last_frame());
         assert_eq!(next(&untold, BUSY), None);
+    });
+}
+
+#[test]
+fn who_never_is_quiet_is_read_for_half_of_the_drain_at_most() {
+    local(async {
+        pause();
+        let mut clocks = Clocks::new();
+        for (is_told, within, due) in
+            [(true, 8, 4000), (true, 60, 30_000), (false, 8, 4000), (false, 60, 5000)]
+        {
+            clocks.drain(is_told, Some(seconds(within)));
+            assert_eq!(next(&clocks, BUSY), Some((due, Due::LastFrame)), "{is_told} {within}");
+        }
     });
 }
