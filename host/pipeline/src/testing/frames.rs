@@ -211,8 +211,8 @@ pub(crate) struct CodecFake {
     /// It writes nothing that was changed.
     pub(crate) is_read_only: bool,
     pub(crate) no_id_place: bool,
-    /// It says what it needs of a frame that has not begun.
-    pub(crate) is_eager: bool,
+    /// What it says that it needs of a frame that has not begun.
+    pub(crate) needed_ahead: usize,
     pub(crate) faults: Rc<RefCell<Vec<PluginFault>>>,
     pub(crate) encoded: Rc<Cell<u32>>,
     pub(crate) metrics: Arc<PluginMetrics>,
@@ -236,7 +236,7 @@ impl CodecFake {
             is_speechless: false,
             is_read_only: false,
             no_id_place: false,
-            is_eager: false,
+            needed_ahead: 0,
             faults: Rc::default(),
             encoded: Rc::default(),
             metrics: Metrics::new().worker(0).plugin(&name.into(), "fake"),
@@ -281,8 +281,8 @@ impl CodecFake {
             }
             decoded.frames.push(self.frame(bytes.split_to(length).freeze()));
         }
-        if bytes.is_empty() && self.is_eager {
-            decoded.needed = HEAD_BYTES;
+        if bytes.is_empty() {
+            decoded.needed = self.needed_ahead;
         }
         decoded.rest = bytes;
         decoded

@@ -124,7 +124,7 @@ fn who_cannot_be_told_to_go_is_closed_when_it_is_quiet_for_a_while() {
 
 #[test]
 fn who_cannot_be_told_to_go_and_is_never_quiet_is_read_to_the_end_of_a_frame() {
-    for (is_eager, cut) in [(false, None), (true, None), (false, Some(2)), (false, Some(20))] {
+    for (needed_ahead, cut) in [(0, None), (16, None), (0, Some(2)), (0, Some(20))] {
         local(async {
             let (go, heard) = (Rc::new(Notify::new()), Heard::default());
             let (goes, hears) = (Rc::clone(&go), Rc::clone(&heard));
@@ -140,7 +140,7 @@ fn who_cannot_be_told_to_go_and_is_never_quiet_is_read_to_the_end_of_a_frame() {
                 }
             })
             .await;
-            let codec = CodecFake { is_eager, ..CodecFake::new() };
+            let codec = CodecFake { needed_ahead, ..CodecFake::new() };
             let world = Setup::frames(&codec, address).start().await;
             let mut client = world.talk().await;
             client.send(&Wire::request(1, "a/b", "")).await;
