@@ -30,7 +30,7 @@ pub(crate) trait Wire: fmt::Debug {
     /// It shows that the borders cannot be believed.
     fn read(&self, raw: Bytes) -> Result<Frame, Box<str>>;
 
-    /// See [`Codec::response_to`].
+    /// See [`Decoded::response_to`].
     fn response_to(&self, start: &[u8]) -> ResponseTo;
 
     /// See [`Codec::encode`].
@@ -175,10 +175,6 @@ impl<W: Wire> Codec for Wired<W> {
         CodecStep::ready(decode(&self.0, bytes))
     }
 
-    fn response_to(&self, start: &[u8]) -> ResponseTo {
-        self.0.response_to(start)
-    }
-
     fn encode(&self, rewrite: Rewrite<'_>) -> CodecStep<Option<Bytes>> {
         CodecStep::ready(self.0.write(&rewrite))
     }
@@ -214,6 +210,7 @@ fn decode(wire: &impl Wire, mut bytes: BytesMut) -> Decoded {
             }
             Cut::Partial(needed) => {
                 decoded.needed = needed;
+                decoded.response_to = wire.response_to(&bytes);
                 break;
             }
             Cut::Lost(why) => decoded.lost = Some(why.into()),

@@ -54,22 +54,28 @@ pub struct Decoded {
     pub rest: BytesMut,
     /// How many bytes the frame in `rest` has in all, as far as its beginning says; 0 where it
     /// does not. The pipeline does not ask again before they are there. Where they are more than
-    /// `frame_bytes_max` it closes the connection, unless it is a response
-    /// ([`Codec::response_to`]).
+    /// `frame_bytes_max` it closes the connection, unless `response_to` says that one request
+    /// fails alone.
     pub needed: usize,
+    /// Whose response the frame in `rest` is. Looked at where it is longer than frames may be, on
+    /// connections to upstreams.
+    pub response_to: ResponseTo,
     /// Where the bytes behind the frames are none of this protocol: why. Nobody knows where the
     /// next frame begins, so the connection ends behind the frames.
     pub lost: Option<Box<str>>,
 }
 
-/// Whose response a frame is that is too long to be read.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+/// Whose response a frame is, as far as its beginning says. One that is too long to be read is
+/// read over, and its request fails alone; where nobody knows whose it is, the connection ends and
+/// all requests on it fail.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum ResponseTo {
     /// That of the request with this id.
     Request(u64),
     /// More bytes must tell.
     NeedMore,
     /// It is no response, or nobody knows.
+    #[default]
     Unknown,
 }
 
@@ -141,14 +147,6 @@ pub trait Codec: fmt::Debug {
 
     /// Takes all whole frames out of the bytes.
     fn decode(&self, bytes: BytesMut) -> CodecStep<Decoded>;
-
-    /// Whose response the frame is that begins with these bytes, and is longer than frames may be:
-    /// the request fails alone, and the frame is read over. Where nobody knows, the connection
-    /// ends, and all requests on it fail. Asked of codecs to upstreams only.
-    fn response_to(&self, start: &[u8]) -> ResponseTo {
-        let _ = start;
-        ResponseTo::Unknown
-    }
 
     /// Writes a frame that was changed, or whose id has no place of its own. `None` where what
     /// was changed cannot stand in the protocol: the stream ends as after a filter that failed.

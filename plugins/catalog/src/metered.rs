@@ -6,7 +6,7 @@
 use std::{fmt, rc::Rc, sync::Arc};
 
 use bytes::{Bytes, BytesMut};
-use host_extension::{Codec, CodecStep, Decoded, Detection, Rejection, ResponseTo, Rewrite};
+use host_extension::{Codec, CodecStep, Decoded, Detection, Rejection, Rewrite};
 use host_telemetry::{CodecCall, PluginMetrics};
 use host_types::Frame;
 
@@ -58,10 +58,6 @@ impl Codec for Metered {
 
     fn decode(&self, bytes: BytesMut) -> CodecStep<Decoded> {
         self.timed(CodecCall::Decode, |codec| codec.decode(bytes))
-    }
-
-    fn response_to(&self, start: &[u8]) -> ResponseTo {
-        self.codec.response_to(start)
     }
 
     fn encode(&self, rewrite: Rewrite<'_>) -> CodecStep<Option<Bytes>> {

@@ -71,8 +71,10 @@ fn a_response_says_how_the_call_ended() {
 #[test]
 fn the_head_tells_whose_response_a_frame_is() {
     assert_eq!(known_from(&*bolt(), RESPONSE_V1), 20);
-    assert_eq!(bolt().response_to(REQUEST_V1), ResponseTo::Unknown);
-    assert_eq!(bolt().response_to(HEARTBEAT_REPLY_V1), ResponseTo::Unknown);
+    for nobodys in [REQUEST_V1, HEARTBEAT_REPLY_V1] {
+        let start = &nobodys[..nobodys.len() - 1];
+        assert!(!matches!(decode(&*bolt(), start).response_to, ResponseTo::Request(_)));
+    }
 }
 
 #[test]

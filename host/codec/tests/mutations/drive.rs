@@ -7,9 +7,7 @@ use std::rc::Rc;
 
 use bytes::{Bytes, BytesMut};
 use host_codec::BuiltinCodec;
-use host_extension::{
-    Codec, CodecStep, DETECT_BYTES_MAX, Detection, Rejection, ResponseTo, Rewrite,
-};
+use host_extension::{Codec, CodecStep, DETECT_BYTES_MAX, Detection, Rejection, Rewrite};
 use host_types::{Frame, FrameKind};
 
 /// Most frames of an input that are written again: the others would tell nothing new.
@@ -83,9 +81,6 @@ fn detect(codec: &dyn Codec, bytes: &[u8]) {
     let whole = now(codec.detect(first));
     let half = now(codec.detect(&first[..first.len() / 2]));
     assert!(half == Detection::NeedMore || half == whole, "more bytes change no answer");
-    let half = codec.response_to(&bytes[..bytes.len() / 2]);
-    let is_kept = half == ResponseTo::NeedMore || half == codec.response_to(bytes);
-    assert!(is_kept, "more bytes do not make it another one's response");
 }
 
 /// The frames of a connection that these pieces come on, and whether its framing is lost.

@@ -257,7 +257,7 @@ impl<'a, R: AsyncRead + Unpin> Reader<'a, R> {
     async fn decode(&mut self) -> Result<(), ReplyReason> {
         let connection = Rc::clone(self.connection);
         let answer = connection.answer(connection.codec.decode(take(&mut self.bytes))).await;
-        let Decoded { frames, rest, needed, lost } = answer.map_err(reason_of)?;
+        let Decoded { frames, rest, needed, lost, response_to: _ } = answer.map_err(reason_of)?;
         self.is_more = frames.len() >= FRAMES_MAX && !rest.is_empty() && lost.is_none();
         // An empty rest may keep the memory of all that was read.
         self.bytes = if rest.is_empty() { BytesMut::new() } else { rest };

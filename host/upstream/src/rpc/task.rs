@@ -175,7 +175,7 @@ impl Task {
                 continue;
             }
             if decoded.needed > bytes_max || rest.len() > bytes_max {
-                return self.skip(rest, decoded.needed);
+                return self.skip(rest, decoded.needed, decoded.response_to);
             }
             // An empty rest would share the memory of the frames, which can be changed in place
             // once nobody else holds it.
@@ -186,11 +186,16 @@ impl Task {
 
     /// Begins to read over a frame that is too long. Where it is a response, the request that it
     /// answers fails alone.
-    fn skip(&self, start: BytesMut, length: usize) -> Result<Begun, ConnectionEnd> {
-        let (connection, bytes_max) = (&self.connection, self.protocol.frame_bytes_max);
-        match connection.codec.response_to(&start) {
+    fn skip(
+        &self,
+        start: BytesMut,
+        length: usize,
+        response_to: ResponseTo,
+    ) -> Result<Begun, ConnectionEnd> {
+        let bytes_max = self.protocol.frame_bytes_max;
+        match response_to {
             ResponseTo::Request(id) if (bytes_max..=SKIPPED_BYTES_MAX).contains(&length) => {
-                connection.answered(too_large(id, length, bytes_max));
+                self.connection.answered(too_large(id, length, bytes_max));
                 let skipped = length.saturating_sub(start.len());
                 Ok(Begun { skipped, ..Begun::default() })
             }

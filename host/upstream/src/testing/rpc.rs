@@ -145,15 +145,6 @@ impl Codec for TinyCodec {
         self.step(decode(bytes))
     }
 
-    fn response_to(&self, start: &[u8]) -> ResponseTo {
-        match (start.get(4), start.get(5..HEAD)) {
-            (Some(b'r'), Some(mut id)) => ResponseTo::Request(id.get_u64()),
-            // Whose it is stands at the end of the body.
-            (Some(b'm'), _) => ResponseTo::NeedMore,
-            _ => ResponseTo::Unknown,
-        }
-    }
-
     fn encode(&self, _rewrite: Rewrite<'_>) -> CodecStep<Option<Bytes>> {
         self.step(Ok(None))
     }
@@ -174,7 +165,7 @@ impl Codec for TinyCodec {
 /// A body `fault` is one, and an unknown letter is the end of the framing.
 fn decode(mut rest: BytesMut) -> Result<Decoded, PluginFault> {
     let mut frames = Vec::new();
-    let (mut needed, mut lost) = (0, None);
+    let (mut needed, mut response_to, mut lost) = (0, ResponseTo::Unknown, None);
     while rest.len() >= HEAD {
         let length = usize::try_from((&rest[..]).get_u32()).unwrap();
         let Some((_, kind)) = LETTERS.iter().find(|(letter, _)| *letter == rest[4]) else {
@@ -183,6 +174,11 @@ fn decode(mut rest: BytesMut) -> Result<Decoded, PluginFault> {
         };
         if rest.len() < length {
             needed = length;
+            response_to = match rest[4] {
+                b'r' => ResponseTo::Request((&rest[5..]).get_u64()),
+                b'm' => ResponseTo::NeedMore, // whose it is stands at the end of the body
+                _ => ResponseTo::Unknown,
+            };
             break;
         }
         let raw = rest.split_to(length).freeze();
@@ -193,7 +189,7 @@ fn decode(mut rest: BytesMut) -> Result<Decoded, PluginFault> {
         }
         frames.push(Frame { kind: *kind, id, body, raw, malformed, ..Frame::default() });
     }
-    Ok(Decoded { frames, rest, needed, lost })
+    Ok(Decoded { frames, rest, needed, response_to, lost })
 }
 
 /// The upstream's side of a connection.

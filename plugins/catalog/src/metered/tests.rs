@@ -29,10 +29,6 @@ impl Codec for Slow {
         }))
     }
 
-    fn response_to(&self, start: &[u8]) -> ResponseTo {
-        ResponseTo::Request(start.len() as u64)
-    }
-
     fn encode(&self, rewrite: Rewrite<'_>) -> CodecStep<Option<Bytes>> {
         self.0.encode(rewrite)
     }
@@ -96,6 +92,5 @@ fn an_answer_that_comes_later_is_counted_when_it_is_there() {
 fn all_else_is_what_the_codec_says() {
     let (codec, _metrics) = metered();
     assert!(codec.is_lost());
-    assert_eq!(codec.response_to(b"four"), ResponseTo::Request(4));
     assert_eq!(format!("{codec:?}"), format!("{:?}", Slow(NoFrames::default())));
 }
